@@ -1,0 +1,79 @@
+"""A map from digests to numbers that holds millions of them. Pure.
+
+Python's own dict spends over 150 bytes on such an entry, this table 16 plus 8, at a load of at most two thirds.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+SLOTS = 1024
+LOW = (1 << 64) - 1
+
+
+class DigestMap:
+    """Open addressing with linear probing over hex digests of 128 bits; values are 64-bit integers.
+
+    The two halves of a key lie in two arrays; both are zero where a slot is free. The search is written out twice, for
+    it is done for every row of the input and every line of the journal.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lay_out(SLOTS)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, digest: str) -> bool:
+        return self.get(digest) is not None
+
+    def get(self, digest: str) -> int | None:
+        """The value of `digest`, or None."""
+        key = int(digest, 16)
+        high, low = key >> 64, key & LOW
+        highs, lows, mask = self._highs, self._lows, self._mask
+        slot = low & mask
+        while True:
+            found = lows[slot]
+            if found == low and highs[slot] == high:
+                return self._values[slot]
+            if not found and not highs[slot]:
+                return None
+            slot = (slot + 1) & mask
+
+    def put(self, digest: str, value: int) -> int | None:
+        """Sets the value of `digest`; what it was before, or None."""
+        if 3 * self._count >= 2 * self._mask:
+            self._grow()
+        key = int(digest, 16)
+        high, low = key >> 64, key & LOW
+        highs, lows, mask = self._highs, self._lows, self._mask
+        slot = low & mask
+        while True:
+            found = lows[slot]
+            if found == low and highs[slot] == high:
+                before = self._values[slot]
+                self._values[slot] = value
+                return before
+            if not found and not highs[slot]:
+                highs[slot], lows[slot], self._values[slot] = high, low, value
+                self._count += 1
+                return None
+            slot = (slot + 1) & mask
+
+    def _lay_out(self, slots: int) -> None:
+        self._mask = slots - 1
+        self._highs, self._lows = array("Q", bytes(8 * slots)), array("Q", bytes(8 * slots))
+        self._values = array("q", bytes(8 * slots))
+
+    def _grow(self) -> None:
+        old = zip(self._highs, self._lows, self._values, strict=True)
+        self._lay_out(2 * (self._mask + 1))
+        highs, lows, values, mask = self._highs, self._lows, self._values, self._mask
+        for high, low, value in old:
+            if high or low:
+                slot = low & mask
+                while highs[slot] or lows[slot]:
+                    slot = (slot + 1) & mask
+                highs[slot], lows[slot], values[slot] = high, low, value

@@ -1,0 +1,88 @@
+"""Why a run ends before its rows do, and which exit code that is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+OK, ROWS_FAILED, USAGE, NEEDS_A_PERSON, BUG, TRY_LATER = 0, 1, 2, 3, 70, 75
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class StopReason(StrEnum):
+    """Why a run stopped early; `EXIT_CODES` says how it ends."""
+
+    QUOTA = "quota"
+    DEADLINE = "deadline"
+    POOL_DOWN = "pool_down"
+    LOCKED = "locked"
+    SERVICE_DOWN = "service_down"
+    INTERRUPTED = "interrupted"
+    TERMINATED = "terminated"
+    KEY_REFUSED = "key_refused"
+    KEY_MISSING = "key_missing"
+    CREDITS_OWED = "credits_owed"
+    CHARGED = "charged"
+    PRIVACY_SETTING = "privacy_setting"
+    NO_MODEL = "no_model"
+    DISK = "disk"
+    INPUT = "input"
+
+
+EXIT_CODES = {
+    StopReason.QUOTA: TRY_LATER,
+    StopReason.DEADLINE: TRY_LATER,
+    StopReason.POOL_DOWN: TRY_LATER,
+    StopReason.LOCKED: TRY_LATER,
+    StopReason.SERVICE_DOWN: TRY_LATER,
+    StopReason.INTERRUPTED: INTERRUPTED,
+    StopReason.TERMINATED: TERMINATED,
+    StopReason.KEY_REFUSED: NEEDS_A_PERSON,
+    StopReason.KEY_MISSING: NEEDS_A_PERSON,
+    StopReason.CREDITS_OWED: NEEDS_A_PERSON,
+    StopReason.CHARGED: NEEDS_A_PERSON,
+    StopReason.PRIVACY_SETTING: NEEDS_A_PERSON,
+    StopReason.NO_MODEL: NEEDS_A_PERSON,
+    StopReason.DISK: NEEDS_A_PERSON,
+    StopReason.INPUT: USAGE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """An early end: a reason, a sentence for a person, and in epoch seconds when to go on, where that is known."""
+
+    reason: StopReason
+    message: str
+    until: float | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that this end asks for."""
+        return EXIT_CODES[self.reason]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Rows of the job by status."""
+
+    ok: int = 0
+    failed: int = 0
+    pending: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.ok + self.failed + self.pending
+
+
+def exit_code(stopped: Stopped | None, counts: Counts, *, limit_reached: bool, fail_threshold: float) -> int:
+    """The exit code of a run. `fail_threshold` is the per cent of the rows that may fail for good.
+
+    `limit_reached`: as many rows as the run was allowed to answer were taken, and none of them is pending.
+    """
+    if stopped is not None and (counts.pending or stopped.exit_code in (NEEDS_A_PERSON, USAGE)):
+        return stopped.exit_code
+    if counts.pending and not limit_reached:
+        return TRY_LATER
+    return ROWS_FAILED if counts.failed * 100 > fail_threshold * counts.rows else OK
