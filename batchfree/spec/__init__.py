@@ -1,0 +1,30 @@
+"""The job spec: YAML text → frozen, validated values, or every mistake with its file, line and key.
+
+Pure but for `files.py`, which reads the job file and a schema that it names.
+"""
+
+from batchfree.spec.editor import json_schema
+from batchfree.spec.load import load_spec
+from batchfree.spec.model import (
+    AnswerSpec,
+    EndpointSpec,
+    InputSpec,
+    JobSpec,
+    LimitsSpec,
+    OutputSpec,
+    RetrySpec,
+    RouterSpec,
+)
+
+__all__ = [
+    "AnswerSpec",
+    "EndpointSpec",
+    "InputSpec",
+    "JobSpec",
+    "LimitsSpec",
+    "OutputSpec",
+    "RetrySpec",
+    "RouterSpec",
+    "json_schema",
+    "load_spec",
+]

@@ -1,0 +1,75 @@
+"""What PyYAML says about broken syntax, as a sentence with a line. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import yaml
+from yaml.reader import ReaderError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A mistake of syntax; `line` counts from one."""
+
+    line: int | None
+    message: str
+
+
+_ADVICE = (
+    # what PyYAML says, what we say, whether the place to look at is where the construct began
+    ("'\\t' that cannot start", "a tab stands here; YAML wants blanks, never tabs, before keys and values", False),
+    (
+        "mapping values are not allowed",
+        "a `:` stands where none may; put a value that contains `: ` in quotes, and check the indentation",
+        False,
+    ),
+    ("cannot start any token", "no value may begin with this character unless it stands in quotes", False),
+    ("could not find expected ':'", "this line lacks a `:` after its key", True),
+    ("found unexpected end of stream", "a quotation mark is opened here and never closed", True),
+    ("found unexpected document separator", "a quotation mark is opened here and never closed", True),
+    ("found unknown escape", "a backslash in double quotes begins an escape; use single quotes instead", False),
+    ("expected escape sequence", "a backslash in double quotes begins an escape; use single quotes instead", False),
+    (
+        "found undefined alias",
+        "`*` refers to an anchor that nothing above defines; put text that begins with `*` in quotes",
+        False,
+    ),
+    ("found duplicate anchor", "this anchor is defined twice", False),
+    (
+        "expected ',' or",
+        "a `[` or `{` is not closed properly; put text that contains brackets or braces in quotes",
+        True,
+    ),
+    (
+        "expected the node content",
+        "a value is expected here; put text that begins with this character in quotes",
+        False,
+    ),
+    ("nested deeper", "this is nested too deeply for a job spec", False),
+    (
+        "expected <block end>",
+        "this does not go on from the line above; check the indentation, "
+        "and put the whole of a value that begins with a quote or a brace in quotes",
+        False,
+    ),
+    ("tag", "this YAML tag is not allowed; a job spec has only text, numbers, booleans, lists and mappings", False),
+    ("found a tab", "a tab stands here; YAML wants blanks, never tabs, before keys and values", False),
+)
+
+
+def sentence(error: yaml.YAMLError, text: str) -> Fault:
+    """The fault that stopped the reading of `text`."""
+    if isinstance(error, ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        return Fault(line=line, message=f"a character that no text file holds (U+{code:04X}) stands here")
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return Fault(line=None, message="this is not valid YAML")
+    problem = " ".join(part for part in (error.context, error.problem) if part)
+    mark = error.problem_mark or error.context_mark
+    for fragment, message, at_beginning in _ADVICE:
+        if fragment in problem:
+            mark = (error.context_mark if at_beginning else None) or mark
+            return Fault(line=mark.line + 1 if mark else None, message=message)
+    return Fault(line=mark.line + 1 if mark else None, message=f"this is not valid YAML: {error.problem}")
