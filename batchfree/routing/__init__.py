@@ -1,0 +1,59 @@
+"""The Free Models Router: which free model may answer a request, and how each of them has lately done. Pure."""
+
+from batchfree.routing.draws import (
+    LOCAL,
+    Draw,
+    Nothing,
+    Rest,
+    choose,
+    claim,
+    learn,
+    plan_draw,
+    pool_is_down,
+    router_is_down,
+)
+from batchfree.routing.eligibility import (
+    Policy,
+    abilities,
+    beyond,
+    eligible,
+    larger,
+    offer,
+    only_length_forbids,
+    refusal,
+    why_none,
+)
+from batchfree.routing.health import Health, after, is_available, weight
+from batchfree.routing.models import Model, is_free_id, is_safety_classifier
+from batchfree.routing.requirements import Requirements, analyze
+
+__all__ = [
+    "LOCAL",
+    "Draw",
+    "Health",
+    "Model",
+    "Nothing",
+    "Policy",
+    "Requirements",
+    "Rest",
+    "abilities",
+    "after",
+    "analyze",
+    "beyond",
+    "choose",
+    "claim",
+    "eligible",
+    "is_available",
+    "is_free_id",
+    "is_safety_classifier",
+    "larger",
+    "learn",
+    "offer",
+    "only_length_forbids",
+    "plan_draw",
+    "pool_is_down",
+    "refusal",
+    "router_is_down",
+    "weight",
+    "why_none",
+]

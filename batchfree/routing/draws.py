@@ -1,0 +1,225 @@
+"""Whom to ask: a random draw among healthy models that this row has not tried, and what the reply teaches. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from batchfree.chat import FREE_ROUTER, Completion, Failure, Judged, Kind
+from batchfree.routing.eligibility import Policy
+from batchfree.routing.health import (
+    ALONE,
+    FAULTS,
+    OF_MANY,
+    OF_ROUTER,
+    POOR_ANSWERS,
+    Health,
+    after,
+    available_at,
+    is_available,
+    on_trial,
+    weight,
+)
+from batchfree.routing.models import Model, is_free_id
+from batchfree.routing.requirements import Requirements
+
+LOCAL = "local"
+MOST_MODELS = 3
+"""Entries that the service takes in `models`; a fourth is a 400."""
+PATIENCE_S = 60.0
+"""An untried model that rests no longer than this is waited for; else a row may go back to one it has tried."""
+SERVICE_TOKENS = 32_000
+"""Prompts up to this size are left to the service's draw, which is not known to look at the context length."""
+DOWN_REST_S = 300.0
+BARREN = 40
+"""Requests in a row without one answer, after which the pool counts as down."""
+
+Group: TypeAlias = Callable[[Model], Hashable]
+"""Models that may travel in one request have equal keys: they are asked in the same words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """Whom to ask: `route` is what the attempt is recorded under, `models` the primary and then its fallbacks.
+
+    `alone`: no other model could be asked instead.
+    """
+
+    route: str
+    models: tuple[str, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Nobody may be asked before `until` (epoch seconds)."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing:
+    """No model may be asked, ever, and why."""
+
+    reason: str
+
+
+def choose(
+    models: Sequence[Model],
+    *,
+    tried: Collection[str],
+    health: Mapping[str, Health],
+    now: float,
+    rng: random.Random,
+    fallbacks: int = 0,
+    group: Group | None = None,
+) -> Draw | Rest | Nothing:
+    """One of these eligible models at random, and up to `fallbacks` more to travel with it.
+
+    None that the row has tried while another is left; one that rests for at most a minute is left. When all were
+    tried, or the others rest for longer, the draw is among those tried again. (Long by its arguments.)
+    """
+    if not models:
+        return Nothing(reason="no free model can do what the request needs")
+    known = {model.id: health.get(model.id, Health()) for model in models}
+    untried = [model for model in models if model.id not in tried]
+    ready = [model for model in untried if is_available(known[model.id], now)]
+    opens = min((available_at(known[model.id], now) for model in untried), default=None)
+    if not ready and opens is not None and opens <= now + PATIENCE_S:
+        return Rest(until=opens)
+    pool = ready or [model for model in models if is_available(known[model.id], now)]
+    if not pool:
+        return Rest(until=min(available_at(each, now) for each in known.values()))
+    pool = sorted(pool, key=lambda model: model.id)  # the same draw however the catalogue is sorted
+    first = rng.choices(pool, [weight(known[model.id], now) for model in pool])[0]
+    company = [m for m in pool if m.id != first.id and known[m.id].strikes == 0 and _fits(m, first, group)]
+    drawn = (first, *_siblings(company, known, now, rng, min(fallbacks, MOST_MODELS - 1)))
+    return Draw(route=LOCAL, models=tuple(model.id for model in drawn), alone=len(models) == 1)
+
+
+def _fits(model: Model, first: Model, group: Group | None) -> bool:
+    return is_free_id(first.id) and is_free_id(model.id) and (group is None or group(model) == group(first))
+
+
+def _siblings(
+    company: list[Model], known: Mapping[str, Health], now: float, rng: random.Random, wanted: int
+) -> tuple[Model, ...]:
+    drawn: tuple[Model, ...] = ()
+    while company and len(drawn) < wanted:
+        drawn += tuple(rng.choices(company, [weight(known[model.id], now) for model in company]))
+        company = [model for model in company if model not in drawn]
+    return drawn
+
+
+def plan_draw(
+    route: Sequence[str],
+    models: Sequence[Model] | None,
+    *,
+    tried: Collection[str],
+    first: bool,
+    health: Mapping[str, Health],
+    now: float,
+    rng: random.Random,
+    policy: Policy,
+    requirements: Requirements,
+    fallbacks: int = 0,
+    group: Group | None = None,
+) -> Draw | Rest | Nothing:
+    """Whom to ask in one attempt. `models` are the eligible ones; None: there is no catalogue at all.
+
+    `first`: the row's first attempt in this run. On the route `openrouter/free` the service draws for it, unless the
+    row has tried models before, the user restricts the draw, the prompt is long, or the service's draw keeps failing.
+    (Long by its arguments.)
+    """
+    service = tuple(route) == (FREE_ROUTER,)
+    router = health.get(FREE_ROUTER, Health())
+    if service and models is None:
+        return _service_draw() if is_available(router, now) else Rest(until=available_at(router, now))
+    fresh = first and not tried and not policy.restricts and requirements.context <= SERVICE_TOKENS
+    if service and fresh and models and is_available(router, now):
+        return _service_draw()
+    candidates = [Model(id=each) for each in route if each != LOCAL] if models is None else models
+    able = [m for m in candidates if not health.get(m.id, Health()).refused & requirements.parameters]
+    if candidates and not able:
+        return Nothing(reason="every eligible model has refused a parameter of the request")
+    drawn = choose(able, tried=tried, health=health, now=now, rng=rng, fallbacks=fallbacks, group=group)
+    if isinstance(drawn, Rest) and service and fresh and models:
+        return Rest(until=min(drawn.until, available_at(router, now)))
+    named = isinstance(drawn, Draw) and tuple(route) not in ((FREE_ROUTER,), (LOCAL,))
+    return replace(drawn, route=drawn.models[0]) if isinstance(drawn, Draw) and named else drawn
+
+
+def _service_draw() -> Draw:
+    return Draw(route=FREE_ROUTER, models=(FREE_ROUTER,))
+
+
+def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Health]:
+    """The healths that change when this draw is sent: a model after its rest is tried by one request at a time."""
+    before = {each: health.get(each, Health()) for each in draw.models}
+    return {each: claimed for each, known in before.items() if (claimed := on_trial(known, now)) != known}
+
+
+def learn(
+    draw: Draw, judged: Judged, health: Mapping[str, Health], now: float, *, answer: Failure | None = None
+) -> dict[str, Health]:
+    """The healths that change when this draw's response is in; `answer` is what was wrong with a reply that came.
+
+    Where the service failed over to a sibling, those before it have failed; where it failed altogether, all have.
+    """
+    outcome = judged if isinstance(judged, Failure) else answer
+    lessons = dict.fromkeys(_concerned(draw, judged), outcome)
+    if draw.route != FREE_ROUTER and judged.model in draw.models:
+        lessons |= dict.fromkeys(draw.models[: draw.models.index(judged.model)], PASSED_OVER)
+    learned = {each: _after(each, draw, judged, lesson, health, now) for each, lesson in lessons.items()}
+    for each in set(draw.models) - learned.keys():  # nothing learned, but a trial is over
+        learned[each] = replace(health.get(each, Health()), trial_until=0.0)
+    return {each: value for each, value in learned.items() if value != health.get(each, Health())}
+
+
+PASSED_OVER = Failure(kind=Kind.UPSTREAM_ERROR, message="the service passed it over")
+
+
+def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
+    """Whom a response speaks about: the router and the model that it drew; of models drawn here the one that is named
+    (some servers name it otherwise than it was asked for); else all, since the service tries them all before it gives
+    up. An answer, or none in time, is the first one's."""
+    if draw.route == FREE_ROUTER:
+        return (FREE_ROUTER, judged.model) if judged.model else (FREE_ROUTER,)
+    if judged.model in draw.models:
+        return (judged.model,)
+    first_only = isinstance(judged, Completion) or judged.kind is Kind.TIMEOUT
+    return draw.models[:1] if first_only else draw.models
+
+
+def _after(
+    each: str, draw: Draw, judged: Judged, lesson: Failure | None, health: Mapping[str, Health], now: float
+) -> Health:
+    """One health after its lesson. The router is no model: its draws are judged by how often they fail."""
+    known = health.get(each, Health())
+    if lesson is None:
+        return after(known, None, now)
+    if each == FREE_ROUTER:
+        failed = lesson.kind in FAULTS | POOR_ANSWERS
+        return after(
+            known,
+            Failure(kind=Kind.BAD_ANSWER if failed else lesson.kind, message=lesson.message),
+            now,
+            rests=OF_ROUTER,
+        )
+    if judged.model != each and len(draw.models) > 1:  # whose fault of several is not known: no lasting judgement
+        lesson = replace(lesson, permanent=False, unsupported=None)
+    return after(known, lesson, now, rests=ALONE if draw.alone else OF_MANY)
+
+
+def router_is_down(health: Mapping[str, Health], now: float) -> bool:
+    """Whether first attempts are drawn here because the service's own draws keep failing."""
+    return not is_available(health.get(FREE_ROUTER, Health()), now)
+
+
+def pool_is_down(models: Sequence[Model], health: Mapping[str, Health], now: float, barren: int) -> bool:
+    """Whether to give up for now: every eligible model rests for longer than five minutes, or `barren` requests in a
+    row brought no answer."""
+    resting = [health.get(model.id, Health()).rests_until > now + DOWN_REST_S for model in models]
+    return barren >= BARREN or (bool(resting) and all(resting))

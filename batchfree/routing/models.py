@@ -1,0 +1,51 @@
+"""A model of the catalogue, and what its id alone tells. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+TEXT_ONLY = frozenset({"text"})
+
+FREE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*:free")
+"""One variant suffix and no other: `x/y:online:free` would switch on a paid helper, `~…` and `@…` stand for others."""
+
+SAFETY_CLASSIFIERS = re.compile(
+    r"content-?safety|(?<!van)guard(?!rail)|shield-?gemma|moderation|safety-?classif|wild-?guard|jailbreak-?detect|"
+    r"prompt-?injection",
+    re.IGNORECASE,
+)
+"""Ids of models that answer every prompt with a verdict such as `User Safety: safe`."""
+
+NO_CHAT = re.compile(r"(?<![a-z])(embed(ding)?s?|re-?rank(er)?|whisper|tts)(?![a-z])", re.IGNORECASE)
+"""Ids of models that do something else than chat, whatever modalities they list."""
+
+FOR_AGENTS = ("thinkingmachines/inkling:", "thinkingmachines/inkling-")
+"""Beginnings of ids that answer ordinary callers with 403 `only available on agentic harnesses` (seen autumn 2026)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One entry of the catalogue. Lengths are tokens; `free`: the id ends in `:free` and every price listed is zero."""
+
+    id: str
+    free: bool = False
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
+    input_modalities: frozenset[str] = TEXT_ONLY
+    output_modalities: frozenset[str] = TEXT_ONLY
+    parameters: frozenset[str] = frozenset()
+    expires: date | None = None
+    reasoning_mandatory: bool = False
+    is_moderated: bool = False
+
+
+def is_free_id(model_id: str) -> bool:
+    """Whether an id names a free variant: only such ids are safe to ask for; a price of "0" proves nothing."""
+    return FREE_ID.fullmatch(model_id) is not None
+
+
+def is_safety_classifier(model_id: str) -> bool:
+    """Whether an id is that of a known safety classifier, whose answers are verdicts and never answers."""
+    return SAFETY_CLASSIFIERS.search(model_id) is not None
