@@ -1,0 +1,158 @@
+"""A job's labels, and the words of a text as they are compared with them. Pure.
+
+Case, width, markup and punctuation are no part of a word; `card_arrival` and `Card arrival` are the same two words.
+What stands between two words is kept: it decides whether a label is stated or only mentioned.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+QUOTES = " \t\r\n\"'`*“”‘’„«»‹›「」『』"
+TRIM = QUOTES + "()[]{}<>.,;:!?…。、¡¿_~|\\$•·–—→"
+TAG = re.compile(r"</?[a-z][\w-]*>|\\[a-z]+\{")
+COLON = re.compile(r"(?<=[^\W\d_])([\"'`*_]*)\s*(?:[:=]+|→|=+>|-+>)\s*")
+CHUNK = re.compile(r"\n|[^\s]+")
+JOINT = re.compile(r"(?<=[^\W\d_])[-_]+(?=[^\W\d_])")
+DASH = re.compile(r"[-–—]+\Z")
+BREAKS = "?:.(-,"
+"""What may stand between two words, the strongest first; a line's end is a full stop."""
+DENIALS = "❌✗✘🚫≠¬"
+
+Key = TypeVar("Key", str, tuple[str, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text and the strongest break before it: one of `BREAKS`, or nothing."""
+
+    text: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The words of a text and the break after the last one."""
+
+    words: tuple[Word, ...]
+    after: str = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A label within a text: the words from `start` to before `end`."""
+
+    start: int
+    end: int
+    label: str
+
+
+def fold(text: str) -> str:
+    """The text without differences of case, width and emoji presentation."""
+    if text.isascii():
+        return text.casefold()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return folded.replace("\ufe0f", "").replace("’", "'")
+
+
+def words_of(text: str) -> Words:
+    """The words of a text. Emoji count as words."""
+    text = COLON.sub(r"\1 : ", TAG.sub(" ", fold(text)))
+    found, pending, line_start = list[Word](), "", True
+    for match in CHUNK.finditer(text):
+        chunk = match[0]
+        if chunk == "\n":
+            pending, line_start = _stronger(pending, "."), True
+            continue
+        prefix, core, suffix = _trim(chunk)
+        pending = _stronger(pending, _break_in(prefix if core else chunk, line_start=line_start))
+        for part in JOINT.split(core) if core else ():
+            found.append(Word(part, pending))
+            pending = ""
+        pending = _stronger(pending, _break_in(suffix, line_start=False))
+        line_start = False
+    return Words(words=tuple(found), after=pending)
+
+
+def _trim(chunk: str) -> tuple[str, str, str]:
+    """A chunk's punctuation, its core, its punctuation. The sign of a number and the `+` and `#` of C++ and C# stay."""
+    left = chunk.lstrip(TRIM + "#-")
+    if left[:1].isdigit() and chunk[: len(chunk) - len(left)].endswith("-"):
+        left = "-" + left
+    core = left.rstrip(TRIM + "-")
+    return chunk[: len(chunk) - len(left)], core, left[len(core) :]
+
+
+def _break_in(punctuation: str, *, line_start: bool) -> str:
+    """The strongest break among punctuation; a list's dash at the start of a line is none."""
+    if not punctuation:
+        return ""
+    if "?" in punctuation or "¿" in punctuation:
+        return "?"
+    if ":" in punctuation or "→" in punctuation:
+        return ":"
+    if any(mark in punctuation for mark in ".!;。…"):
+        return "."
+    if any(mark in punctuation for mark in "([{"):
+        return "("
+    if DASH.search(punctuation) and not line_start:
+        return "-"
+    return "," if any(mark in punctuation for mark in ",、|") else ""
+
+
+def _stronger(one: str, other: str) -> str:
+    return min(one, other, key=lambda mark: BREAKS.index(mark) if mark else len(BREAKS))
+
+
+class Vocabulary:
+    """The labels of a job, ready to be found in texts."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        """Labels that differ in case or punctuation alone are told apart where they are written exactly."""
+        self.labels = tuple(labels)
+        self._exact = {label.strip(): label for label in labels}
+        self._folded = _unique((fold(label).strip(QUOTES), label) for label in labels)
+        self._by_words = _unique((tuple(word.text for word in words_of(label).words), label) for label in labels)
+        self._longest = max(map(len, self._by_words), default=0)
+
+    def exact(self, text: str) -> str | None:
+        """The label that the whole text is, but for case, quotes and emphasis."""
+        stripped = text.strip()
+        bare = stripped.strip(QUOTES)
+        return self._exact.get(stripped) or self._exact.get(bare) or self._folded.get(fold(stripped).strip(QUOTES))
+
+    def mentions(self, words: Sequence[Word]) -> list[Mention]:
+        """Where labels stand in a text; of labels that overlap the longest."""
+        found, place = list[Mention](), 0
+        texts = [word.text for word in words]
+        while place < len(texts):
+            for length in range(min(self._longest, len(texts) - place), 0, -1):
+                key = tuple(texts[place : place + length])
+                if key in self._by_words:
+                    label = self._by_words[key]
+                    found.append(Mention(start=place, end=place + length, label=label or "\0" + " ".join(key)))
+                    place += length
+                    break
+            else:
+                place += 1
+        return found
+
+
+def _unique(entries: Iterable[tuple[Key, str]]) -> dict[Key, str | None]:
+    """The label of each key; None where several share it."""
+    made: dict[Key, str | None] = {}
+    for key, label in entries:
+        if key:
+            made[key] = None if key in made else label
+    return made
+
+
+@lru_cache(maxsize=64)
+def vocabulary(labels: tuple[str, ...]) -> Vocabulary:
+    """The vocabulary of these labels, made once."""
+    return Vocabulary(labels)
