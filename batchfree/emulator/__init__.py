@@ -1,0 +1,36 @@
+"""An emulated OpenRouter: its free models, its limits and its bad days, over HTTP, without network or key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from batchfree.emulator.app import Emulator, create_app
+from batchfree.emulator.book import Book, Post
+from batchfree.emulator.loading import load_scenario
+from batchfree.emulator.quotas import Limits
+from batchfree.emulator.reading import ScenarioError
+from batchfree.emulator.scenario import Scenario
+
+if TYPE_CHECKING:
+    from batchfree.emulator.serving import serve
+
+__all__ = [
+    "Book",
+    "Emulator",
+    "Limits",
+    "Post",
+    "Scenario",
+    "ScenarioError",
+    "create_app",
+    "load_scenario",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`serve` needs uvicorn, which the embedded endpoint does not: it is imported when it is asked for."""
+    if name == "serve":
+        from batchfree.emulator.serving import serve
+
+        return serve
+    raise AttributeError(name)

@@ -1,0 +1,133 @@
+"""A chat reply as the service words it: `chat.completion`, its usage, and what kind of bytes carry it. Pure."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from batchfree.emulator.asking import CHARACTERS_A_TOKEN, Asked
+from batchfree.emulator.model import JsonObject, Model
+
+LETTERS = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a model said: text or tool calls, what it thought before, and which prompt got which answer.
+
+    `codes` maps a pack's codes to their prompts; the answers of a pack are JSON text.
+    """
+
+    content: str = ""
+    tool_calls: tuple[JsonObject, ...] = ()
+    reasoning: str | None = None
+    rows: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing is sent for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The same bytes again and again, so many times (None: until the client leaves), with pauses in between."""
+
+    data: bytes
+    seconds: float = 0.0
+    times: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection breaks here."""
+
+
+Step: TypeAlias = bytes | Pause | Repeat | Cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What goes over the wire after `delay` seconds: status, headers, and the body in steps."""
+
+    status: int
+    headers: Mapping[str, str]
+    steps: tuple[Step, ...]
+    delay: float = 0.0
+
+    @property
+    def body(self) -> bytes:
+        """The plain bytes among the steps, joined."""
+        return b"".join(step for step in self.steps if isinstance(step, bytes))
+
+
+def generation_id(now: float, rng: random.Random) -> str:
+    """`gen-<unix seconds>-<20 characters>`."""
+    return f"gen-{int(now)}-{''.join(rng.choices(LETTERS, k=20))}"
+
+
+def tokens(text: str | None) -> int:
+    """A rough count of tokens; at least one where there is text."""
+    return -(-len(text) // CHARACTERS_A_TOKEN) if text else 0
+
+
+def completion(model: Model, asked: Asked, said: Said, *, id: str, now: float) -> JsonObject:
+    """The `chat.completion` object; the completion limit of request and model cuts what was said."""
+    limits = [limit for limit in (asked.max_tokens, model.max_output) if limit is not None]
+    budget = min(limits) if limits else None
+    thought = tokens(said.reasoning)
+    content, finish = said.content, "tool_calls" if said.tool_calls else "stop"
+    reasoning = said.reasoning
+    if budget is not None and thought >= budget:
+        content, finish, thought = "", "length", budget
+        reasoning = (reasoning or "")[: budget * CHARACTERS_A_TOKEN]
+    elif budget is not None and thought + tokens(content) > budget:
+        content, finish = content[: (budget - thought) * CHARACTERS_A_TOKEN], "length"
+    message: JsonObject = {"role": "assistant", "content": content, "refusal": None}
+    if finish == "tool_calls":
+        message |= {"content": content or None, "tool_calls": list(said.tool_calls)}
+    if reasoning is not None and not asked.reasoning.get("exclude"):
+        detail = {"type": "reasoning.text", "text": reasoning, "format": None, "index": 0}
+        message |= {"reasoning": reasoning, "reasoning_details": [detail]}
+    choice = {"index": 0, "logprobs": None, "finish_reason": finish, "native_finish_reason": finish, "message": message}
+    written = tokens(content) + (tokens(json.dumps(said.tool_calls)) if said.tool_calls else 0)
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": int(now),
+        "model": model.id,
+        "provider": model.provider,
+        "system_fingerprint": None,
+        "choices": [choice],
+        "usage": usage(model, asked.prompt_tokens, written + thought, thought),
+    }
+
+
+def usage(model: Model, prompt: int, written: int, thought: int) -> JsonObject:
+    """Token counts and the price in USD: 0 for a free model."""
+    cost: float = 0 if model.free or model.nature in ("chat", "classifier") else model.price(prompt, written)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": written,
+        "total_tokens": prompt + written,
+        "cost": cost,
+        "is_byok": False,
+        "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 0, "video_tokens": 0},
+        "cost_details": {
+            "upstream_inference_cost": 0,
+            "upstream_inference_prompt_cost": 0,
+            "upstream_inference_completions_cost": 0,
+        },
+        "completion_tokens_details": {"reasoning_tokens": thought, "image_tokens": 0, "audio_tokens": 0},
+    }
+
+
+def encode(body: JsonObject) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

@@ -1,0 +1,59 @@
+"""The same reply as a stream of server-sent events. Pure. Source: OpenRouter docs, streaming page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from batchfree.emulator.model import JsonObject
+from batchfree.emulator.replies import Reply, Step, encode
+
+COMMENT = b": OPENROUTER PROCESSING\n\n"
+DONE = b"data: [DONE]\n\n"
+WORDS_A_CHUNK = 4
+
+
+def frame(body: JsonObject) -> bytes:
+    return b"data: " + encode(body) + b"\n\n"
+
+
+def as_stream(body: JsonObject, headers: Mapping[str, str]) -> Reply:
+    """A stream that says what `body`, a `chat.completion`, says: comments, deltas, usage, `[DONE]`."""
+    steps: tuple[Step, ...] = (COMMENT, COMMENT, *(frame(chunk) for chunk in chunks(body)), DONE)
+    return Reply(status=200, headers={**headers, "content-type": "text/event-stream"}, steps=steps)
+
+
+def chunks(body: JsonObject) -> Iterator[JsonObject]:
+    """`chat.completion.chunk` objects; a choice that failed becomes a chunk with the error at its top."""
+    shared: JsonObject = {
+        key: body[key] for key in ("id", "created", "model", "provider") if key in body
+    }
+    head: JsonObject = {"object": "chat.completion.chunk", **shared}
+    choices = body.get("choices")
+    if not choices:
+        yield {**body, **head}
+        return
+    message = choices[0]["message"]
+    for delta in _deltas(message):
+        yield head | {"choices": [_choice(delta, None, None)]}
+    finish, native = choices[0].get("finish_reason"), choices[0].get("native_finish_reason")
+    last = head | {"choices": [_choice({"role": "assistant", "content": ""}, finish, native)]}
+    if "error" in choices[0]:
+        last["error"] = choices[0]["error"]
+    yield last
+    tail = {key: body[key] for key in ("usage", "openrouter_metadata") if key in body}
+    yield head | {"choices": [_choice({"role": "assistant", "content": ""}, finish, native)]} | tail
+
+
+def _deltas(message: JsonObject) -> Iterator[JsonObject]:
+    if message.get("reasoning"):
+        yield {"role": "assistant", "content": "", "reasoning": message["reasoning"]}
+    words = re.findall(r"\s*\S+\s*", message.get("content") or "")
+    for start in range(0, len(words), WORDS_A_CHUNK):
+        yield {"role": "assistant", "content": "".join(words[start : start + WORDS_A_CHUNK])}
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        yield {"role": "assistant", "content": None, "tool_calls": [{**call, "index": index}]}
+
+
+def _choice(delta: JsonObject, finish: str | None, native: str | None) -> JsonObject:
+    return {"index": 0, "delta": delta, "finish_reason": finish, "native_finish_reason": native, "logprobs": None}
