@@ -1,0 +1,37 @@
+"""The command line: what is said to a person goes to stderr, results and `--json` go to stdout."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from batchfree.cli.options import parser
+from batchfree.stops import BUG, INTERRUPTED
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code is its result."""
+    arguments = parser().parse_args(argv)
+    module, function = arguments.does.split(":")
+    try:
+        command: Command = getattr(importlib.import_module(f"batchfree.cli.{module}"), function)
+        from batchfree.cli.errors import explained
+
+        return explained(command, arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception:  # noqa: BLE001 - the one place where a bug of ours meets a person
+        from batchfree.cli.errors import report_bug
+
+        report_bug()
+        return BUG
+
+
+__all__ = ["main", "parser"]

@@ -1,0 +1,51 @@
+"""The commands that make something: init, schema, emulate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+from batchfree.cli.errors import say
+from batchfree.stops import OK, USAGE
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Writes a starter job."""
+    from batchfree import starter
+
+    written = starter.write(arguments.directory)
+    for path in written:
+        say(f"wrote {os.path.relpath(path)}")
+    job = next(path for path in written if path.suffix == ".yaml")
+    say(f"next: batchfree run {os.path.relpath(job)} --endpoint embedded")
+    return OK
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """Prints the JSON Schema of the job spec."""
+    from batchfree.spec import json_schema
+
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))  # noqa: T201
+    return OK
+
+
+def not_built(arguments: argparse.Namespace) -> int:
+    """Refuses a command that this version does not have yet."""
+    say(f"error: `batchfree {arguments.name}` is not built yet in this version")
+    return USAGE
+
+
+def emulate(arguments: argparse.Namespace) -> int:
+    """Serves the emulated OpenRouter until it is interrupted."""
+    from batchfree.emulator import create_app, serve
+    from batchfree.emulator.loading import load_scenario
+    from batchfree.emulator.reading import ScenarioError
+
+    try:
+        scenario = None if arguments.scenario is None else load_scenario(arguments.scenario)
+        serve(create_app(scenario, book_path=arguments.book), port=arguments.port)
+    except (ScenarioError, OSError) as error:
+        say(f"error: {error}")
+        return USAGE
+    return OK

@@ -1,0 +1,139 @@
+"""Every command and option, and nothing that is slow to import."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from batchfree import __version__
+
+EPILOG = """exit codes:
+  0   every row is answered (or as many as --limit asked for)
+  1   finished, and some rows failed for good
+  2   usage, spec or input is wrong; nothing was sent
+  3   cannot go on without a person: key, credits, a charge, privacy setting, no model, full disk
+  70  a bug in batchfree
+  75  rows are pending and nothing is lost: run again later
+  130, 143  interrupted, after the answers in flight were recorded
+"""
+
+
+NOT_BUILT = ("plan", "report")
+"""Commands that this version refuses with a sentence."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="batchfree",
+        description="Run whole datasets through free language models.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _run(_command(commands, "run", "running:run", "answer what is not answered yet, then write the table"))
+    _preview(_command(commands, "preview", "reading:preview", "print the request bodies of the first rows"))
+    _job(_command(commands, "validate", "reading:validate", "check spec, input and templates; send nothing"))
+    _job(_command(commands, "status", "reading:status", "how far the job is, also while a run is going"))
+    _export(_command(commands, "export", "reading:export", "write the table as it stands"))
+    _models(_command(commands, "models", "service:models", "the free models now on offer, and why not the others"))
+    _service(_command(commands, "quota", "service:quota", "requests left this minute and this UTC day"))
+    init = _command(commands, "init", "making:init", "write a commented starter job with sample data")
+    init.add_argument("directory", nargs="?", default=".", type=Path, metavar="DIR")
+    _command(commands, "schema", "making:schema", "print the JSON Schema of the job spec, for editors")
+    _emulate(_command(commands, "emulate", "making:emulate", "serve the emulated OpenRouter on loopback"))
+    for name in NOT_BUILT:
+        late = commands.add_parser(name, description="Not built yet in this version.")
+        late.add_argument("job", nargs="*")
+        late.set_defaults(does="making:not_built", name=name)
+    return top
+
+
+class _Version(argparse.Action):
+    """Prints the version on stdout."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"batchfree {__version__}")  # noqa: T201
+        parser.exit()
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: str, help: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    command.set_defaults(does=does)
+    return command
+
+
+def _spec(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a spec key, dotted")
+    command.add_argument("--env-file", type=Path, metavar="PATH", help="take variables from this file, too")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("job", type=Path, metavar="JOB", help="the job spec, a YAML file")
+    _spec(command)
+
+
+def _service(command: argparse.ArgumentParser) -> None:
+    command.add_argument("job", type=Path, nargs="?", metavar="JOB", help="take endpoint and account from this job")
+    command.add_argument("--endpoint", metavar="URL|embedded", help="the service to ask")
+    _spec(command)
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    _job(command)
+    add = command.add_argument
+    add("-n", "--limit", type=_positive, metavar="N", help="answer at most N rows in this run")
+    add("-o", "--output", type=Path, metavar="PATH", help="write the table here instead")
+    add("--retry-failed", action="store_true", help="ask failed rows again, too")
+    add("--fail-threshold", type=_per_cent, default=0.0, metavar="N%", help="rows that may fail without exit code 1")
+    add("--fresh", action="store_true", help="set earlier progress aside, under another name")
+    add("--until", metavar="HH:MM|DURATION", help="stop at this local time, or after 90s, 15m, 2h, 1h30m")
+    add("--on-quota", choices=["stop", "wait"], help="when the day's requests are gone")
+    add("--endpoint", metavar="URL|embedded", help="send the requests there")
+    add("--progress", choices=["auto", "bar", "plain", "none"], default="auto")
+    add("-q", "--quiet", action="store_true", help="say errors and the reason of an early stop only")
+    add("-v", "--verbose", action="store_true", help="say what happens to every request")
+
+
+def _preview(command: argparse.ArgumentParser) -> None:
+    _job(command)
+    command.add_argument("-n", "--rows", type=_positive, default=3, metavar="N", help="rows to show (default 3)")
+
+
+def _export(command: argparse.ArgumentParser) -> None:
+    _job(command)
+    command.add_argument("-o", "--output", type=Path, metavar="PATH", help="the suffix names the format")
+
+
+def _models(command: argparse.ArgumentParser) -> None:
+    _service(command)
+    command.add_argument(
+        "--requires", default="", metavar="ABILITY,…", help="vision, audio, tools, structured_outputs, json, reasoning"
+    )
+
+
+def _emulate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=8765, metavar="N", help="0 takes any free port")
+    command.add_argument("--scenario", metavar="FILE", help="a scenario file, or the name of one that is built in")
+    command.add_argument("--book", type=Path, metavar="FILE", help="append one JSON line per request to this file")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _per_cent(text: str) -> float:
+    try:
+        number = float(text.removesuffix("%"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a percentage such as 5%, got {text!r}") from None
+    if not 0 <= number <= 100:
+        raise argparse.ArgumentTypeError("must be between 0% and 100%")
+    return number

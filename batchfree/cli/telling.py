@@ -1,0 +1,65 @@
+"""The summary of a run, as a person reads it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Collection, Iterator
+
+from batchfree.cli.errors import say
+from batchfree.stops import NEEDS_A_PERSON, ROWS_FAILED, StopReason
+from batchfree.summary import Summary
+
+WIDEST = 60
+"""Characters of an error that are shown."""
+
+
+def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] = ()) -> None:
+    """Says what came out: the whole of it, or with `-q` the reason of an early stop only; `said` are warnings that the
+    person has read already."""
+    for warning in summary.warnings:
+        if warning not in said:
+            say(f"warning: {warning}")
+    if not arguments.quiet:
+        for line in lines(summary):
+            say(line)
+    if summary.stopped is not None and (summary.counts.pending or summary.exit_code == NEEDS_A_PERSON):
+        say(f"stopped: {summary.stopped.message}")
+    if not arguments.quiet:
+        for line in what_next(summary, arguments):
+            say(line)
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """What came out, who answered, what failed and why."""
+    counts = summary.counts
+    yield (
+        f"{summary.job}: {counts.ok} of {counts.rows} rows answered, {counts.failed} failed, {counts.pending} pending; "
+        f"{summary.requests} requests in {summary.seconds:.1f} s"
+    )
+    width = max((len(model) for model in summary.models), default=0)
+    for model, rows in sorted(summary.models.items(), key=lambda item: (-item[1], item[0])):
+        yield f"  {model:<{width}}  {rows:>6} rows"
+    for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
+        example = summary.examples.get(kind, "")
+        yield f"  {kind}: {rows} rows, e.g. {example if len(example) <= WIDEST else example[:WIDEST] + '…'}"
+    if any(model.startswith("emulated/") for model in summary.models):
+        yield "  These answers come from the emulated OpenRouter inside batchfree, not from real models."
+    if summary.output is not None:
+        yield f"table: {os.path.relpath(summary.output)}"
+
+
+def what_next(summary: Summary, arguments: argparse.Namespace) -> Iterator[str]:
+    """What to type next, where there is something to do."""
+    again = shlex.join(["batchfree", *sys.argv[1:]])
+    stopped = summary.stopped
+    if summary.counts.pending and summary.exit_code != NEEDS_A_PERSON and not arguments.limit:
+        when = ""
+        if stopped is not None and stopped.until is not None and stopped.reason is StopReason.QUOTA:
+            when = time.strftime(" after %Y-%m-%d %H:%M", time.localtime(stopped.until))
+        yield f"next{when}: {again}"
+    if summary.exit_code == ROWS_FAILED:
+        yield f"to ask the failed rows again: {again} --retry-failed"

@@ -1,0 +1,33 @@
+"""A row's question and its identity. Pure.
+
+Answers belong to questions, rows point at them: equal questions are asked once, and an answer stands as long as its
+question does. The digest covers the rendered messages, the request parameters and what counts as an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from batchfree.answers import AnswerRule
+from batchfree.chat import ChatRequest
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a row asks. `row` is the first row that asks it, counted from zero; `id` that row's own name, if any."""
+
+    digest: str
+    request: ChatRequest
+    row: int
+    id: str | None = None
+
+
+def digest(request: ChatRequest, rule: AnswerRule) -> str:
+    """The identity of a question: 128 bits of BLAKE2b as hex digits."""
+    identity = [request.messages, dict(request.parameters), rule.labels, rule.schema]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()

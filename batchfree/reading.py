@@ -1,0 +1,141 @@
+"""A job as it stands, read from its files alone, also while a run is going."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from batchfree import lock, results
+from batchfree.attempts import Attempt
+from batchfree.chat import JsonObject
+from batchfree.history import History
+from batchfree.journal import Damage, read_header
+from batchfree.loaded import Job
+from batchfree.opened import OpenJob, open_job
+from batchfree.run_folder import RunFolder
+from batchfree.stops import Counts
+from batchfree.summary import Tally, iso
+
+WAITING = ("waiting", "stopped")
+"""Events of the log after which a job waits for something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """An open job with what its journal knows."""
+
+    opened: OpenJob
+    folder: RunFolder
+    history: History
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a run."""
+        return not self.history.is_empty or read_header(self.folder.journal) is not None
+
+    def table(self, tally: Tally | None = None) -> pl.LazyFrame:
+        """The table as it stands."""
+        return self.opened.table(self.history, begun=self.begun, tally=tally)
+
+    def counts(self) -> Tally:
+        """The rows by status, model and error, without a table."""
+        tally, begun = Tally(), self.begun
+        for row in self.opened.rows():
+            tally.add(self.opened.columns(row, self.history, begun=begun))
+        return tally
+
+    def export(self, path: Path) -> Tally:
+        """Writes the table; the suffix names the format. Raises StorageError; then the old table still stands."""
+        tally = Tally()
+        results.write(self.table(tally), path, self.opened.spec)
+        return tally
+
+
+def reading(job: Job, seen: Callable[[Attempt], None] = lambda attempt: None) -> Reading:
+    """Opens the job and reads its journal; `seen` is shown every attempt. Raises SpecError, DatasetError, StorageError."""
+    opened = open_job(job.spec)
+    folder = RunFolder(job.spec.run_dir)
+    folder.check_owner(job.spec.name, job.spec.file)
+    history, warnings = History(folder.journal, names=opened.dataset.id is not None), list[str]()
+
+    def damaged(damage: Damage) -> None:
+        warnings.append(f"{folder.journal}:{damage.line}: this line is damaged and is passed over: {damage.why}")
+
+    history.load(seen, damaged)
+    return Reading(opened=opened, folder=folder, history=history, warnings=warnings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """How far a job is; `until` in epoch seconds."""
+
+    job: str
+    counts: Counts
+    running: bool
+    requests_today: int
+    waiting_for: str | None
+    until: float | None
+    errors: dict[str, int]
+
+    def to_json(self) -> JsonObject:
+        """As `status --json` prints it."""
+        counts = self.counts
+        return {
+            "job": self.job,
+            "counts": {"ok": counts.ok, "failed": counts.failed, "pending": counts.pending},
+            "running": self.running,
+            "requests_today": self.requests_today,
+            "waiting_for": self.waiting_for,
+            "until": iso(self.until),
+            "errors": self.errors,
+        }
+
+
+def status(job: Job, now: float) -> JobStatus:
+    """The job's status from its journal; `now` in epoch seconds."""
+    today = datetime.fromtimestamp(now, UTC).date()
+    requests = 0
+
+    def seen(attempt: Attempt) -> None:
+        nonlocal requests
+        requests += attempt.at.date() == today
+
+    job_reading = reading(job, seen)
+    tally = job_reading.counts()
+    waiting_for, until = _waiting(job_reading.folder.log, now)
+    counts = tally.counts()
+    return JobStatus(
+        job=job.spec.name,
+        counts=counts,
+        running=lock.holder(job_reading.folder.lock) is not None,
+        requests_today=requests,
+        waiting_for=waiting_for if counts.pending else None,
+        until=until if counts.pending else None,
+        errors=tally.errors,
+    )
+
+
+def _waiting(log: Path, now: float) -> tuple[str | None, float | None]:
+    """What the last event of the log waits for, while its moment has not come."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 65536))
+            lines = file.read().splitlines()
+    except OSError:
+        return None, None
+    for raw in reversed(lines):
+        try:
+            event = json.loads(raw)
+        except ValueError:
+            continue
+        until = event.get("until")
+        if event.get("event") in WAITING and isinstance(until, (int, float)) and until > now:
+            return str(event.get("reason")), until
+        return None, None
+    return None, None

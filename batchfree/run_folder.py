@@ -1,0 +1,109 @@
+"""The run folder: what a run leaves behind, and whose it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batchfree.chat import Json
+from batchfree.errors import OutputError, StorageError
+from batchfree.journal import Header, read_header
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run folder."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """Every attempt."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def spec(self) -> Path:
+        """The spec as it was resolved for the last run."""
+        return self.path / "spec.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a run is going."""
+        return self.path / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What happened, for machines."""
+        return self.path / "log.jsonl"
+
+    def create(self) -> None:
+        """Makes the folder. Raises OutputError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.path}: the run folder can't be made: {error.strerror}.") from error
+
+    def check_owner(self, job: str, file: Path, *, any_format: bool = False) -> None:
+        """Raises OutputError where the journal is another job's: of another name, or of another job file still there.
+
+        A journal of another format raises StorageError, unless it is to be set aside.
+        """
+        header = read_header(self.journal, any_format=any_format)
+        if header is None:
+            return
+        other = (self.path / header.file).resolve()
+        if header.job != job or (other != file.resolve() and other.exists()):
+            raise OutputError(
+                f"{self.path}: this run folder belongs to the job '{header.job}' ({other}); "
+                "give one of the two another `run_dir`, `name` or `output`."
+            )
+
+    def header(self, *, job: str, file: Path, spec: str, input: str, version: str, format: int) -> Header:
+        """The first line of a new journal."""
+        place = os.path.relpath(file.resolve(), self.path.resolve())
+        return Header(batchfree=format, version=version, job=job, file=place, spec=spec, input=input)
+
+    def write_spec(self, resolved: Json) -> None:
+        """Keeps the resolved spec. Raises StorageError."""
+        import yaml
+
+        try:
+            text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+            self.spec.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"{self.spec}: {error.strerror}. Nothing was sent.") from error
+
+    def set_aside(self, now: float) -> Path | None:
+        """Keeps an earlier journal under another name, so that the next run starts anew; the name, if there was one."""
+        if not self.journal.exists():
+            return None
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
+        kept = next(
+            path
+            for path in (self.path / f"journal.{stamp}{suffix}.jsonl" for suffix in ("", *map("-{}".format, range(99))))
+            if not path.exists()
+        )
+        try:
+            return self.journal.rename(kept)
+        except OSError as error:
+            raise StorageError(f"{self.journal}: can't be set aside: {error.strerror}.") from error
+
+
+class EventLog:
+    """`log.jsonl`: one JSON object per event, with its time. It never stops a run: what can't be written is left out."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path, self._clock = path, clock
+
+    def write(self, event: str, **facts: Json) -> None:
+        """Appends one event."""
+        at = datetime.fromtimestamp(self._clock(), UTC).isoformat()
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"at": at, "event": event, **facts}, default=str) + "\n")
+        except OSError:
+            return

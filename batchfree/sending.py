@@ -1,0 +1,208 @@
+"""One request on behalf of a parcel: drawn, started, sent, judged, recorded.
+
+No `await` stands between having an answer and having it in the journal.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import anyio
+
+from batchfree import answers
+from batchfree.aftermath import Next, Patience, Reply, follow, outcomes, read
+from batchfree.answers import AnswerRule
+from batchfree.attempts import Attempt
+from batchfree.chat import Failure, JsonObject, Judged, Kind
+from batchfree.errors import StorageError
+from batchfree.journal import Journal, Line
+from batchfree.ledger import Start
+from batchfree.openrouter import wire
+from batchfree.pacing import Pacer
+from batchfree.pacing import Stopped as Halt
+from batchfree.packs import Packs, Written
+from batchfree.parcels import Parcel, Task
+from batchfree.retry import CONSEQUENCES, Consequence
+from batchfree.router import Ask, Plan, Router
+from batchfree.routing import Nothing, Rest
+from batchfree.stops import Stopped, StopReason
+from batchfree.summary import iso
+
+FULL = Stopped(reason=StopReason.DISK, message="the disk of the run folder is full or gone; make room, then run again")
+PERSONS = {
+    Kind.KEY_REFUSED: StopReason.KEY_REFUSED,
+    Kind.CREDITS_OWED: StopReason.CREDITS_OWED,
+    Kind.PRIVACY_SETTING: StopReason.PRIVACY_SETTING,
+}
+
+Complete = Callable[[JsonObject], Awaitable[Judged]]
+"""Sends one request body; never raises for what the service or the network does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """What came of one attempt: where the rows go, how long to wait before `keep` is tried again (None: the backoff
+    of a failure that time may mend), and whether the run is to stop."""
+
+    then: Next
+    wait: float | None = 0.0
+    stopped: Stopped | None = None
+
+    def with_back(self, rest: Parcel) -> Came:
+        """The same, with rows that did not fit into the request."""
+        return replace(self, then=replace(self.then, back=(*self.then.back, *rest))) if rest else self
+
+
+class Sender:
+    """Everything that one request needs, for all workers of a run."""
+
+    def __init__(
+        self,
+        *,
+        rule: AnswerRule,
+        patience: Patience,
+        packs: Packs,
+        router: Router,
+        pacer: Pacer,
+        complete: Complete,
+        journal: Journal,
+        recorded: Callable[[Line], None],
+        stopping: anyio.Event,
+        clock: Callable[[], float],
+        rng: random.Random,
+        seed: int | None,
+        any_model: bool,
+    ) -> None:
+        """`recorded` hears of every line of the journal; once `stopping` is set no request is
+        started. `seed` makes the draws repeatable; `any_model`: the endpoint is one's own."""
+        self._rule, self._patience, self._packs, self._clock = rule, patience, packs, clock
+        self._rng, self._seed, self._any_model = rng, seed, any_model
+        self._router, self._pacer, self._complete = router, pacer, complete
+        self._journal, self._recorded, self._stopping = journal, recorded, stopping
+
+    async def send(self, parcel: Parcel) -> Came:
+        """One attempt. A cancellation before the request is out leaves nothing behind, after that an unused start."""
+        await self._router.refresh()
+        ask = self._ask(parcel)
+        hindrance = self._hindrance(self._router.plan(ask), ask, parcel)
+        if hindrance is not None:
+            return hindrance
+        start = await self._pacer.start(self._stopping)
+        if not isinstance(start, Start):
+            return Came(then=Next(), stopped=_halted(start))
+        plan = self._router.plan(ask)
+        if not isinstance(plan, Plan) or not self._journal.has_room():
+            self._pacer.give_back(start)
+            return Came(then=Next(keep=parcel), stopped=None if self._journal.has_room() else FULL)
+        parcel, rest = self._packs.fitting(parcel, plan)
+        written = self._packs.write(parcel, native=plan.native)
+        self._router.claim(plan.draw)
+        began = self._clock()
+        judged = await self._complete(wire.body(written.request, plan.draw.models, any_model=self._any_model))
+        return self._settle(parcel, plan, written, judged, start, self._clock() - began).with_back(rest)
+
+    def _hindrance(self, plan: Plan | Rest | Nothing, ask: Ask, parcel: Parcel) -> Came | None:
+        """Why nothing can be sent now, before a start is spent on it."""
+        if isinstance(plan, Nothing):
+            message = f"no free model can do what is asked: {self._router.why_none(ask)}"
+            return Came(then=Next(), stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
+        if self._router.is_down(ask):
+            message = "the free models are down: all rest, or none has answered for a long while; run again later"
+            return Came(then=Next(), stopped=Stopped(reason=StopReason.POOL_DOWN, message=message))
+        if isinstance(plan, Rest):
+            return Came(then=Next(keep=parcel), wait=max(0.0, plan.until - self._clock()))
+        return None
+
+    def _ask(self, parcel: Parcel) -> Ask:
+        packed = len(parcel) > 1
+        first = parcel[0]
+        return Ask(
+            request=first.question.request,
+            tried=frozenset().union(*(task.avoid | set(task.state.tried) for task in parcel)),
+            first=all(task.attempts == 0 for task in parcel),
+            native=answers.wants_native(self._rule, packed=packed),
+            native_only=self._rule.mode == "native",
+            rng=self._draw_rng(first),
+            context_above=max((task.context_above for task in parcel if task.context_above), default=None),
+        )
+
+    def _draw_rng(self, task: Task) -> random.Random:
+        """With `router.seed` the draws of a row depend on the row and its attempts alone, whoever comes first."""
+        if self._seed is None:
+            return self._rng
+        return random.Random(f"{self._seed}/{task.question.digest}/{task.state.attempts}")
+
+    def _settle(
+        self, parcel: Parcel, plan: Plan, written: Written, judged: Judged, start: Start, latency: float
+    ) -> Came:
+        """Records the attempt and draws the conclusions. Synchronous from end to end."""
+        reply = read(judged, parcel, written.codes, self._rule)
+        attempt = self._attempt(parcel, plan, written, reply, latency)
+        try:
+            self._recorded(self._journal.append(attempt))
+        except StorageError as error:
+            return Came(then=Next(), stopped=Stopped(reason=StopReason.DISK, message=str(error)))
+        self._router.learn(plan.draw, judged, attempt)
+        self._packs.learn(attempt)
+        if isinstance(judged, Failure) and CONSEQUENCES[judged.kind] is Consequence.ACCOUNT:
+            self._pacer.refused(judged, start)
+        then = follow(parcel, attempt, reply, self._patience)
+        if attempt.kind is Kind.CONTEXT_LENGTH and isinstance(judged, Failure):
+            then = then.with_context_above(self._router.context_of(judged, plan.draw.models))
+        transient = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ANOTHER_MODEL
+        return Came(then=then, wait=None if transient else 0.0, stopped=_stop(judged))
+
+    def _attempt(self, parcel: Parcel, plan: Plan, written: Written, reply: Reply, latency: float) -> Attempt:
+        judged, draw = reply.judged, plan.draw
+        failure = judged if isinstance(judged, Failure) else None
+        larger_left = (
+            failure is not None
+            and failure.kind is Kind.CONTEXT_LENGTH
+            and self._router.larger_left(written.request, failure, draw.models)
+        )
+        return Attempt(
+            at=datetime.fromtimestamp(self._clock(), UTC),
+            route=draw.route,
+            models=draw.models,
+            model=judged.model,
+            provider=judged.provider,
+            request_id=judged.request_id,
+            status=200 if failure is None else failure.status,
+            finish_reason=judged.finish_reason,
+            kind=None if failure is None else failure.kind,
+            error=None if failure is None else failure.message,
+            permanent=failure is not None and failure.permanent,
+            unsupported=None if failure is None else failure.unsupported,
+            prompt_tokens=judged.usage.prompt_tokens,
+            completion_tokens=judged.usage.completion_tokens,
+            cost=judged.usage.cost,
+            latency_s=latency,
+            content=judged.content if failure is None or failure.content else None,
+            router=judged.router,
+            pack_seed=written.seed,
+            unknown=reply.unknown,
+            outcomes=outcomes(reply, parcel, self._patience, larger_left=larger_left),
+        )
+
+
+def _halted(halt: Halt) -> Stopped | None:
+    """The end of the run that the pacer asks for; None where the run is ending anyway."""
+    if halt.reason == "stopping":
+        return None
+    if halt.reason == "deadline":
+        return Stopped(reason=StopReason.DEADLINE, message="the time given by --until is over", until=halt.until)
+    message = f"the day's requests are used up; more at {iso(halt.until)}"
+    return Stopped(reason=StopReason.QUOTA, message=message, until=halt.until)
+
+
+def _stop(judged: Judged) -> Stopped | None:
+    """Whether a response ends the run: it was charged, or only a person can mend what it says."""
+    if judged.usage.cost > 0:
+        message = f"{judged.model or 'a model'} charged {judged.usage.cost:g} USD; its answer is kept, the run stops"
+        return Stopped(reason=StopReason.CHARGED, message=message)
+    if isinstance(judged, Failure) and judged.kind in PERSONS:
+        return Stopped(reason=PERSONS[judged.kind], message=judged.message)
+    return None

@@ -1,0 +1,283 @@
+"""One run of a job from lock to table."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import random
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import anyio.to_thread
+
+from batchfree import __version__, lock, packing, reasking, results
+from batchfree.aftermath import Patience
+from batchfree.attempts import Attempt
+from batchfree.chat import Json
+from batchfree.endpoint import Endpoint, connect, key_of
+from batchfree.errors import DatasetError, StorageError
+from batchfree.feed import Feed
+from batchfree.journal import FORMAT, Journal, Line
+from batchfree.loaded import Job, RunOptions
+from batchfree.packs import Packs
+from batchfree.parcels import Task
+from batchfree.reading import Reading, reading
+from batchfree.router import Router
+from batchfree.run_folder import EventLog, RunFolder
+from batchfree.runner import Pool, Switch
+from batchfree.sending import Sender
+from batchfree.stops import Stopped, StopReason, exit_code
+from batchfree.summary import Summary, Tally
+from batchfree.watching import Observer, Watch
+
+REMEMBERED = 2_000
+"""Attempts of earlier runs from which the health of models is taken."""
+GRACE = 30.0
+"""Seconds that answers in flight have to land after an interruption."""
+SIGNALS = {
+    signal.SIGINT: StopReason.INTERRUPTED,
+    signal.SIGTERM: StopReason.TERMINATED,
+    signal.SIGHUP: StopReason.TERMINATED,
+}
+
+
+def digest_of(value: Json) -> str:
+    """A fingerprint of plain data."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Session:
+    """One run."""
+
+    def __init__(self, job: Job, options: RunOptions, observer: Observer, clock: Callable[[], float]) -> None:
+        self._job, self._spec, self._options, self._clock = job, job.spec, options, clock
+        self._observer = observer
+        self._folder = RunFolder(job.spec.run_dir)
+        self._log = EventLog(self._folder.log, clock)
+        self._switch = Switch()
+        self._rng = random.Random(job.spec.router.seed)
+        self._watch = Watch(0, observer, self._log)
+
+    async def run(self) -> Summary:
+        """Answers what is not answered yet and writes the table. Raises BatchfreeError."""
+        began = self._clock()
+        results.check_writable(self._spec.output.path)
+        self._folder.create()
+        with lock.locked(self._folder.lock) as holder:
+            if holder is not None:
+                message = f"another run of this job is going: {holder}"
+                return self._summary(reading(self._job).counts(), Stopped(reason=StopReason.LOCKED, message=message))
+            if self._options.fresh:
+                self._set_aside()
+            recent = deque[Attempt](maxlen=REMEMBERED)
+            found = reading(self._job, recent.append)
+            if mistakes := found.opened.dataset.check():
+                raise DatasetError(mistakes)
+            self._folder.write_spec(self._spec.resolved())
+            for warning in found.warnings:
+                self._watch.warn(warning)
+            async with self._heeding_signals():
+                await self._answer(found, recent)
+                tally = await anyio.to_thread.run_sync(self._export, found)
+            summary = self._summary(tally, self._switch.stopped, self._clock() - began)
+            self._log_end(summary)
+            return summary
+
+    async def _answer(self, found: Reading, recent: Iterable[Attempt]) -> None:
+        """Sends what there is to send; touches no network where there is nothing."""
+        watch, options, opened = self._watch, self._options, found.opened
+        watch.rows(opened.dataset.count())
+        tasks = opened.tasks(found.history, retry_failed=options.retry_failed, limit=options.limit)
+        announced = watch.counted(reasking.announced(tasks, opened, found.history, watch.warn))
+        journal = self._open_journal(found)
+        try:
+            first = await self._first(announced)
+            if first is not None:
+                await self._connect(found, itertools.chain([first], announced), journal, recent)
+        finally:
+            self._close(journal)
+
+    async def _first(self, tasks: Iterator[Task | None]) -> Task | None:
+        """The first task; signals are heeded while rows that are answered are passed over."""
+        for task in tasks:
+            if task is not None or self._switch.stopped is not None:
+                return task
+            await anyio.lowlevel.checkpoint()
+        return None
+
+    async def _connect(
+        self, found: Reading, tasks: Iterator[Task | None], journal: Journal, recent: Iterable[Attempt]
+    ) -> None:
+        """Opens the connection and sends."""
+        if self._spec.endpoint.is_openrouter and key_of(self._spec.endpoint, self._job.environment) is None:
+            message = f"no API key: set {self._spec.endpoint.api_key_env} in the environment or in --env-file"
+            self._switch.throw(Stopped(reason=StopReason.KEY_MISSING, message=message))
+            return
+        spec = self._spec
+        async with connect(spec.endpoint, self._job.environment, self._clock, spec.limits.concurrency) as connection:
+            endpoint = Endpoint(spec=spec, connection=connection)
+            await self._send(found, tasks, endpoint, journal, recent)
+
+    async def _send(
+        self,
+        found: Reading,
+        tasks: Iterator[Task | None],
+        endpoint: Endpoint,
+        journal: Journal,
+        recent: Iterable[Attempt],
+    ) -> None:
+        """Runs the worker pool until the feed is done or the switch is thrown."""
+        refused = await endpoint.open()
+        if refused is not None:
+            self._switch.throw(refused)
+            return
+        router = endpoint.router()
+        packs = Packs(found.opened.rule, packing.first_sizes(self._spec.pack), self._rng)
+        for attempt in recent:
+            router.remember(attempt)
+            packs.learn(attempt)
+        sender = self._sender(found, router, packs, endpoint, journal)
+        feed = Feed(tasks, lambda: packs.size, packs.company)
+        limits, retry = self._spec.limits, self._spec.retry
+        pool = Pool(
+            feed=feed,
+            sender=sender,
+            switch=self._switch,
+            workers=limits.concurrency,
+            max_wait=retry.max_wait,
+            rng=self._rng,
+        )
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._keep_synced, journal)
+            await pool.run(self._grace)
+            beside.cancel_scope.cancel()
+
+    async def _keep_synced(self, journal: Journal) -> None:
+        """Syncs the journal now and then; a disk that fails ends the run, not the others' requests."""
+        try:
+            await journal.keep_synced()
+        except StorageError as error:
+            self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
+
+    def _close(self, journal: Journal) -> None:
+        try:
+            journal.close()
+        except StorageError as error:
+            self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
+
+    def _export(self, found: Reading) -> Tally:
+        """Writes the table. Raises StorageError, which also says why the run had stopped before that."""
+        try:
+            return found.export(self._spec.output.path)
+        except StorageError as error:
+            if self._switch.stopped is None:
+                raise
+            raise StorageError(f"{self._switch.stopped.message}\n{error}") from error
+
+    def _set_aside(self) -> None:
+        self._folder.check_owner(self._spec.name, self._spec.file, any_format=True)
+        kept = self._folder.set_aside(self._clock())
+        if kept is not None:
+            self._watch.warn(f"starting anew; earlier progress is kept as {kept}")
+
+    def _sender(
+        self, found: Reading, router: Router, packs: Packs, endpoint: Endpoint, journal: Journal
+    ) -> Sender:
+        def recorded(line: Line) -> None:
+            found.history.add(line)
+            self._watch.recorded(line.attempt)
+
+        retry = self._spec.retry
+        return Sender(
+            rule=found.opened.rule,
+            patience=Patience(max_attempts=retry.max_attempts, reask=self._spec.answer.reask),
+            packs=packs,
+            router=router,
+            pacer=endpoint.pacer(self._options.on_quota, self._deadline(), self._watch.waiting),
+            complete=endpoint.completer(self._watch.in_flight),
+            journal=journal,
+            recorded=recorded,
+            stopping=self._switch.event,
+            clock=self._clock,
+            rng=self._rng,
+            seed=self._spec.router.seed,
+            any_model=not self._spec.endpoint.is_openrouter,
+        )
+
+    def _open_journal(self, found: Reading) -> Journal:
+        header = self._folder.header(
+            job=self._spec.name,
+            file=self._spec.file,
+            spec=digest_of(self._spec.resolved()),
+            input=found.opened.dataset.input_digest(),
+            version=__version__,
+            format=FORMAT,
+        )
+        return Journal(self._folder.journal, header)
+
+    def _deadline(self) -> float | None:
+        """When the last request may start, so that its answer is there by `until`."""
+        until = self._options.until
+        return None if until is None else until - min(GRACE, (until - self._clock()) / 10)
+
+    def _grace(self, stopped: Stopped) -> float:
+        """Seconds that answers in flight have to land."""
+        if stopped.reason is StopReason.DEADLINE and self._options.until is not None:
+            return max(1.0, self._options.until - self._clock())
+        if stopped.reason in SIGNALS.values():
+            return GRACE
+        return self._spec.retry.timeout + GRACE
+
+    @asynccontextmanager
+    async def _heeding_signals(self) -> AsyncIterator[None]:
+        """Inside the block a first signal throws the switch, and a second one leaves at once."""
+        if not self._options.signals:
+            yield
+            return
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._heed)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def _heed(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
+            task_status.started()
+            async for received in signals:
+                reason = SIGNALS[received]
+                if self._switch.stopped is not None and self._switch.stopped.reason in SIGNALS.values():
+                    os._exit(self._switch.stopped.exit_code)
+                message = f"{received.name} received; the answers in flight were recorded"
+                self._switch.throw(Stopped(reason=reason, message=message), force=True)
+
+    def _summary(self, tally: Tally, stopped: Stopped | None, seconds: float = 0.0) -> Summary:
+        counts, options, progress = tally.counts(), self._options, self._watch.progress
+        limit_reached = options.limit is not None and progress.ok + progress.failed >= options.limit
+        code = exit_code(stopped, counts, limit_reached=limit_reached, fail_threshold=options.fail_threshold)
+        empty = () if counts.rows else ("the input has no rows",)
+        return Summary(
+            job=self._spec.name,
+            stopped=stopped,
+            counts=counts,
+            requests=progress.requests,
+            models=tally.models,
+            errors=tally.errors,
+            examples=tally.examples,
+            output=self._spec.output.path,
+            warnings=(*progress.warnings, *empty),
+            seconds=seconds,
+            exit_code=code,
+        )
+
+    def _log_end(self, summary: Summary) -> None:
+        stopped = summary.stopped
+        if stopped is not None:
+            self._log.write("stopped", reason=str(stopped.reason), until=stopped.until, message=stopped.message)
+        self._log.write("ended", exit_code=summary.exit_code, requests=summary.requests, **summary.to_json()["counts"])

@@ -1,0 +1,103 @@
+"""What came out of a run, and how far a run is: values for people and for `--json`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from batchfree.attempts import Status
+from batchfree.chat import JsonObject
+from batchfree.stops import Counts, Stopped
+
+
+def iso(seconds: float | None) -> str | None:
+    """Epoch seconds as an ISO 8601 time in UTC, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the rows of the table while they pass."""
+
+    status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    models: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """One row more, by its columns."""
+        status = columns["status"]
+        self.status[status] += 1
+        if status is Status.OK:
+            model = columns.get("model") or "unknown"
+            self.models[model] = self.models.get(model, 0) + 1
+        elif kind := columns.get("error_kind"):
+            self.errors[kind] = self.errors.get(kind, 0) + 1
+            self.examples.setdefault(kind, columns.get("error") or "")
+
+    def counts(self) -> Counts:
+        """The rows by status."""
+        return Counts(**{str(status): number for status, number in self.status.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What came out of a run.
+
+    `models` counts the answered rows of the table by the model that answered, `errors` the others by `error_kind`;
+    `requests` are those of this run. `exit_code` is the process's.
+    """
+
+    job: str
+    stopped: Stopped | None
+    counts: Counts
+    requests: int
+    models: Mapping[str, int]
+    errors: Mapping[str, int]
+    examples: Mapping[str, str]
+    """For every kind of error, the sentence of its first row."""
+    output: Path | None
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    exit_code: int = 0
+    packs: JsonObject | None = None
+
+    def to_json(self) -> JsonObject:
+        """The summary as `run --json` prints it."""
+        stopped = self.stopped and {
+            "reason": str(self.stopped.reason),
+            "until": iso(self.stopped.until),
+            "message": self.stopped.message,
+        }
+        counts = self.counts
+        return {
+            "job": self.job,
+            "stopped": stopped,
+            "counts": {"ok": counts.ok, "failed": counts.failed, "pending": counts.pending},
+            "requests": self.requests,
+            "models": dict(self.models),
+            "errors": dict(self.errors),
+            "output": str(self.output) if self.output else None,
+            "warnings": list(self.warnings),
+            "packs": self.packs,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read."""
+
+    total: int
+    skipped: int = 0
+    ok: int = 0
+    failed: int = 0
+    requests: int = 0
+    in_flight: int = 0
+    waiting_for: str | None = None
+    until: float | None = None
+    warnings: tuple[str, ...] = ()
