@@ -1,3 +1,67 @@
-"""Run whole datasets through free language models: paced, resumable, every row with the model that answered it."""
+"""Run whole datasets through free language models: paced, resumable, every row with the model that answered it.
 
-__version__ = "0.1.0"
+    import batchfree
+
+    job = batchfree.load("jobs/quickstart.yaml")
+    summary = batchfree.run(job)
+    table = batchfree.table(job)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from batchfree.errors import (
+    BatchfreeError,
+    DatasetError,
+    Mistake,
+    MistakesError,
+    OutputError,
+    SpecError,
+    StorageError,
+    UnavailableError,
+)
+from batchfree.version import __version__
+
+if TYPE_CHECKING:
+    from batchfree.job import arun, run, table
+    from batchfree.loaded import Job, RunOptions, load
+    from batchfree.stops import Counts, Stopped
+    from batchfree.summary import Progress, Summary
+
+__all__ = [
+    "BatchfreeError",
+    "Counts",
+    "DatasetError",
+    "Job",
+    "Mistake",
+    "MistakesError",
+    "OutputError",
+    "Progress",
+    "RunOptions",
+    "SpecError",
+    "Stopped",
+    "StorageError",
+    "Summary",
+    "UnavailableError",
+    "__version__",
+    "arun",
+    "load",
+    "run",
+    "table",
+]
+
+_LATE = {
+    **dict.fromkeys(("arun", "run", "table"), "batchfree.job"),
+    **dict.fromkeys(("Job", "RunOptions", "load"), "batchfree.loaded"),
+    **dict.fromkeys(("Counts", "Stopped"), "batchfree.stops"),
+    **dict.fromkeys(("Progress", "Summary"), "batchfree.summary"),
+}
+"""Where the names live that are looked up when they are first used: they bring polars, pydantic and httpx along."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'batchfree' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)

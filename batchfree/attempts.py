@@ -21,6 +21,12 @@ MISSING = "the reply to a pack has nothing for this row"
 """The error of such a row, by which it is told from one whose answer does not fit."""
 
 
+UNCOUNTED = frozenset(
+    kind for kind, consequence in CONSEQUENCES.items() if consequence in (Consequence.ACCOUNT, Consequence.PERSON)
+)
+"""Failures by a limit of the account, or for a person's sake: they concern no row."""
+
+
 class Status(StrEnum):
     """Where a row stands."""
 
@@ -50,6 +56,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One request to the service, with everything worth knowing of it.
 
     `models` is what was asked for by name, `model` who answered; `kind` is set where the request as a whole failed.
+    Without `models` nothing was sent: the row was found to be too long for every model.
     Tokens are those of the whole request, `latency_s` seconds, `cost` USD. The codes of a pack come from `pack_seed`;
     `unknown` counts the codes of its reply that were no row's.
     """
@@ -79,7 +86,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def counts(self) -> bool:
         """Whether it counts as spent on its rows: refusals by a limit of the account, or for a person's sake, don't."""
-        return self.kind is None or CONSEQUENCES[self.kind] not in (Consequence.ACCOUNT, Consequence.PERSON)
+        return bool(self.models) and self.kind not in UNCOUNTED
 
     @property
     def named(self) -> str:
@@ -94,11 +101,6 @@ def next_status(status: Status, outcome: Outcome) -> Status:
     if outcome.final:
         return Status.FAILED
     return status if outcome.kind in UNCOUNTED else Status.PENDING
-
-
-UNCOUNTED = frozenset(
-    kind for kind, consequence in CONSEQUENCES.items() if consequence in (Consequence.ACCOUNT, Consequence.PERSON)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ class State:
 
     def after(self, attempt: Attempt, outcome: Outcome) -> State:
         """The state after one more attempt that carried this question."""
-        if not attempt.counts:
+        if attempt.kind in UNCOUNTED:
             return self
         reopened = self.status is Status.FAILED
         wrong = outcome.kind is not None and CONSEQUENCES[outcome.kind] is Consequence.ANOTHER_ANSWER
@@ -130,8 +132,8 @@ class State:
         return replace(
             self,
             status=next_status(self.status, outcome),
-            attempts=self.attempts + 1,
-            tried=(*self.tried, attempt.named),
+            attempts=self.attempts + attempt.counts,
+            tried=(*self.tried, attempt.named) if attempt.counts else self.tried,
             wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
             pack_failures=(0 if reopened else self.pack_failures) + packed,
             shown=attempt if shows else self.shown,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import httpx
 
@@ -24,6 +24,8 @@ from batchfree.stops import Stopped, StopReason
 
 EMBEDDED_URL = "http://embedded.invalid/api/v1"
 """The base URL of the emulated OpenRouter inside the process; `.invalid` never resolves (RFC 2606)."""
+Transport: TypeAlias = httpx.AsyncBaseTransport | None
+"""The seam through which a service is reached; None is httpx's own over the network."""
 SPECIAL_ROUTES = ("openrouter/free", "local")
 
 
@@ -124,14 +126,18 @@ def policy(spec: JobSpec) -> Policy:
 
 @asynccontextmanager
 async def connect(
-    endpoint: EndpointSpec, environment: Mapping[str, str], clock: Callable[[], float], connections: int = 8
+    endpoint: EndpointSpec,
+    environment: Mapping[str, str],
+    clock: Callable[[], float],
+    connections: int = 8,
+    transport: Transport = None,
 ) -> AsyncIterator[Connection]:
     """Opens the connection and the ledger of the account whose key is in the environment. Raises StorageError."""
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
     key = None if endpoint.embedded else key_of(endpoint, environment)
     path = ledger_path(state_dir(environment), fingerprint(key, base_url, endpoint.account))
     cache = None if endpoint.embedded else cache_dir(environment)
-    transport = _embedded(clock) if endpoint.embedded else None
+    transport = _embedded(clock) if endpoint.embedded else transport
     with Ledger(path, clock) as ledger:
         client = Client(base_url, key, transport=transport, connections=connections)
         try:

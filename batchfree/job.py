@@ -15,6 +15,7 @@ from collections.abc import Callable
 import anyio
 import polars as pl
 
+from batchfree.endpoint import Transport
 from batchfree.loaded import Job, RunOptions
 from batchfree.reading import reading
 from batchfree.session import Session
@@ -34,10 +35,14 @@ async def arun(
     options: RunOptions = DEFAULTS,
     observer: Observer | None = None,
     clock: Callable[[], float] = time.time,
+    transport: Transport = None,
 ) -> Summary:
-    """`run` inside a running event loop. A cancellation loses no more than the requests in flight."""
+    """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
+
+    `clock` gives epoch seconds; `transport` is the httpx transport through which the service is reached.
+    """
     try:
-        return await Session(job, options, observer or _unobserved, clock).run()
+        return await Session(job, options, observer or _unobserved, clock, transport).run()
     except BaseExceptionGroup as group:
         raise _single(group) from None
 

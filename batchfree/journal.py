@@ -156,7 +156,6 @@ class Journal:
             if not self._end:
                 self._write(self._encoder.encode(header) + b"\n")
             os.fsync(self._fd)
-            _sync_folder(path.parent)
         except OSError as error:
             os.close(self._fd)
             raise StorageError(self._unwritable(error)) from error
@@ -246,12 +245,3 @@ class Journal:
         if end < size:
             os.ftruncate(self._fd, end)
         return end
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the name of a new file survive a power cut."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

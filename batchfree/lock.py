@@ -10,11 +10,16 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batchfree.errors import StorageError
+
+LOOKS = 20
+LOOK_AGAIN = 0.01
+"""Seconds between two looks: whoever asks for the holder holds the lock for a moment, too."""
 
 
 def holder(path: Path) -> str | None:
@@ -51,15 +56,26 @@ def locked(path: Path) -> Iterator[str | None]:
         raise StorageError(f"{path}: the run can't be locked: {error.strerror}. Nothing was sent.") from error
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield _named(os.pread(fd, 4096, 0))
-            return
+            is_mine = _taken(fd)
         except OSError as error:
             raise StorageError(f"{path}: the file system can't lock files: {error.strerror}.") from error
+        if not is_mine:
+            yield _named(os.pread(fd, 4096, 0))
+            return
         with suppress(OSError):  # a full disk must not keep the table from being written
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode() + b"\n", 0)
         yield None
     finally:
         os.close(fd)
+
+
+def _taken(fd: int) -> bool:
+    """Takes the lock, unless another process keeps it."""
+    for look in range(LOOKS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(LOOK_AGAIN if look < LOOKS - 1 else 0)
+    return False

@@ -86,7 +86,7 @@ class OpenJob:
         def of(row: Mapping[str, Any]) -> Mapping[str, Any]:
             columns = self.columns(row, history, begun=begun)
             if tally is not None:
-                tally.add(columns)
+                tally.add(row, columns)
             return columns
 
         return results.table(self.dataset, self.spec, of, self.prompts.columns)

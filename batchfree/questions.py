@@ -10,10 +10,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+import msgspec
+
 from batchfree.answers import AnswerRule
 from batchfree.chat import ChatRequest
 
 DIGEST_BYTES = 16
+_canonical = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,5 +32,8 @@ class Question:
 def digest(request: ChatRequest, rule: AnswerRule) -> str:
     """The identity of a question: 128 bits of BLAKE2b as hex digits."""
     identity = [request.messages, dict(request.parameters), rule.labels, rule.schema]
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+    try:
+        text = _canonical(identity)
+    except (ValueError, OverflowError):  # halves of characters, and whole numbers beyond 64 bits
+        text = json.dumps(identity, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()

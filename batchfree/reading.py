@@ -47,7 +47,7 @@ class Reading:
         """The rows by status, model and error, without a table."""
         tally, begun = Tally(), self.begun
         for row in self.opened.rows():
-            tally.add(self.opened.columns(row, self.history, begun=begun))
+            tally.add(row, self.opened.columns(row, self.history, begun=begun))
         return tally
 
     def export(self, path: Path) -> Tally:

@@ -137,6 +137,11 @@ class Router:
         models = self.eligible(self._requirements(ask)) or ()
         return routing.pool_is_down(models, self._health, self._clock(), self._barren)
 
+    def is_too_long(self, ask: Ask) -> bool:
+        """Whether some model could answer if the request were shorter."""
+        requirements = self._requirements(ask)
+        return routing.only_length_forbids(self._models or (), requirements, self._policy, self._today())
+
     def why_none(self, ask: Ask) -> str:
         """Why no model may answer this."""
         requirements = self._requirements(ask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,11 +72,15 @@ class RunFolder:
         """Keeps the resolved spec. Raises StorageError."""
         import yaml
 
+        text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+        unfinished = self.spec.with_name(".spec.yaml.tmp")
         try:
-            text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
-            self.spec.write_text(text, encoding="utf-8")
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(self.spec)
         except OSError as error:
-            raise StorageError(f"{self.spec}: {error.strerror}. Nothing was sent.") from error
+            with suppress(OSError):
+                unfinished.unlink()
+            raise StorageError(f"{self.spec}: can't be written: {error.strerror}. Nothing was sent.") from error
 
     def set_aside(self, now: float) -> Path | None:
         """Keeps an earlier journal under another name, so that the next run starts anew; the name, if there was one."""
@@ -100,10 +105,11 @@ class EventLog:
         self._path, self._clock = path, clock
 
     def write(self, event: str, **facts: Json) -> None:
-        """Appends one event."""
+        """Appends one event, on a line of its own also after one that was torn."""
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat()
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"at": at, "event": event, **facts}, default=str) + "\n")
-        except OSError:
-            return
+        line = json.dumps({"at": at, "event": event, **facts}, default=str).encode() + b"\n"
+        with suppress(OSError), self._path.open("a+b") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            file.write(line)

@@ -24,10 +24,10 @@ from batchfree.openrouter import wire
 from batchfree.pacing import Pacer
 from batchfree.pacing import Stopped as Halt
 from batchfree.packs import Packs, Written
-from batchfree.parcels import Parcel, Task
+from batchfree.parcels import Parcel, Task, halves
 from batchfree.retry import CONSEQUENCES, Consequence
 from batchfree.router import Ask, Plan, Router
-from batchfree.routing import Nothing, Rest
+from batchfree.routing import LOCAL, Nothing, Rest
 from batchfree.stops import Stopped, StopReason
 from batchfree.summary import iso
 
@@ -106,6 +106,8 @@ class Sender:
 
     def _hindrance(self, plan: Plan | Rest | Nothing, ask: Ask, parcel: Parcel) -> Came | None:
         """Why nothing can be sent now, before a start is spent on it."""
+        if isinstance(plan, Nothing) and self._router.is_too_long(ask):
+            return self._reject(parcel)
         if isinstance(plan, Nothing):
             message = f"no free model can do what is asked: {self._router.why_none(ask)}"
             return Came(then=Next(), stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
@@ -134,6 +136,23 @@ class Sender:
         if self._seed is None:
             return self._rng
         return random.Random(f"{self._seed}/{task.question.digest}/{task.state.attempts}")
+
+    def _reject(self, parcel: Parcel) -> Came:
+        """Fails a row that is too long for every model, without a request; a pack is taken apart first."""
+        if len(parcel) > 1:
+            return Came(then=Next(again=halves(parcel)))
+        failure = Failure(kind=Kind.CONTEXT_LENGTH, message="the prompt is longer than the context of every free model")
+        reply = Reply(judged=failure, results=(failure,))
+        attempt = Attempt(
+            at=datetime.fromtimestamp(self._clock(), UTC),
+            route=LOCAL,
+            models=(),
+            kind=failure.kind,
+            error=failure.message,
+            outcomes=outcomes(reply, parcel, self._patience, larger_left=False),
+        )
+        self._recorded(self._journal.append(attempt))
+        return Came(then=Next())
 
     def _settle(
         self, parcel: Parcel, plan: Plan, written: Written, judged: Judged, start: Start, latency: float
@@ -181,11 +200,20 @@ class Sender:
             cost=judged.usage.cost,
             latency_s=latency,
             content=judged.content if failure is None or failure.content else None,
-            router=judged.router,
+            router=_told(judged.router),
             pack_seed=written.seed,
             unknown=reply.unknown,
             outcomes=outcomes(reply, parcel, self._patience, larger_left=larger_left),
         )
+
+
+def _told(router: JsonObject | None) -> JsonObject | None:
+    """The service's account of its routing, where it tells more than who answered; without the list of all on offer,
+    which would be most of the line."""
+    attempts = None if router is None else router.get("attempts")
+    if router is None or not (router.get("pipeline") or (isinstance(attempts, list) and len(attempts) > 1)):
+        return None
+    return {key: value for key, value in router.items() if key != "endpoints"}
 
 
 def _halted(halt: Halt) -> Stopped | None:

@@ -17,11 +17,11 @@ import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-from batchfree import __version__, lock, packing, reasking, results
+from batchfree import lock, packing, reasking, results
 from batchfree.aftermath import Patience
 from batchfree.attempts import Attempt
 from batchfree.chat import Json
-from batchfree.endpoint import Endpoint, connect, key_of
+from batchfree.endpoint import Endpoint, Transport, connect, key_of
 from batchfree.errors import DatasetError, StorageError
 from batchfree.feed import Feed
 from batchfree.journal import FORMAT, Journal, Line
@@ -35,6 +35,7 @@ from batchfree.runner import Pool, Switch
 from batchfree.sending import Sender
 from batchfree.stops import Stopped, StopReason, exit_code
 from batchfree.summary import Summary, Tally
+from batchfree.version import __version__
 from batchfree.watching import Observer, Watch
 
 REMEMBERED = 2_000
@@ -57,9 +58,11 @@ def digest_of(value: Json) -> str:
 class Session:
     """One run."""
 
-    def __init__(self, job: Job, options: RunOptions, observer: Observer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, job: Job, options: RunOptions, observer: Observer, clock: Callable[[], float], transport: Transport
+    ) -> None:
         self._job, self._spec, self._options, self._clock = job, job.spec, options, clock
-        self._observer = observer
+        self._transport = transport
         self._folder = RunFolder(job.spec.run_dir)
         self._log = EventLog(self._folder.log, clock)
         self._switch = Switch()
@@ -86,10 +89,16 @@ class Session:
                 self._watch.warn(warning)
             async with self._heeding_signals():
                 await self._answer(found, recent)
-                tally = await anyio.to_thread.run_sync(self._export, found)
+                tally = await self._exported(found)
             summary = self._summary(tally, self._switch.stopped, self._clock() - began)
             self._log_end(summary)
             return summary
+
+    async def _exported(self, found: Reading) -> Tally:
+        """Writes the table; beside the event loop where a second signal is to be heard meanwhile."""
+        if self._options.signals:
+            return await anyio.to_thread.run_sync(self._export, found)
+        return self._export(found)
 
     async def _answer(self, found: Reading, recent: Iterable[Attempt]) -> None:
         """Sends what there is to send; touches no network where there is nothing."""
@@ -122,7 +131,10 @@ class Session:
             self._switch.throw(Stopped(reason=StopReason.KEY_MISSING, message=message))
             return
         spec = self._spec
-        async with connect(spec.endpoint, self._job.environment, self._clock, spec.limits.concurrency) as connection:
+        connecting = connect(
+            spec.endpoint, self._job.environment, self._clock, spec.limits.concurrency, self._transport
+        )
+        async with connecting as connection:
             endpoint = Endpoint(spec=spec, connection=connection)
             await self._send(found, tasks, endpoint, journal, recent)
 
@@ -188,9 +200,7 @@ class Session:
         if kept is not None:
             self._watch.warn(f"starting anew; earlier progress is kept as {kept}")
 
-    def _sender(
-        self, found: Reading, router: Router, packs: Packs, endpoint: Endpoint, journal: Journal
-    ) -> Sender:
+    def _sender(self, found: Reading, router: Router, packs: Packs, endpoint: Endpoint, journal: Journal) -> Sender:
         def recorded(line: Line) -> None:
             found.history.add(line)
             self._watch.recorded(line.attempt)
@@ -271,6 +281,7 @@ class Session:
             errors=tally.errors,
             examples=tally.examples,
             output=self._spec.output.path,
+            sample=tuple(tally.sample),
             warnings=(*progress.warnings, *empty),
             seconds=seconds,
             exit_code=code,

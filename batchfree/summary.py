@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,17 +21,33 @@ def iso(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+SAMPLE = 12
+"""Rows of the table that a summary shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRow:
+    """A row of the table as it is shown to a person: what it is about, what came out, who said so."""
+
+    about: str
+    answer: str
+    model: str
+
+
 @dataclass(slots=True)
 class Tally:
-    """Counts the rows of the table while they pass."""
+    """Counts the rows of the table while they pass, and keeps the first ones to be shown."""
 
     status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     models: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
+    sample: list[SampleRow] = field(default_factory=list)
 
-    def add(self, columns: Mapping[str, Any]) -> None:
-        """One row more, by its columns."""
+    def add(self, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        """One row more: of the input, and what the table says of it."""
+        if len(self.sample) < SAMPLE:
+            self.sample.append(_shown(row, columns))
         status = columns["status"]
         self.status[status] += 1
         if status is Status.OK:
@@ -43,6 +60,18 @@ class Tally:
     def counts(self) -> Counts:
         """The rows by status."""
         return Counts(**{str(status): number for status, number in self.status.items()})
+
+
+def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
+    """The row by its first text, else by its first value."""
+    texts = [value for value in row.values() if isinstance(value, str)]
+    about = texts[0] if texts else next(iter(row.values()), "")
+    answer = columns.get("answer")
+    if columns["status"] is not Status.OK:
+        answer = f"({columns['status']}: {columns['error_kind']})" if columns.get("error_kind") else "(pending)"
+    elif not isinstance(answer, str):
+        answer = json.dumps(answer, ensure_ascii=False)
+    return SampleRow(about=str(about), answer=str(answer), model=columns.get("model") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +91,8 @@ class Summary:
     examples: Mapping[str, str]
     """For every kind of error, the sentence of its first row."""
     output: Path | None
+    sample: tuple[SampleRow, ...] = ()
+    """The first rows of the table."""
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     exit_code: int = 0

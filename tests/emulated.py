@@ -9,12 +9,13 @@ from typing import Any
 import anyio
 import httpx
 
-from batchfree.emulator import Emulator, Limits, Scenario, create_app
+from batchfree.emulator import Emulator, create_app
 from batchfree.emulator.in_process import InProcessTransport
 from batchfree.emulator.loading import read_scenario
 
 NOON = 1_791_374_400.0  # 2026-10-07 12:00 UTC
 FREE = "openrouter/free"
+SURE = "pool: {accuracy: 1.0, follows: 1.0}"
 
 
 class Time:
@@ -69,8 +70,11 @@ def get(app: Emulator, path: str, key: str | None = "sk-or-v1-test") -> httpx.Re
     return anyio.run(main)
 
 
+def said(body: dict[str, Any], scenario: str = SURE) -> str:
+    """What a model says that never errs."""
+    (reply,) = ask(emulation(scenario), body)
+    return content(reply)
+
+
 def content(response: httpx.Response) -> str:
     return str(response.json()["choices"][0]["message"]["content"])
-
-
-__all__ = ["FREE", "NOON", "Limits", "Scenario", "Time", "ask", "asking", "client", "content", "emulation", "get"]

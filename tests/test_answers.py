@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -485,3 +486,18 @@ def test_labels_are_read_without_loading_what_only_schemas_need() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("positive " * 30_000, "positive. " * 30_000, "[" * 100_000, '{"a":' * 30_000, "<think>" * 20_000),
+        *("</think>x" * 20_000, " " * 200_000 + "x", "*" * 100_000 + "x", "```\n" * 20_000, "I " * 50_000),
+    ],
+    ids=lambda content: content[:9].strip(),
+)
+def test_a_model_gone_mad_takes_no_time_to_read(content: str) -> None:
+    began = time.perf_counter()
+    for rule in (AnswerRule(labels=SENTIMENTS), AnswerRule(schema=ANY_OBJECT), AnswerRule()):
+        read(content, rule)
+    assert time.perf_counter() - began < 5

@@ -16,17 +16,17 @@ PACKAGE = Path(__file__).parents[1] / "batchfree"
 # From the top down. A module imports only from modules above its own, or from its own room. A room (a folder) is one
 # step. A new module gets its step in the change that brings it.
 LADDER: dict[str, tuple[str, ...]] = {
-    "words": ("errors", "chat", "stops"),
+    "words": ("version", "errors", "chat", "stops"),
     "decide": (
         *("surrogates", "digests", "limits", "retry", "routing", "answers", "packing", "questions", "attempts"),
         *("parcels", "aftermath", "summary", "spec"),
     ),
     "act": (
         *("openrouter", "dataset", "prompts", "journal", "history", "lock", "account", "ledger_file", "ledger"),
-        *("run_folder", "watching", "results", "emulator", "opened", "router", "pacing", "sending", "feed", "runner"),
-        *("starter",),
+        *("run_folder", "watching", "results", "loaded", "opened", "reasking", "pacing", "router", "packs", "sending"),
+        *("feed", "runner", "emulator", "starter"),
     ),
-    "wire": ("job", "endpoint", "checking", "previewing", "reading", "session"),
+    "wire": ("endpoint", "offering", "previewing", "reading", "session", "job"),
     "talk": ("", "cli", "__main__"),  # "" is batchfree/__init__.py
 }
 STEPS = [step for rung in LADDER.values() for step in rung]

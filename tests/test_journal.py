@@ -35,7 +35,7 @@ def attempt(number: int, answer: object = "an answer") -> Attempt:
 
 
 def written(path: Path, count: int, start: int = 1) -> None:
-    journal = Journal(path, HEADER, lambda: 0.0)
+    journal = Journal(path, HEADER)
     for number in range(start, start + count):
         journal.append(attempt(number))
     journal.close()
@@ -134,7 +134,7 @@ def test_a_history_knows_every_question_after_a_reload(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", ["text", {"a": [1, None, 2.5]}, [1, 2], 7, True, "\u2028 and \n breaks", "🙂"])
 def test_every_kind_of_answer_survives(tmp_path: Path, answer: object) -> None:
     path = tmp_path / "journal.jsonl"
-    journal = Journal(path, HEADER, lambda: 0.0)
+    journal = Journal(path, HEADER)
     journal.append(attempt(1, answer))
     journal.close()
     assert [line.attempt.outcomes[0].answer for line in read(path)] == [answer]

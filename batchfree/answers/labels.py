@@ -102,10 +102,10 @@ def _stated(text: str, known: Vocabulary) -> str | Failure:
     label = named[0]
     if label not in known.labels:
         return bad("several labels are written alike but for case or punctuation; write the label exactly as listed")
-    if "~~" in text or any(_denied(mention, said, mentions) for mention in mentions):
-        return bad(f"it names {label!r} but does not clearly state it; answer with the label alone")
     if len(words) - (mentions[0].end - mentions[0].start) > MAX_SURROUNDING_WORDS:
         return bad(f"it mentions {label!r} in a long text; answer with the label alone")
+    if "~~" in text or any(_denied(mention, said, mentions) for mention in mentions):
+        return bad(f"it names {label!r} but does not clearly state it; answer with the label alone")
     if any(_states(mention, said, mentions) for mention in mentions):
         return label
     return bad(f"it mentions {label!r} but does not state it as the answer; answer with the label alone")

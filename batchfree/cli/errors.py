@@ -6,14 +6,16 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from batchfree.errors import BatchfreeError, MistakesError, OutputError, UnavailableError
 from batchfree.stops import NEEDS_A_PERSON, TRY_LATER, USAGE
 
 
 def say(text: str) -> None:
-    """To the person, never into a pipe."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """To the person, never into a pipe. A terminal that was closed keeps nothing from being done."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def explained(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:

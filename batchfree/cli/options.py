@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from batchfree import __version__
+from batchfree.version import __version__
 
 EPILOG = """exit codes:
   0   every row is answered (or as many as --limit asked for)

@@ -62,7 +62,7 @@ class Lines:
     def __call__(self, progress: Progress) -> None:
         """Says how far the run is, if it is time."""
         news = progress.waiting_for not in (None, self._waiting)
-        if self._monotonic() < self._next and not news:
+        if not progress.total or (self._monotonic() < self._next and not news):
             return
         self._waiting = progress.waiting_for
         self._next = self._monotonic() + PLAIN_EVERY

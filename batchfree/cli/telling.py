@@ -13,6 +13,8 @@ from batchfree.cli.errors import say
 from batchfree.stops import NEEDS_A_PERSON, ROWS_FAILED, StopReason
 from batchfree.summary import Summary
 
+MODEL_WIDTH = 40
+"""Characters of a model's id that are shown in the sample."""
 WIDEST = 60
 """Characters of an error that are shown."""
 
@@ -24,6 +26,7 @@ def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] 
         if warning not in said:
             say(f"warning: {warning}")
     if not arguments.quiet:
+        show_sample(summary)
         for line in lines(summary):
             say(line)
     if summary.stopped is not None and (summary.counts.pending or summary.exit_code == NEEDS_A_PERSON):
@@ -31,6 +34,25 @@ def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] 
     if not arguments.quiet:
         for line in what_next(summary, arguments):
             say(line)
+
+
+def show_sample(summary: Summary) -> None:
+    """The first rows of the table, as wide as the terminal."""
+    if not summary.sample:
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("row", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("answer", ratio=1, no_wrap=True, overflow="ellipsis")
+    widest = max(len(row.model) for row in summary.sample)
+    table.add_column("model", width=min(widest, MODEL_WIDTH), no_wrap=True, overflow="ellipsis")
+    for row in summary.sample:
+        table.add_row(*(Text(" ".join(text.split())) for text in (row.about, row.answer, row.model)))
+    Console(stderr=True, highlight=False).print(table)
 
 
 def lines(summary: Summary) -> Iterator[str]:
@@ -47,7 +69,8 @@ def lines(summary: Summary) -> Iterator[str]:
         example = summary.examples.get(kind, "")
         yield f"  {kind}: {rows} rows, e.g. {example if len(example) <= WIDEST else example[:WIDEST] + '…'}"
     if any(model.startswith("emulated/") for model in summary.models):
-        yield "  These answers come from the emulated OpenRouter inside batchfree, not from real models."
+        yield "  Models named emulated/… are the OpenRouter emulation inside batchfree: a rehearsal, no real answers."
+        yield "  They stand until you start anew: --fresh asks every row again."
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"
 

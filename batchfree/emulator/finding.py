@@ -23,7 +23,7 @@ MONEY = re.compile(
     r"(?:[$€£]\s?(\d[\d,]*(?:\.\d+)?))|(?:(\d[\d,]*(?:\.\d+)?)\s?(?:[$€£]|USD|EUR|GBP|dollars?|euros?|pounds?))", re.I
 )
 NAME = re.compile(r"\b[A-ZÄÖÜ][a-zäöüßéè'’-]+(?:\s+(?:[A-ZÄÖÜ]\.|van|von|de|da|[A-ZÄÖÜ][a-zäöüßéè'’-]+))*")
-PLACE = re.compile(r"\b(?:in|from|to|at|near) ([A-ZÄÖÜ][\wäöüß'-]+(?: [A-ZÄÖÜ][\wäöüß'-]+)*)")
+PLACE = re.compile(r"\b(in|near|at|to|from) ([A-ZÄÖÜ][\wäöüß'-]+(?: [A-ZÄÖÜ][\wäöüß'-]+)*)")
 SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\w)[^.!?\n]*)*[.!?]*")
 _NOT_NAMES = (
     "The A An I It This That These Those He She We They You My Your His Her Our Their What Which Who How When Where "
@@ -97,7 +97,11 @@ def people(text: str) -> list[str]:
 
 
 def places(text: str) -> list[str]:
-    return list(dict.fromkeys(place for place in PLACE.findall(text) if place.split()[0] not in NOT_NAMES))
+    """Names behind `in` before those behind `to` or `from`, which may be people."""
+    found = [
+        (word in ("to", "from"), place) for word, place in PLACE.findall(text) if place.split()[0] not in NOT_NAMES
+    ]
+    return list(dict.fromkeys(place for _, place in sorted(found, key=lambda pair: pair[0])))
 
 
 def sentences(text: str) -> list[str]:

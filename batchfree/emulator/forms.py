@@ -175,7 +175,10 @@ class Form:
 
     def _branch(self, branches: list[Any], name: str) -> Any:
         real = [branch for branch in branches if not (isinstance(branch, dict) and branch.get("type") == "null")]
-        return real[0] if real else branches[0]
+        first = real[0] if real else branches[0]
+        if len(real) < len(branches) and isinstance(first, dict) and isinstance(first.get("type"), str):
+            return {**first, "type": [first["type"], "null"]}
+        return first
 
 
 def resolve(reference: Any, root: JsonObject) -> Any:

@@ -83,6 +83,9 @@ def _endpoint(model: Model) -> JsonObject:
         "latency_last_30m": None,
         "throughput_last_30m": None,
         "supports_implicit_caching": False,
+        "supports_diarization": False,
+        "native_tools": {},
+        "service_tier": None,
         "supports_tool_choice": dict.fromkeys(("none", "auto", "required", "function"), "tools" in model.parameters),
     }
 

@@ -7,7 +7,6 @@ model and the text, so a model asked twice errs twice, and two models err apart.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +21,8 @@ from batchfree.emulator.model import JsonObject, Model
 from batchfree.emulator.replies import Said
 from batchfree.emulator.rules import Occasion, Scripted
 from batchfree.emulator.tasks import BULLETS, Task
+from batchfree.emulator.wordplay import worked_out
 
-SUM = re.compile(r"(-?\d+(?:\.\d+)?)\s*([-+*x×/÷])\s*(-?\d+(?:\.\d+)?)")
 UNSEEN = "A picture that the emulation can't open: it fetches nothing."
 STYLED = {"bare": "{}", "capital": "{}", "bold": "**{}**", "lead": "Answer: {}", "sentence": "{}."}
 
@@ -99,7 +98,9 @@ class Mind:
     def _choose(self, text: str, options: Sequence[str]) -> str:
         """One of the options; where there are pictures, they decide."""
         errs = share(self.occasion.seed, self.model.id, text, "errs")
-        evidence = self.pictures if self.pictures and any(labels.scores(self.pictures, options)) else BULLETS.sub("", text)
+        evidence = (
+            self.pictures if self.pictures and any(labels.scores(self.pictures, options)) else BULLETS.sub("", text)
+        )
         right = self._script(text) if self.scripted else None
         return labels.choose(evidence, options, right=right, errs=errs, accuracy=self.model.hand.accuracy)
 
@@ -157,21 +158,13 @@ class Mind:
     def _prose(self, text: str) -> str:
         """A short text that may be of use, and says what it is."""
         name = self.model.id.split("/")[-1]
-        sum_asked = SUM.search(text)
-        if sum_asked and len(text) < 200 and not self.pictures:
-            return f"{sum_asked.group(0)} = {_calculated(*sum_asked.groups())}. (Emulated answer of {name}.)"
-        answer = f"In short: {finding.summary(text)}"
+        solution = None if self.pictures else worked_out(text)
+        if solution is not None:
+            return (solution, f"{solution}.", f"The answer is {solution}.")[min(self.model.hand.verbosity, 2)]
+        answer = self.pictures or f"In short: {finding.summary(text)}"
         keys, names = finding.keywords(text), finding.names(text)
         if self.model.hand.verbosity >= 1 and keys:
             answer += f" Key words: {', '.join(keys)}."
         if self.model.hand.verbosity >= 2 and names:
             answer += f" Names: {', '.join(names[:5])}."
         return f"{answer} (Emulated answer of {name}: it chooses and copies, it knows nothing.)"
-
-
-def _calculated(left: str, sign: str, right: str) -> str:
-    a, b = float(left), float(right)
-    results = {"+": a + b, "-": a - b, "*": a * b, "x": a * b, "×": a * b}
-    if sign in results:
-        return f"{results[sign]:g}"
-    return f"{a / b:g}" if b else "undefined"

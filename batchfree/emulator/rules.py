@@ -1,4 +1,4 @@
-"""When a fault is played: rules over model, count, content, chance and time. Pure but for what a rule has counted."""
+"""When a fault is played: rules over model, count, content, chance and time. Pure."""
 
 from __future__ import annotations
 

@@ -25,9 +25,7 @@ def as_stream(body: JsonObject, headers: Mapping[str, str]) -> Reply:
 
 def chunks(body: JsonObject) -> Iterator[JsonObject]:
     """`chat.completion.chunk` objects; a choice that failed becomes a chunk with the error at its top."""
-    shared: JsonObject = {
-        key: body[key] for key in ("id", "created", "model", "provider") if key in body
-    }
+    shared: JsonObject = {key: body[key] for key in ("id", "created", "model", "provider") if key in body}
     head: JsonObject = {"object": "chat.completion.chunk", **shared}
     choices = body.get("choices")
     if not choices:

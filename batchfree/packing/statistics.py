@@ -94,22 +94,24 @@ def measure(records: Iterable[PackRecord]) -> PackStatistics:
         answered[key] += record.fates.count(Fate.ANSWERED)
         fates.update(record.fates)
         unknown += record.unknown
-        for place, label in enumerate(record.labels):
-            if place == len(places):
-                places.append(Counter())
-            if label is not None:
-                places[place][label] += 1
+        _count_labels(record, places)
     total = rows.total()
     return PackStatistics(
         packs=packs.total(),
         rows=total,
         yields=tuple(
-            Yield(
-                model=model, size=size, packs=packs[model, size], rows=rows[model, size], answered=answered[model, size]
-            )
-            for model, size in sorted(packs)
+            Yield(model=key[0], size=key[1], packs=packs[key], rows=rows[key], answered=answered[key])
+            for key in sorted(packs)
         ),
-        shares={fate: fates[fate] / total if total else 0.0 for fate in Fate},
-        unknown=unknown / total if total else 0.0,
+        shares={fate: fates[fate] / max(1, total) for fate in Fate},
+        unknown=unknown / max(1, total),
         places=tuple(places),
     )
+
+
+def _count_labels(record: PackRecord, places: list[Counter[str]]) -> None:
+    for place, label in enumerate(record.labels):
+        if place == len(places):
+            places.append(Counter())
+        if label is not None:
+            places[place][label] += 1
