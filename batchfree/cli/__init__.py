@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -15,9 +16,9 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code is its result."""
-    arguments = parser().parse_args(argv)
-    module, function = arguments.does.split(":")
     try:
+        arguments = parser().parse_args(argv)
+        module, function = arguments.does.split(":")
         command: Command = getattr(importlib.import_module(f"batchfree.cli.{module}"), function)
         from batchfree.cli.errors import explained
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
         return 0
     except Exception:  # noqa: BLE001 - the one place where a bug of ours meets a person
         from batchfree.cli.errors import report_bug

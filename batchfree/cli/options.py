@@ -42,12 +42,24 @@ def parser() -> argparse.ArgumentParser:
     init = _command(commands, "init", "making:init", "write a commented starter job with sample data")
     init.add_argument("directory", nargs="?", default=".", type=Path, metavar="DIR")
     _command(commands, "schema", "making:schema", "print the JSON Schema of the job spec, for editors")
-    _emulate(_command(commands, "emulate", "making:emulate", "serve the emulated OpenRouter on loopback"))
+    _emulate(
+        _command(commands, "emulate", "making:emulate", "serve the emulated OpenRouter on loopback", add_help=False)
+    )
     for name in NOT_BUILT:
         late = commands.add_parser(name, description="Not built yet in this version.")
         late.add_argument("job", nargs="*")
         late.set_defaults(does="making:not_built", name=name)
     return top
+
+
+class _Handbook(argparse.Action):
+    """The help of `emulate`, with everything that a scenario can say; too much to load for every command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from batchfree.emulator.handbook import handbook
+
+        print(f"{parser.format_help()}\n{handbook()}")  # noqa: T201
+        parser.exit()
 
 
 class _Version(argparse.Action):
@@ -59,9 +71,15 @@ class _Version(argparse.Action):
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, does: str, help: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    does: str,
+    help: str,
+    *,
+    add_help: bool = True,
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    description = help[0].upper() + help[1:] + "."
+    command = commands.add_parser(name, help=help, description=description, add_help=add_help)
     command.set_defaults(does=does)
     return command
 
@@ -117,6 +135,7 @@ def _models(command: argparse.ArgumentParser) -> None:
 
 
 def _emulate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-h", "--help", action=_Handbook, nargs=0, help="say this, and what a scenario can say")
     command.add_argument("--port", type=int, default=8765, metavar="N", help="0 takes any free port")
     command.add_argument("--scenario", metavar="FILE", help="a scenario file, or the name of one that is built in")
     command.add_argument("--book", type=Path, metavar="FILE", help="append one JSON line per request to this file")
