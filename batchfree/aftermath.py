@@ -17,7 +17,6 @@ Result: TypeAlias = Answer | Failure
 
 BISECTED = frozenset({Kind.INVALID_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_POLICY, Kind.REFUSED})
 """Failures of a whole pack that one of its rows may have brought on all."""
-PACK_FAILURES_UNTIL_ALONE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +29,18 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A judged response with what it says to each row of the parcel, in the parcel's order."""
+    """A judged response with what it says to each row of the parcel, in the parcel's order; `failure`: why it says
+    nothing to any of them."""
 
     judged: Judged
     results: tuple[Result, ...]
-    cut_off: bool = False
+    failure: Failure | None = None
     unknown: int = 0
+
+    @property
+    def refuses(self) -> bool:
+        """Whether all rows were refused together, perhaps for the sake of one."""
+        return self.failure is not None and self.failure.kind in BISECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,37 +53,35 @@ class Next:
     again: tuple[Parcel, ...] = ()
 
     def with_context_above(self, tokens: int | None) -> Next:
-        """The same, with rows that go to models of more context than so many tokens only."""
-
-        def moved(parcel: Parcel) -> Parcel:
-            return tuple(replace(task, context_above=tokens) for task in parcel)
-
-        return Next(keep=moved(self.keep), back=moved(self.back), again=tuple(map(moved, self.again)))
+        """The same, where the one row that is kept goes to models of more context than so many tokens only."""
+        return replace(self, keep=tuple(replace(task, context_above=tokens) for task in self.keep))
 
 
 def read(judged: Judged, parcel: Parcel, codes: Sequence[str], rule: AnswerRule) -> Reply:
     """What the response says to each row; `codes` name the rows of a pack."""
     if isinstance(judged, Failure):
-        return Reply(judged=judged, results=tuple(judged for _ in parcel))
+        return Reply(judged=judged, results=tuple(judged for _ in parcel), failure=judged)
     if len(parcel) == 1:
         tools = answers.tool_schemas(parcel[0].question.request.parameters)
         rule = rule if tools is None else replace(rule, tools=True, tool_schemas=tools)
         return Reply(judged=judged, results=(answers.read(judged, rule),))
     reading = packing.read(judged, codes, rule)
-    nothing = reading.failure or _missing(judged)
+    nothing = reading.failure or _missing(judged, cut_off=reading.cut_off)
     results = tuple(reading.results.get(code) or nothing for code in codes)
-    return Reply(judged=judged, results=results, cut_off=reading.cut_off, unknown=reading.unknown)
+    return Reply(judged=judged, results=results, failure=reading.failure, unknown=reading.unknown)
 
 
-def _missing(completion: Completion) -> Failure:
-    kind = Kind.TRUNCATED if completion.finish_reason == "length" else Kind.BAD_ANSWER
+def _missing(completion: Completion, *, cut_off: bool) -> Failure:
+    kind = Kind.TRUNCATED if cut_off else Kind.BAD_ANSWER
     return Failure(kind=kind, message=MISSING, model=completion.model)
 
 
 def outcomes(reply: Reply, parcel: Parcel, patience: Patience, *, larger_left: bool) -> tuple[Outcome, ...]:
-    """One outcome per row. `larger_left`: an eligible model has more context than the one that refused."""
+    """One outcome per row. `larger_left`: an eligible model has more context than the one that refused. What a whole
+    pack was refused for finishes none of its rows: it may be another row's fault."""
+    shared = reply.refuses and len(parcel) > 1
     return tuple(
-        _outcome(result, task, final=_finishes(result, task, parcel, patience, larger_left))
+        _outcome(result, task, final=not shared and _finishes(result, task, patience, larger_left=larger_left))
         for task, result in zip(parcel, reply.results, strict=True)
     )
 
@@ -99,13 +102,13 @@ def _outcome(result: Result, task: Task, *, final: bool) -> Outcome:
     )
 
 
-def _finishes(result: Result, task: Task, parcel: Parcel, patience: Patience, larger_left: bool) -> bool:
+def _finishes(result: Result, task: Task, patience: Patience, *, larger_left: bool) -> bool:
     """Whether a failure finishes the row for good."""
     if isinstance(result, Answer):
         return False
     match CONSEQUENCES[result.kind]:
         case Consequence.REJECT:
-            return len(parcel) == 1 and not (result.kind is Kind.CONTEXT_LENGTH and larger_left)
+            return not (result.kind is Kind.CONTEXT_LENGTH and larger_left)
         case Consequence.ANOTHER_ANSWER:
             wrong = 0 if task.state.status is Status.FAILED else task.state.wrong_answers
             return wrong + 1 >= patience.max_attempts
@@ -118,10 +121,7 @@ def follow(parcel: Parcel, attempt: Attempt, reply: Reply, patience: Patience) -
     if not attempt.counts:
         account = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ACCOUNT
         return Next(keep=parcel) if account else Next()
-    moved = tuple(
-        _after(task, attempt, outcome, result, patience)
-        for task, outcome, result in zip(parcel, attempt.outcomes, reply.results, strict=True)
-    )
+    moved = (_after(task, attempt, outcome) for task, outcome in zip(parcel, attempt.outcomes, strict=True))
     left = tuple(
         task
         for task, outcome in zip(moved, attempt.outcomes, strict=True)
@@ -129,26 +129,38 @@ def follow(parcel: Parcel, attempt: Attempt, reply: Reply, patience: Patience) -
     )
     if len(parcel) == 1:
         return Next(keep=left)
-    if attempt.kind in BISECTED:
-        return Next(again=halves(left))
+    if reply.refuses:
+        return Next(again=_taken_apart(left, patience))
     if attempt.kind is not None and attempt.kind is not Kind.TRUNCATED:
         return Next(keep=left)
-    return Next(back=tuple(_for_company(task, len(parcel), reply.cut_off or attempt.kind is not None) for task in left))
+    return Next(back=left)
 
 
-def _after(task: Task, attempt: Attempt, outcome: Outcome, result: Result, patience: Patience) -> Task:
-    complaint = None
-    if isinstance(result, Failure) and len(attempt.outcomes) == 1 and result.kind is Kind.BAD_ANSWER:
-        shown = task.state.wrong_answers  # the first bad answer is followed by the plain question
-        if 1 <= shown <= patience.reask:
-            complaint = Complaint(answer=attempt.content or "", error=result.message)
-    models = task.avoid | ({attempt.model} if attempt.model else set(attempt.models))
+def _taken_apart(parcel: Parcel, patience: Patience) -> tuple[Parcel, ...]:
+    """The halves of a pack that was refused as a whole; single rows where they are asked for the last time in this
+    run, since then it must come out whose fault it is."""
+    if any(task.attempts + 1 >= patience.max_attempts for task in parcel):
+        return tuple((task,) for task in parcel)
+    return halves(parcel)
+
+
+def _after(task: Task, attempt: Attempt, outcome: Outcome) -> Task:
     state = task.state.after(attempt, outcome)
-    return replace(task, state=state, attempts=task.attempts + 1, complaint=complaint, avoid=frozenset(models))
+    return replace(task, state=state, attempts=task.attempts + 1, at_most=_at_most(task, attempt, outcome))
 
 
-def _for_company(task: Task, size: int, cut_off: bool) -> Task:
-    """The task ready for another pack: half as large after a reply that was cut off, alone after two failures."""
-    if task.state.pack_failures >= PACK_FAILURES_UNTIL_ALONE:
-        return replace(task, at_most=1)
-    return replace(task, at_most=max(1, size // 2)) if cut_off else task
+def _at_most(task: Task, attempt: Attempt, outcome: Outcome) -> int | None:
+    """The size of pack that a row may travel in from now on: half of one whose reply was cut off, or of the second one
+    whose reply says little to any row."""
+    size = len(attempt.outcomes)
+    poor = attempt.kind is None and 2 * attempt.answered < size and task.attempts > 0
+    return max(1, size // 2) if outcome.kind is Kind.TRUNCATED or poor else task.at_most
+
+
+def complaint(task: Task, patience: Patience) -> Complaint | None:
+    """What to show when a row is asked again: after its first bad answer nothing, since another model gets the plain
+    question; then, `reask` times, the last bad answer and what is wrong with it."""
+    misfit = task.state.misfit
+    if misfit is None or not 2 <= task.state.wrong_since <= patience.reask + 1:
+        return None
+    return Complaint(answer=misfit.content or "", error=misfit.outcomes[0].error or "")

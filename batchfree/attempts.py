@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from batchfree.chat import Json, JsonObject, Kind
+from batchfree.chat import FREE_ROUTER, Json, JsonObject, Kind
 from batchfree.packing.statistics import Fate, PackRecord
 from batchfree.retry import CONSEQUENCES, Consequence
 
@@ -89,9 +89,23 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.models) and self.kind not in UNCOUNTED
 
     @property
+    def answered(self) -> int:
+        """The rows that it brought an answer."""
+        return sum(outcome.kind is None for outcome in self.outcomes)
+
+    @property
     def named(self) -> str:
         """The model that answered or failed; the route where none was named."""
         return self.model or (self.models[0] if len(self.models) == 1 else self.route)
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """The models that the request has reached, or may have, as far as is known: by name, for what came of it, or in
+        the service's own account of its routing."""
+        told = (self.router or {}).get("attempts")
+        names = [each.get("model") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+        asked = self.models[: self.models.index(self.model) + 1] if self.model in self.models else self.models
+        return frozenset(name for name in (*asked, *names, self.model) if isinstance(name, str) and name != FREE_ROUTER)
 
 
 def next_status(status: Status, outcome: Outcome) -> Status:
@@ -107,15 +121,20 @@ def next_status(status: Status, outcome: Outcome) -> Status:
 class State:
     """A question's state: a fold over its attempts.
 
-    `wrong_answers` counts the answers that did not do since the question was last opened; `pack_failures` how often
-    it came back from a pack without an answer of its own.
+    `tried` is shown, `reached` is every model that has seen the question. `wrong_answers` counts the answers that did
+    not do since the question was last opened; `pack_failures` how often it was left out of a whole reply to a pack
+    that brought most of the others theirs. `misfit` is the last bad answer that it got alone, `wrong_since` counts the wrong
+    ones from the first bad one on, all those in packs as one.
     """
 
     status: Status = Status.PENDING
     attempts: int = 0
     tried: tuple[str, ...] = ()
+    reached: frozenset[str] = frozenset()
     wrong_answers: int = 0
     pack_failures: int = 0
+    misfit: Attempt | None = None
+    wrong_since: int = 0
     shown: Attempt | None = None
     """The answering attempt; where there is none, the last that counted."""
     outcome: Outcome | None = None
@@ -127,15 +146,21 @@ class State:
             return self
         reopened = self.status is Status.FAILED
         wrong = outcome.kind is not None and CONSEQUENCES[outcome.kind] is Consequence.ANOTHER_ANSWER
-        packed = wrong and len(attempt.outcomes) > 1
+        packed = wrong and outcome.kind is not Kind.TRUNCATED and 2 * attempt.answered >= len(attempt.outcomes)
+        alone, bad = len(attempt.outcomes) == 1, outcome.kind is Kind.BAD_ANSWER
+        since = 0 if reopened else self.wrong_since
+        since = since + (bad or (wrong and since > 0)) if alone else max(since, int(bad))
         shows = outcome.kind is None or self.status is not Status.OK
         return replace(
             self,
             status=next_status(self.status, outcome),
             attempts=self.attempts + attempt.counts,
             tried=(*self.tried, attempt.named) if attempt.counts else self.tried,
+            reached=self.reached | attempt.reached,
             wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
             pack_failures=(0 if reopened else self.pack_failures) + packed,
+            misfit=attempt if bad and alone else self.misfit,
+            wrong_since=since,
             shown=attempt if shows else self.shown,
             outcome=outcome if shows else self.outcome,
         )
@@ -151,13 +176,13 @@ def fold(question: str, attempts: Iterable[Attempt]) -> State:
     return state
 
 
-def pack_record(attempt: Attempt) -> PackRecord | None:
-    """A reply to a pack, as it is measured; None for everything else."""
-    if len(attempt.outcomes) < 2 or attempt.kind is not None:
+def pack_record(attempt: Attempt, labels: Collection[str]) -> PackRecord | None:
+    """A reply to a pack, as it is measured; None for everything else. `labels` are the job's, if it has any."""
+    if len(attempt.outcomes) < 2 or attempt.kind not in (None, Kind.TRUNCATED):
         return None
-    labels = tuple(outcome.answer if isinstance(outcome.answer, str) else None for outcome in attempt.outcomes)
+    given = tuple(each.answer if labels and each.answer in labels else None for each in attempt.outcomes)
     fates = tuple(map(_fate, attempt.outcomes))
-    return PackRecord(model=attempt.named, fates=fates, labels=labels, unknown=attempt.unknown)
+    return PackRecord(model=attempt.named, fates=fates, labels=given if labels else (), unknown=attempt.unknown)
 
 
 def _fate(outcome: Outcome) -> Fate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -67,15 +68,20 @@ class Endpoint:
         )
 
     async def open(self) -> Stopped | None:
-        """Asks for the quota where there is one; a key that is refused ends the run before it begins."""
-        if self.limits.per_day is None:
+        """Asks for the quota where there is one; a key that is refused ends the run before it begins.
+
+        A server of one's own whose day was given as a number need not know the question.
+        """
+        limits = self.limits
+        if limits.per_day is None:
             return None
         failure = await self.connection.learn_quota()
-        if failure is None or failure.kind is not Kind.KEY_REFUSED:
+        known = limits.auto or self.spec.endpoint.is_openrouter
+        if failure is None or failure.kind is not Kind.KEY_REFUSED or not known:
             return None
         return Stopped(reason=StopReason.KEY_REFUSED, message=failure.message)
 
-    def router(self) -> Router:
+    def router(self, rng: random.Random) -> Router:
         """The free router of this run."""
         spec = self.spec.router
         return Router(
@@ -84,6 +90,7 @@ class Endpoint:
             fallbacks=spec.fallbacks,
             catalogue=self.connection.catalogue,
             clock=self.connection.clock,
+            rng=rng,
         )
 
     def pacer(self, on_quota: Literal["stop", "wait"] | None, deadline: float | None, waiting: Waiting) -> Pacer:
@@ -96,6 +103,7 @@ class Endpoint:
             on_quota=on_quota or self.spec.limits.on_quota,
             deadline=deadline,
             waiting=waiting,
+            learn=self.connection.learn_quota,
         )
 
     def completer(self, in_flight: Callable[[int], None]) -> Complete:

@@ -13,6 +13,7 @@ A failed attempt is not here: it is a fact, `chat.Failure`. Spent limits are not
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,3 +65,13 @@ class OutputError(StorageError):
 
 class UnavailableError(BatchfreeError):
     """The service can't be reached, or offers nothing that can do what the job asks."""
+
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of the system that say that the disk is full, or fails."""
+
+
+def unwritable(what: str, error: OSError) -> StorageError:
+    """The error of a run that can't begin: on a full disk a person must make room, elsewhere the spec is wrong."""
+    kind = StorageError if error.errno in FULL else OutputError
+    return kind(f"{what}: {error.strerror}. Nothing was sent.")

@@ -17,10 +17,12 @@ from batchfree.parcels import Parcel, Task
 
 LOOK_AHEAD = 20
 """How many parcels' worth of tasks may wait for company before the fullest group leaves as it is."""
-
+ANY_SIZE = 1 << 30
 
 Company: TypeAlias = Callable[[Task], str | None]
 """Tasks with the same key may share a request; None: travels alone."""
+Key: TypeAlias = tuple[str, int]
+"""A group of tasks: their company, and the largest pack that they may travel in."""
 
 
 class Feed:
@@ -31,8 +33,9 @@ class Feed:
         self._tasks, self._size, self._company = tasks, size, company
         self._exhausted = False
         self._ready: deque[Parcel] = deque()
-        self._groups: dict[tuple[str, int], deque[Task]] = {}
-        self._returned = 0
+        self._groups: dict[Key, deque[Task]] = {}
+        self._waiting = 0
+        self._returned = False
         self._out = 0
         self._changed = anyio.Event()
 
@@ -48,19 +51,23 @@ class Feed:
             self._changed = anyio.Event()
             await self._changed.wait()
 
+    def put_back(self, tasks: Iterable[Task]) -> None:
+        """These look for new company."""
+        for task in tasks:
+            self._add(task)
+            self._returned = True
+        self._changed.set()
+
     def done(self, back: Iterable[Task] = (), again: Iterable[Parcel] = ()) -> None:
         """A parcel has come home: `back` look for new company, `again` are parcels to be sent just so."""
         self._out -= 1
-        for task in back:
-            self._add(task)
-            self._returned += 1
         self._ready.extend(again)
-        self._changed.set()
+        self.put_back(back)
 
     def _next_ready(self) -> Parcel | None:
         if self._ready:
             return self._ready.popleft()
-        return next((self._take(key) for key, group in self._groups.items() if len(group) >= key[1]), None)
+        return next((self._take(key) for key in self._groups if self._is_full(key)), None)
 
     async def _next_fresh(self) -> Parcel | None:
         """Reads on in the input until a parcel is full, or enough tasks wait that the fullest group must do."""
@@ -74,9 +81,9 @@ class Feed:
                 await anyio.lowlevel.checkpoint()
                 continue
             key = self._add(task)
-            if len(self._groups[key]) >= key[1]:
+            if self._is_full(key):
                 return self._take(key)
-            if sum(map(len, self._groups.values())) >= LOOK_AHEAD * self._size():
+            if self._waiting >= LOOK_AHEAD * self._size():
                 return self._take(self._fullest())
         return None
 
@@ -86,21 +93,30 @@ class Feed:
             return None
         return self._take(self._fullest())
 
-    def _fullest(self) -> tuple[str, int]:
+    def _fullest(self) -> Key:
         return max(self._groups, key=lambda key: len(self._groups[key]))
 
-    def _add(self, task: Task) -> tuple[str, int]:
+    def _is_full(self, key: Key) -> bool:
+        return len(self._groups[key]) >= min(key[1], self._size())
+
+    def _add(self, task: Task) -> Key:
         company = self._company(task)
-        size = 1 if company is None else min(self._size(), task.at_most or self._size())
-        key = (company or "", size)
+        key = ("", 1) if company is None else (company, task.most or ANY_SIZE)
         self._groups.setdefault(key, deque()).append(task)
+        self._waiting += 1
         return key
 
-    def _take(self, key: tuple[str, int]) -> Parcel:
-        group = self._groups[key]
-        parcel = tuple(group.popleft() for _ in range(min(key[1], len(group))))
-        if not group:
-            del self._groups[key]
-        if not self._groups:
-            self._returned = 0
-        return parcel
+    def _take(self, key: Key) -> Parcel:
+        """A parcel from this group; what room is left goes to tasks of the same company from other groups."""
+        taken, room = list[Task](), min(key[1], self._size())
+        others = sorted((each for each in self._groups if each[0] == key[0] and each != key), reverse=True)
+        for each in (key, *others):
+            group = self._groups[each]
+            while group and len(taken) < min(room, each[1]):
+                taken.append(group.popleft())
+                room = min(room, each[1])
+            if not group:
+                del self._groups[each]
+        self._waiting -= len(taken)
+        self._returned = self._returned and self._waiting > 0
+        return tuple(taken)

@@ -47,8 +47,6 @@ class History:
 
     def add(self, line: Line) -> None:
         """Takes note of one more line."""
-        if self._file is None:
-            self._open()
         for outcome in line.attempt.outcomes:
             link = len(self._starts)
             before = self._questions.put(outcome.question, link)
@@ -59,6 +57,13 @@ class History:
             self._lengths.append(line.end - line.start)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
                 self._names.put(_hashed(outcome.id), link)
+
+    def hold(self) -> None:
+        """Holds on to the journal, so that it stays readable whatever happens to its name. Raises StorageError."""
+        try:
+            self._open()
+        except OSError as error:
+            raise journal.unreadable(self._path, error) from error
 
     @property
     def is_empty(self) -> bool:
@@ -86,7 +91,7 @@ class History:
             self._file = None
 
     def _open(self) -> BinaryIO:
-        """Holds on to the file, so that it stays readable whatever happens to its name."""
+        """The file, opened once."""
         if self._file is None:
             self._file = self._path.open("rb")
         return self._file

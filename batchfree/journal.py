@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from batchfree.attempts import Attempt
-from batchfree.errors import StorageError
+from batchfree.errors import StorageError, unwritable
 
 FORMAT = 1
 SYNC_EVERY = 1.0
@@ -66,8 +66,7 @@ _formats = msgspec.json.Decoder(Written)
 
 
 def read_header(path: Path, *, any_format: bool = False) -> Header | None:
-    """The header; None where the file is missing, empty, or its first line damaged. Another format is refused with a
-    StorageError, or read as far as it can be."""
+    """The header; None where the file is missing or its first line damaged. Another format raises StorageError."""
     try:
         with path.open("rb") as file:
             first = file.readline()
@@ -88,12 +87,12 @@ def read_header(path: Path, *, any_format: bool = False) -> Header | None:
 
 
 def unreadable(path: Path, error: OSError) -> StorageError:
-    """What to say where the journal is there but can't be read."""
+    """The error of a journal that is there but can't be read."""
     return StorageError(f"{path}: the journal can't be read: {error.strerror}.")
 
 
 def read(path: Path, damaged: Callable[[Damage], None] = lambda damage: None) -> Iterator[Line]:
-    """Every attempt of the journal in the order of writing; also while a run is appending to it. Raises StorageError."""
+    """Every attempt of the journal in the order of writing, also while a run is going. Raises StorageError."""
     try:
         with path.open("rb") as file:
             yield from scan(file, damaged)
@@ -145,12 +144,11 @@ class Journal:
         """Opens or begins it, and cuts a torn last line off. Raises StorageError."""
         self._path = path
         self._encoder = msgspec.json.Encoder()
-        self._appended = anyio.Event()
-        self._torn = False
+        self._appended, self._torn = anyio.Event(), False
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
-            raise StorageError(self._unwritable(error)) from error
+            raise self._unwritable(error) from error
         try:
             self._end = self._cut_torn_line()
             if not self._end:
@@ -158,7 +156,7 @@ class Journal:
             os.fsync(self._fd)
         except OSError as error:
             os.close(self._fd)
-            raise StorageError(self._unwritable(error)) from error
+            raise self._unwritable(error) from error
 
     def append(self, attempt: Attempt) -> Line:
         """Writes one line; on return it survives a killed process. Raises StorageError; then nothing of it stays."""
@@ -181,9 +179,14 @@ class Journal:
             await anyio.sleep(SYNC_EVERY)
             self.sync()
 
+    @property
+    def is_dirty(self) -> bool:
+        """Whether a power cut could still take something that was appended."""
+        return self._appended.is_set()
+
     def sync(self) -> None:
         """After this, what was appended survives a power cut. Raises StorageError."""
-        if not self._appended.is_set():
+        if not self.is_dirty:
             return
         self._appended = anyio.Event()
         try:
@@ -200,7 +203,7 @@ class Journal:
             disk, own = os.fstatvfs(self._fd), os.fstat(self._fd)
         except OSError:
             return False
-        most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         may_grow = most == resource.RLIM_INFINITY or own.st_size + MIB <= most
         return may_grow and own.st_nlink > 0 and disk.f_bavail * disk.f_frsize >= MIB
 
@@ -211,8 +214,8 @@ class Journal:
         finally:
             os.close(self._fd)
 
-    def _unwritable(self, error: OSError) -> str:
-        return f"{self._path}: the journal can't be written: {error.strerror}. Nothing was sent."
+    def _unwritable(self, error: OSError) -> StorageError:
+        return unwritable(f"{self._path}: the journal can't be written", error)
 
     def _write(self, line: bytes) -> None:
         """Appends the whole line, or nothing."""

@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeAlias
 
+from batchfree import lessons
 from batchfree import limits as rules
 from batchfree.account import Usage
 from batchfree.ledger_file import LedgerFile
-from batchfree.limits import Closure, Learned, Limits, Opening, Reason, Word
+from batchfree.lessons import Learned, Word
+from batchfree.limits import Closure, Limits, Opening, Reason
 
 GRACE = 1.0
 """Seconds after which a ticket that was due is passed over."""
@@ -124,11 +126,11 @@ class Ledger:
             now = self._clock()
             known = _learned(db)
             db.execute("UPDATE starts SET refused = 1 WHERE id = ? AND at = ?", (refused.id, refused.at))
-            since = rules.minute_mark(refused.at, resets_at)
+            since = lessons.minute_mark(refused.at, resets_at)
             sql = "SELECT count(*) FROM starts WHERE at >= ? AND at < ? AND NOT refused"
             through = db.execute(sql, (since, since + rules.MINUTE)).fetchone()[0]
-            cap = rules.effective(limits, known, (), now).per_minute
-            new = rules.learn(now, refused_at=refused.at, named=named, through=through, cap=cap, known=known)
+            cap = lessons.effective(limits, known, (), now).per_minute
+            new = lessons.learn(now, refused_at=refused.at, named=named, through=through, cap=cap, known=known)
             if new != known:
                 fields = (new.per_minute, new.at, new.named)
                 db.execute("INSERT OR REPLACE INTO learned VALUES (1, ?, ?, ?)", fields)
@@ -137,6 +139,8 @@ class Ledger:
         """Takes in the service's word on the day: `GET /key`, or the limit that a day 429 named."""
         with self._file.transaction() as db:
             now = self._clock()
+            if lessons.outgrown(_words(db), day_limit, day_used, now):
+                db.execute("DELETE FROM closures WHERE reason = 'day'")
             more = max(0, (day_used or 0) - _own(db, now))
             db.execute("INSERT INTO words VALUES (?, ?, ?)", (now, day_limit, more))
 
@@ -150,7 +154,7 @@ class Ledger:
             minute_ends = (ends.get("minute", now), *(at + rules.WINDOW for (at,) in window[-1:]))
             return Usage(
                 day_limit=account.limits.per_day,
-                day_used=_own(db, now) + rules.elsewhere(_words(db), now),
+                day_used=_own(db, now) + lessons.elsewhere(_words(db), now),
                 day_resets_at=ends.get("day", rules.next_day(now)),
                 minute_limit=account.limits.per_minute,
                 minute_used=len(window),
@@ -163,12 +167,12 @@ class Ledger:
 def _account(db: Database, limits: Limits, now: float) -> _Account:
     closures = _closures(db, now)
     words = () if limits.per_day is None else _words(db)
-    limits = rules.effective(limits, _learned(db), words, now)
+    limits = lessons.effective(limits, _learned(db), words, now)
     own = 0 if limits.per_day is None else _own(db, now)
-    doubt = rules.doubt(words, own, limits, now)
+    doubt = lessons.doubt(words, own, limits, now)
     if doubt:
         return _Account(limits=limits, used=own, closures=(*closures, doubt))
-    return _Account(limits=limits, used=own + rules.elsewhere(words, now), closures=closures)
+    return _Account(limits=limits, used=own + lessons.elsewhere(words, now), closures=closures)
 
 
 def _decide(db: Database, account: _Account, now: float, ahead: int = 0) -> Opening:

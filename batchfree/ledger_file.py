@@ -14,6 +14,7 @@ from batchfree.errors import StorageError
 FORMAT = 1
 BUSY = 10.0
 """Seconds to wait for another process's transaction."""
+ELSEWHERE = "It must be a writable file in a writable folder; BATCHFREE_STATE_DIR names another."
 
 SCHEMA = """
 CREATE TABLE starts (id INTEGER PRIMARY KEY, at REAL NOT NULL, job TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0);
@@ -88,11 +89,12 @@ class LedgerFile:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"{self.path}: the quota ledger can't be opened: {error.strerror}.") from error
+            raise StorageError(
+                f"{self.path}: the quota ledger can't be opened: {error.strerror}. {ELSEWHERE}"
+            ) from error
         except sqlite3.OperationalError as error:
             raise StorageError(
-                f"{self.path}: the quota ledger can't be read and written: {error}. It must be a writable file in a "
-                "writable folder; BATCHFREE_STATE_DIR names another."
+                f"{self.path}: the quota ledger can't be read and written: {error}. {ELSEWHERE}"
             ) from error
         except sqlite3.Error as error:
             raise StorageError(

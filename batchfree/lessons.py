@@ -16,6 +16,12 @@ HOLD = 600.0
 """Seconds after which a cap that was guessed from a 429 rises again, by one a minute."""
 NAMED_HOLD = 3600.0
 """Seconds for which a cap that the service named stands against a higher one in the spec."""
+LEAST_GUESS = FREE_MINUTE // 2
+"""A guess goes below half of the cap in force only down to here: a cap far too large is no knowledge."""
+ASK_EVERY = 3600.0
+"""Seconds after which the service's word on the day is asked for again."""
+ASK_AGAIN = 60.0
+"""The least age in seconds of the word on which a run gives the day up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,14 +56,15 @@ def learn(
 
     `cap` was in force, the request started at `refused_at`, and of the starts of its clock minute `through` are not
     refused, up to now. A lower cap that the 429 names is taken as it is. One that came although the cap was kept means
-    that others use the account: as many starts as went through are allowed from now on, at least half of the cap.
+    that others use the account, or that the cap was too high: as many starts as went through are allowed from now on,
+    at least half of a cap that is not far too large.
     Further requests that left before a guess correct it as they are refused.
     """
     if named is not None and named >= 1 and (cap is None or named < cap):
         return Learned(per_minute=named, at=now, named=True)
     if known is not None and refused_at <= known.at:
         return known if known.named else replace(known, per_minute=max(1, min(known.per_minute, through)))
-    guess = through if cap is None else max(cap // 2, min(through, cap - 1))
+    guess = through if cap is None else max(min(cap // 2, LEAST_GUESS), min(through, cap - 1))
     return Learned(per_minute=max(1, guess), at=now, named=False)
 
 
@@ -107,3 +114,23 @@ def doubt(words: Iterable[Word], own: int, limits: Limits, now: float) -> Closur
         return None
     spent = own + elsewhere(words, now) >= limits.allowed
     return Closure(until=settled, reason="day") if spent else None
+
+
+def outgrown(words: Iterable[Word], limit: int | None, used: int | None, now: float) -> bool:
+    """Whether this word lifts a closure of the day: the limit is higher than any of today's words, and not spent.
+
+    A tier that rises within the day does that; a laggard counter does not.
+    """
+    said = [word.limit for word in words if word.limit is not None and word.at >= day_start(now)]
+    return limit is not None and bool(said) and limit > max(max(said), used or 0)
+
+
+def worth_asking(asked: float, now: float, *, giving_up: bool = False) -> bool:
+    """Whether the service's word on the day, asked for at `asked`, is too old to go by.
+
+    That is after an hour; after a reset, and again when a word can no longer be the day's before; and after a minute,
+    where the run would give the day up for it.
+    """
+    marks = (day_start(now), day_start(now) + LAG)
+    age = now - asked
+    return not 0 <= age < (ASK_AGAIN if giving_up else ASK_EVERY) or any(asked < mark <= now for mark in marks)

@@ -15,7 +15,7 @@ starts age at once, which can't be told from a laptop that slept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Reason: TypeAlias = Literal["minute", "day"]
@@ -36,6 +36,7 @@ FREE_DAY = 50
 """Free requests of a UTC day where the service does not say (OpenRouter docs, limits page)."""
 FREE_MINUTE = 20
 """Free requests of a minute (OpenRouter docs, limits page)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

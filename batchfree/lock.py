@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from batchfree.errors import StorageError
+from batchfree.errors import StorageError, unwritable
 
 LOOKS = 20
 LOOK_AGAIN = 0.01
@@ -53,7 +53,7 @@ def locked(path: Path) -> Iterator[str | None]:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise StorageError(f"{path}: the run can't be locked: {error.strerror}. Nothing was sent.") from error
+        raise unwritable(f"{path}: the run can't be locked", error) from error
     try:
         try:
             is_mine = _taken(fd)

@@ -71,14 +71,20 @@ class OpenJob:
         status = history.status(question)
         return status is Status.OK or (status is Status.FAILED and not retry_failed)
 
-    def columns(self, row: Mapping[str, Any], history: History, *, begun: bool) -> Mapping[str, Any]:
-        """What the table says of one row; before the first run every row is pending."""
+    def columns(
+        self, row: Mapping[str, Any], history: History, *, begun: bool, brief: bool = False
+    ) -> Mapping[str, Any]:
+        """What the table says of one row; before the first run every row is pending. `brief`: of an answered row only
+        that it is."""
         request = self.prompts.render(row)
         if isinstance(request, Failure):
             if not begun:
                 return {"status": Status.PENDING}
             return {"status": Status.FAILED, "error_kind": request.kind, "error": request.message}
-        return describe(history.state(digest(request, self.rule)))
+        question = digest(request, self.rule)
+        if brief and history.status(question) is Status.OK:
+            return {"status": Status.OK}
+        return describe(history.state(question))
 
     def table(self, history: History, *, begun: bool, tally: Tally | None = None) -> pl.LazyFrame:
         """The output table, derived row by row while it is read; `tally` counts the rows on the way."""

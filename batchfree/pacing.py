@@ -1,13 +1,14 @@
 """Waiting for a start: what stands between a worker and its request.
 
 The ledger decides; this waits, for one worker at a time, and gives up with a value where the run should end. Waits
-are cut into pieces, since a laptop sleeps and clocks jump, and each piece ends when the run is asked to stop.
+are cut into pieces, since a laptop sleeps and clocks jump, and each piece ends when the run is asked to stop. Where
+the day has a limit, the service is asked for its word on it now and then, which costs no request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import anyio
@@ -15,7 +16,10 @@ import anyio
 from batchfree import limits as rules
 from batchfree.chat import Failure, Kind
 from batchfree.ledger import Ledger, Start
+from batchfree.lessons import worth_asking
 from batchfree.limits import Limits, Opening, Reason
+from batchfree.stops import Stopped, StopReason
+from batchfree.summary import iso
 
 PIECE = 60.0
 """Seconds slept before the clock is read again."""
@@ -28,12 +32,8 @@ Waiting: TypeAlias = Callable[[str | None, float | None], None]
 REASONS: dict[Kind, Reason] = {Kind.MINUTE_LIMIT: "minute", Kind.DAY_LIMIT: "day"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
-    """No start any more in this run: the day is spent until `until`, the deadline is there, or a stop was asked for."""
-
-    reason: Literal["quota", "deadline", "stopping"]
-    until: float | None = None
+async def _nothing() -> None:
+    """Asks nobody."""
 
 
 class Pacer:
@@ -50,31 +50,40 @@ class Pacer:
         on_quota: Literal["stop", "wait"] = "stop",
         deadline: float | None = None,
         waiting: Waiting = lambda reason, until: None,
+        learn: Callable[[], Awaitable[object]] = _nothing,
     ) -> None:
-        """`clock` and `deadline` are epoch seconds; nothing starts at the deadline or after it."""
+        """`clock` and `deadline` are epoch seconds; nothing starts at the deadline or after it. `learn` has the ledger
+        told the service's word on the day; it was called just before."""
         self._ledger, self._limits, self._job = ledger, limits, job
-        self._clock, self._sleep, self._waiting = clock, sleep, waiting
+        self._clock, self._sleep, self._waiting, self._learn = clock, sleep, waiting, learn
         self._on_quota, self._deadline = on_quota, deadline
+        self._asked = clock()
         self._turn = anyio.Lock(fast_acquire=True)
 
-    async def start(self, stopping: anyio.Event) -> Start | Stopped:
-        """Waits for a start and reserves it. A cancellation leaves nothing behind: nothing is awaited after that."""
+    async def start(self, stopping: anyio.Event) -> Start | Stopped | None:
+        """Waits for a start and reserves it; why the run should end where there is none, and None once it is asked to.
+
+        A cancellation leaves nothing behind: nothing is awaited after a start is reserved.
+        """
         async with self._turn:
-            told = False
+            told: Opening | None = None
             try:
-                while True:
-                    opening = self._ask(stopping)
+                while not stopping.is_set():
+                    opening = await self._ask(stopping)
                     if not isinstance(opening, Opening):
                         return opening
-                    if opening.at - self._clock() > WORTH_TELLING:
+                    if opening.at - self._clock() > WORTH_TELLING and not _same(opening, told):
                         self._waiting(opening.reason, opening.at)
-                        told = True
-                    await self._pause(opening.at, stopping)
+                        told = opening
+                    pause = min(max(opening.at - self._clock(), TICK), PIECE)
+                    await _unless(stopping, partial(self._sleep, pause))
+                self._ledger.withdraw()
+                return None
             except anyio.get_cancelled_exc_class():
                 self._ledger.withdraw()
                 raise
             finally:
-                if told:
+                if told is not None:
                     self._waiting(None, None)
 
     def give_back(self, start: Start) -> None:
@@ -91,33 +100,62 @@ class Pacer:
             self._ledger.told(day_limit=failure.limit, day_used=None)
         self._ledger.close(closure.until, reason)
 
-    def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
+    async def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
         """One question to the ledger, and what the answer means for the run."""
-        if stopping.is_set():
-            return self._stopped(Stopped(reason="stopping"))
         if self._deadline is not None and self._clock() >= self._deadline:
-            return self._stopped(Stopped(reason="deadline", until=self._deadline))
+            return self._over()
+        await self._keep_told(stopping)
         answer = self._ledger.reserve(self._limits, self._job)
         if isinstance(answer, Start):
             return answer
         if answer.reason == "day" and self._on_quota == "stop":
-            return self._stopped(Stopped(reason="quota", until=answer.at))
+            if await self._keep_told(stopping, giving_up=True):
+                return await self._ask(stopping)
+            return self._spent(answer.at)
         if self._deadline is not None and answer.at >= self._deadline:
-            return self._stopped(Stopped(reason="deadline", until=self._deadline))
+            return self._over()
         return answer
 
-    def _stopped(self, stopped: Stopped) -> Stopped:
+    async def _keep_told(self, stopping: anyio.Event, *, giving_up: bool = False) -> bool:
+        """Asks for the service's word on the day where there is a limit and the last word is old; whether it did."""
+        now = self._clock()
+        if self._limits.per_day is None or not worth_asking(self._asked, now, giving_up=giving_up):
+            return False
+        self._asked = now
+        await _unless(stopping, self._learn)
+        return True
+
+    def _over(self) -> Stopped:
         self._ledger.withdraw()
-        return stopped
+        return Stopped(reason=StopReason.DEADLINE, message="the time given by --until is over", until=self._deadline)
 
-    async def _pause(self, until: float, stopping: anyio.Event) -> None:
-        """Sleeps until a moment, at most a piece, or until the run is asked to stop."""
+    def _spent(self, until: float) -> Stopped:
+        self._ledger.withdraw()
+        usage = self._ledger.usage(self._limits)
+        used = "the service says that the day's requests are used up"
+        if usage.day_limit is not None and usage.day_used >= usage.day_limit - self._limits.reserve:
+            reserve = f", {self._limits.reserve} are left for others" if self._limits.reserve else ""
+            used = f"the day's requests are used up: {usage.day_used} of {usage.day_limit}{reserve}"
+        message = f"{used}; more at {iso(until)}"
+        return Stopped(reason=StopReason.QUOTA, message=message, until=until)
 
-        async def watch() -> None:
-            await stopping.wait()
-            tasks.cancel_scope.cancel()
 
+def _same(opening: Opening, told: Opening | None) -> bool:
+    """Whether a person who knows of `told` learns nothing from this one."""
+    return told is not None and opening.reason == told.reason and abs(opening.at - told.at) <= WORTH_TELLING
+
+
+async def _unless(stopping: anyio.Event, act: Callable[[], Awaitable[object]]) -> None:
+    """Does something, but leaves it when the run is asked to stop."""
+
+    async def watch() -> None:
+        await stopping.wait()
+        tasks.cancel_scope.cancel()
+
+    try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
-            await self._sleep(min(max(until - self._clock(), TICK), PIECE))
+            await act()
             tasks.cancel_scope.cancel()
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None

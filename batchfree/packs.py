@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchfree import answers, packing
+from batchfree.aftermath import Patience, complaint
 from batchfree.answers import AnswerRule
 from batchfree.attempts import Attempt
-from batchfree.chat import FREE_ROUTER, ChatRequest
-from batchfree.packing import Sizes, sizes
+from batchfree.chat import FREE_ROUTER, ChatRequest, Kind
+from batchfree.packing import Sizes
 from batchfree.parcels import Parcel, Task
 from batchfree.router import Plan
 
@@ -29,8 +31,10 @@ class Written:
 class Packs:
     """The packs of one run."""
 
-    def __init__(self, rule: AnswerRule, first: Sizes, rng: random.Random) -> None:
-        self._rule, self._sizes, self._rng = rule, first, rng
+    def __init__(self, rule: AnswerRule, patience: Patience, first: Sizes, warn: Callable[[str], None]) -> None:
+        """`warn` hears, once for each reason, why rows travel alone although packs were asked for."""
+        self._rule, self._patience, self._sizes, self._warn = rule, patience, first, warn
+        self._obstacles = set[str]()
 
     @property
     def size(self) -> int:
@@ -39,37 +43,53 @@ class Packs:
 
     def company(self, task: Task) -> str | None:
         """Which tasks may share a request: those with the same key; None travels alone."""
-        request = task.question.request
-        if self._sizes.cap == 1 or packing.obstacle(request, self._rule):
+        if self._sizes.cap == 1:
             return None
-        return packing.company(request)
+        request = task.question.request
+        obstacle = packing.obstacle(request, self._rule)
+        if obstacle is None:
+            return packing.company(request)
+        if obstacle not in self._obstacles:
+            self._obstacles.add(obstacle)
+            self._warn(f"row {task.question.id or task.question.row} can't travel in a pack and is asked alone, "
+                       f"as all its like: {obstacle}")  # fmt: skip
+        return None
 
     def learn(self, attempt: Attempt) -> None:
-        """Takes in the reply to a pack."""
-        if len(attempt.outcomes) < 2 or attempt.kind is not None:
+        """Takes in the reply to a pack, also one that thinking left no room for."""
+        rows = len(attempt.outcomes)
+        if rows < 2 or attempt.kind not in (None, Kind.TRUNCATED):
             return
-        rows, answered = len(attempt.outcomes), sum(outcome.kind is None for outcome in attempt.outcomes)
-        names = {attempt.named, *((FREE_ROUTER,) if attempt.route == FREE_ROUTER else ())}
-        for name in names:
-            self._sizes = self._sizes.after(name, rows=rows, answered=answered)
+        cut_off = any(outcome.kind is Kind.TRUNCATED for outcome in attempt.outcomes)
+        self._sizes = self._sizes.after(attempt.named, rows=rows, answered=attempt.answered, cut_off=cut_off)
+
+    def most(self, model: str) -> int:
+        """The rows that a model is given."""
+        return self._sizes.of(model)
 
     def fitting(self, parcel: Parcel, plan: Plan) -> tuple[Parcel, Parcel]:
-        """The part of a parcel that these models are given, and the rest of it."""
+        """The part of a parcel that these models are given, and the rest of it. Of a draw that the service makes, half
+        of the models take so many rows."""
         if len(parcel) == 1:
             return parcel, ()
-        weights = [sizes.weight(task.question.request) for task in parcel]
-        shared = sum(sizes.tokens(str(message)) for message in parcel[0].question.request.messages[:-1])
-        fits = sizes.fitting(weights, shared=shared, room=sizes.room(plan.contexts))
-        count = max(1, min(fits, self._sizes.of(plan.draw.models)))
+        fits = packing.rows_that_fit(
+            [task.question.request for task in parcel],
+            contexts=(model.context_length for model in plan.models),
+            outputs=(model.max_completion_tokens for model in plan.models),
+        )
+        sizes = sorted(self.most(model.id) for model in plan.models) or [self._sizes.start]
+        proved = sizes[len(sizes) // 2] if plan.draw.models == (FREE_ROUTER,) else sizes[0]
+        count = max(1, min(fits, proved))
         return parcel[:count], parcel[count:]
 
-    def write(self, parcel: Parcel, *, native: bool) -> Written:
-        """The request for a parcel."""
+    def write(self, parcel: Parcel, *, native: bool, rng: random.Random) -> Written:
+        """The request for a parcel; the codes of a pack hang on `rng`."""
         if len(parcel) == 1:
             task = parcel[0]
-            request = answers.compose(task.question.request, self._rule, native=native, complaint=task.complaint)
+            again = complaint(task, self._patience)
+            request = answers.compose(task.question.request, self._rule, native=native, complaint=again)
             return Written(request=request)
-        seed = self._rng.randrange(SEEDS)
+        seed = rng.randrange(SEEDS)
         codes = packing.draw_codes(len(parcel), random.Random(seed))
         requests = [task.question.request for task in parcel]
         return Written(request=packing.compose(requests, codes, self._rule, native=native), codes=codes, seed=seed)

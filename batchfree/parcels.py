@@ -6,26 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from batchfree.answers import Complaint
 from batchfree.attempts import State
 from batchfree.questions import Question
+
+PACK_FAILURES_UNTIL_ALONE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A question to be answered in this run, with what has become of it so far.
 
-    `attempts` counts the requests of this run, `avoid` names the models that they went to; `at_most` bounds the pack
-    that the task may travel in; a context of `context_above` tokens was too small for it.
+    `attempts` counts the requests of this run; `at_most` bounds the pack that the task may travel in; a context of
+    `context_above` tokens was too small for it.
     """
 
     question: Question
     state: State
     attempts: int = 0
-    avoid: frozenset[str] = frozenset()
     at_most: int | None = None
     context_above: int | None = None
-    complaint: Complaint | None = None
+
+    @property
+    def most(self) -> int | None:
+        """The largest pack it may travel in, None for any: alone after two packs that left it without an answer."""
+        return 1 if self.state.pack_failures >= PACK_FAILURES_UNTIL_ALONE else self.at_most
 
 
 Parcel: TypeAlias = tuple[Task, ...]

@@ -29,25 +29,41 @@ class Catalogue(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a request needs drawn: who has been asked before, and whether a schema may or must go along."""
+    """What a request needs drawn: who has been asked before, and whether a schema may or must go along.
 
-    request: ChatRequest
+    `rows` want to travel together, of which a model is given at most `most`. `seed` makes the draw repeatable.
+    """
+
+    needs: Requirements
     tried: Collection[str]
     first: bool
     native: bool
     native_only: bool
-    rng: random.Random
-    context_above: int | None = None
+    rows: int = 1
+    most: Callable[[str], int] = lambda model: 1
+    seed: str | None = None
+
+    def given(self, model: Model) -> int:
+        """The rows that a model is given."""
+        return min(self.rows, self.most(model.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A draw, and whether the request carries `response_format` there."""
+    """A draw, and whether the request carries `response_format` there; `models` are all that may answer, where they
+    are known."""
 
     draw: Draw
     native: bool
-    contexts: tuple[int | None, ...]
-    """Of every model that may answer, in tokens."""
+    models: tuple[Model, ...] = ()
+
+
+def needs_of(request: ChatRequest, *, native_only: bool, context_above: int | None = None) -> Requirements:
+    """What a request needs of a model. `native_only`: it must take schemas; `context_above`: so many tokens were too
+    few for the context."""
+    needs = routing.analyze(request)
+    parameters = needs.parameters | {STRUCTURED} if native_only else needs.parameters
+    return replace(needs, parameters=parameters, context_above=context_above)
 
 
 class Router:
@@ -61,10 +77,13 @@ class Router:
         fallbacks: int,
         catalogue: Catalogue,
         clock: Callable[[], float],
+        rng: random.Random,
     ) -> None:
         self._route, self._policy, self._fallbacks = tuple(route), policy, fallbacks
-        self._catalogue, self._clock = catalogue, clock
+        self._catalogue, self._clock, self._rng = catalogue, clock, rng
+        self._offered: Sequence[Model] | None = None
         self._models: tuple[Model, ...] | None = None
+        self._able: dict[tuple[Requirements, date], tuple[Model, ...]] = {}
         self._health: dict[str, Health] = {}
         self._barren = 0
         self._gone = False
@@ -74,14 +93,17 @@ class Router:
 
         Raises UnavailableError where the draw is made here and nothing is known to draw from.
         """
+        offered: Sequence[Model] | None
         try:
-            models = await (self._catalogue.refresh() if self._gone else self._catalogue.models())
-            self._models = routing.offer(models, self._policy)
+            offered = await (self._catalogue.refresh() if self._gone else self._catalogue.models())
         except UnavailableError:
             if self._route == (routing.LOCAL,):
                 raise
-            self._models = routing.offer((), self._policy) if self._policy.any_model else None
+            offered = () if self._policy.any_model else None
         self._gone = False
+        if offered is not self._offered:
+            self._offered, self._able = offered, {}
+            self._models = None if offered is None else routing.offer(offered, self._policy)
 
     def remember(self, attempt: Attempt) -> None:
         """Learns from an attempt of an earlier run."""
@@ -101,8 +123,7 @@ class Router:
 
     def plan(self, ask: Ask) -> Plan | Rest | Nothing:
         """Whom to ask now."""
-        requirements = self._requirements(ask)
-        models = self.eligible(requirements)
+        models = self.eligible(ask.needs)
         drawn = routing.plan_draw(
             self._route,
             models,
@@ -110,18 +131,19 @@ class Router:
             first=ask.first,
             health=self._health,
             now=self._clock(),
-            rng=ask.rng,
+            rng=self._rng if ask.seed is None else random.Random(ask.seed),
             policy=self._policy,
-            requirements=requirements,
+            requirements=ask.needs,
             fallbacks=self._fallbacks,
-            group=lambda model: ask.native and self._takes_schema(model),
+            joins=lambda model, first: self._joins(model, first, ask),
+            worth=lambda model: ask.given(model) / ask.rows,
         )
         if not isinstance(drawn, Draw):
             return drawn
         native = ask.native and self._native(drawn, models, ask.native_only)
         service = drawn.models == (FREE_ROUTER,)
-        asked = [model for model in models or () if service or model.id in drawn.models]
-        return Plan(draw=drawn, native=native, contexts=tuple(model.context_length for model in asked))
+        asked = tuple(model for model in models or () if service or model.id in drawn.models)
+        return Plan(draw=drawn, native=native, models=asked)
 
     def claim(self, draw: Draw) -> None:
         """The draw is being sent: a model that is on trial is tried by one request at a time."""
@@ -132,25 +154,30 @@ class Router:
         self._learn(draw, judged, attempt, self._clock())
         self._gone = self._gone or attempt.permanent
 
-    def is_down(self, ask: Ask) -> bool:
-        """Whether the pool counts as down for this request."""
-        models = self.eligible(self._requirements(ask)) or ()
-        return routing.pool_is_down(models, self._health, self._clock(), self._barren)
+    def is_down(self, needs: Requirements) -> bool:
+        """Whether the pool counts as down for such a request."""
+        return routing.pool_is_down(self.eligible(needs) or (), self._health, self._clock(), self._barren)
 
-    def is_too_long(self, ask: Ask) -> bool:
+    def is_too_long(self, needs: Requirements) -> bool:
         """Whether some model could answer if the request were shorter."""
-        requirements = self._requirements(ask)
-        return routing.only_length_forbids(self._models or (), requirements, self._policy, self._today())
+        return routing.only_length_forbids(self._models or (), needs, self._policy, self._today())
 
-    def why_none(self, ask: Ask) -> str:
-        """Why no model may answer this."""
-        requirements = self._requirements(ask)
-        reasons = routing.why_none(self._models or (), requirements, self._policy, self._today())
+    def why_none(self, needs: Requirements) -> str:
+        """Why no model may answer such a request."""
+        reasons = routing.why_none(self._models or (), needs, self._policy, self._today())
         return "; ".join(reasons) or "the catalogue is empty"
 
-    def larger_left(self, request: ChatRequest, failure: Failure, asked: Sequence[str]) -> bool:
+    def leaves_one(self, needs: Requirements, tried: Collection[str]) -> bool:
+        """Whether a model that may answer now is not among those tried."""
+        models, now = self.eligible(needs), self._clock()
+        return models is None or any(
+            model.id not in tried and routing.is_available(self._health.get(model.id, Health()), now)
+            for model in models
+        )
+
+    def larger_left(self, needs: Requirements, failure: Failure, asked: Sequence[str]) -> bool:
         """Whether an eligible model has a larger context than the one that refused."""
-        models = self.eligible(replace(routing.analyze(request), prompt_tokens=0)) or ()
+        models = self.eligible(replace(needs, prompt_tokens=0)) or ()
         return bool(routing.larger(models, self._refusing(failure, asked)))
 
     def context_of(self, failure: Failure, asked: Sequence[str]) -> int | None:
@@ -158,21 +185,23 @@ class Router:
         model = self._refusing(failure, asked)
         return None if model is None else model.context_length
 
-    def eligible(self, requirements: Requirements) -> tuple[Model, ...] | None:
+    def eligible(self, needs: Requirements) -> tuple[Model, ...] | None:
         """The models that may answer; None where there is no catalogue."""
         if self._models is None:
             return None
-        return routing.eligible(self._models, requirements, self._policy, self._today())
+        key = (routing.without_lengths(needs), self._today())
+        if key not in self._able:
+            self._able[key] = routing.eligible(self._models, key[0], self._policy, key[1])
+        return tuple(model for model in self._able[key] if routing.is_large_enough(model, needs))
 
     def _refusing(self, failure: Failure, asked: Sequence[str]) -> Model | None:
         name = failure.model or (asked[0] if len(asked) == 1 else None)
         return next((model for model in self._models or () if model.id == name), None)
 
-    def _requirements(self, ask: Ask) -> Requirements:
-        requirements = routing.analyze(ask.request)
-        if ask.native and ask.native_only:
-            requirements = replace(requirements, parameters=requirements.parameters | {STRUCTURED})
-        return replace(requirements, context_above=ask.context_above)
+    def _joins(self, model: Model, first: Model, ask: Ask) -> bool:
+        """Whether a model is asked in the same words as the first one, and takes as many rows."""
+        alike = not ask.native or self._takes_schema(model) is self._takes_schema(first)
+        return alike and ask.given(model) >= ask.given(first)
 
     def _takes_schema(self, model: Model) -> bool:
         refused = self._health.get(model.id, Health()).refused

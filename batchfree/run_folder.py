@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -9,10 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchfree.chat import Json
-from batchfree.errors import OutputError, StorageError
-from batchfree.journal import Header, read_header
+from batchfree.errors import OutputError, StorageError, unwritable
+from batchfree.journal import FORMAT, Header, Journal, read_header
+from batchfree.version import __version__
+
+if TYPE_CHECKING:
+    from batchfree.spec import JobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self.path}: the run folder can't be made: {error.strerror}.") from error
+            raise unwritable(f"{self.path}: the run folder can't be made", error) from error
 
     def check_owner(self, job: str, file: Path, *, any_format: bool = False) -> None:
         """Raises OutputError where the journal is another job's: of another name, or of another job file still there.
@@ -63,10 +69,18 @@ class RunFolder:
                 "give one of the two another `run_dir`, `name` or `output`."
             )
 
-    def header(self, *, job: str, file: Path, spec: str, input: str, version: str, format: int) -> Header:
-        """The first line of a new journal."""
-        place = os.path.relpath(file.resolve(), self.path.resolve())
-        return Header(batchfree=format, version=version, job=job, file=place, spec=spec, input=input)
+    def open_journal(self, spec: JobSpec, input: str) -> Journal:
+        """The journal of this job, begun where there is none; `input` is a fingerprint. Raises StorageError."""
+        text = json.dumps(spec.resolved(), sort_keys=True, default=str)
+        header = Header(
+            batchfree=FORMAT,
+            version=__version__,
+            job=spec.name,
+            file=os.path.relpath(spec.file.resolve(), self.path.resolve()),
+            spec=hashlib.blake2b(text.encode(), digest_size=16).hexdigest(),
+            input=input,
+        )
+        return Journal(self.journal, header)
 
     def write_spec(self, resolved: Json) -> None:
         """Keeps the resolved spec. Raises StorageError."""
@@ -80,7 +94,7 @@ class RunFolder:
         except OSError as error:
             with suppress(OSError):
                 unfinished.unlink()
-            raise StorageError(f"{self.spec}: can't be written: {error.strerror}. Nothing was sent.") from error
+            raise unwritable(f"{self.spec}: can't be written", error) from error
 
     def set_aside(self, now: float) -> Path | None:
         """Keeps an earlier journal under another name, so that the next run starts anew; the name, if there was one."""
@@ -99,7 +113,7 @@ class RunFolder:
 
 
 class EventLog:
-    """`log.jsonl`: one JSON object per event, with its time. It never stops a run: what can't be written is left out."""
+    """`log.jsonl`: one JSON object per event, with its time. What can't be written is left out; it stops no run."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path, self._clock = path, clock

@@ -88,6 +88,8 @@ class Pool:
                     await stream.send(parcel)
             except DatasetError as error:
                 self._switch.throw(Stopped(reason=StopReason.INPUT, message=str(error)))
+            except StorageError as error:
+                self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
 
     async def _work(self, stream: MemoryObjectReceiveStream[Parcel]) -> None:
         async with stream:
@@ -101,7 +103,7 @@ class Pool:
     async def _sent(self, parcel: Parcel) -> Came:
         """What came of one attempt; a file of ours or a service that is out of reach ends the run, not the others'."""
         try:
-            return await self._sender.send(parcel)
+            return await self._sender.send(parcel, self._feed.put_back)
         except StorageError as error:
             return Came(then=Next(), stopped=Stopped(reason=StopReason.DISK, message=str(error)))
         except UnavailableError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
@@ -22,14 +22,12 @@ from batchfree.journal import Journal, Line
 from batchfree.ledger import Start
 from batchfree.openrouter import wire
 from batchfree.pacing import Pacer
-from batchfree.pacing import Stopped as Halt
 from batchfree.packs import Packs, Written
 from batchfree.parcels import Parcel, Task, halves
 from batchfree.retry import CONSEQUENCES, Consequence
-from batchfree.router import Ask, Plan, Router
-from batchfree.routing import LOCAL, Nothing, Rest
+from batchfree.router import Ask, Plan, Router, needs_of
+from batchfree.routing import LOCAL, Nothing, Requirements, Rest
 from batchfree.stops import Stopped, StopReason
-from batchfree.summary import iso
 
 FULL = Stopped(reason=StopReason.DISK, message="the disk of the run folder is full or gone; make room, then run again")
 PERSONS = {
@@ -50,10 +48,6 @@ class Came:
     then: Next
     wait: float | None = 0.0
     stopped: Stopped | None = None
-
-    def with_back(self, rest: Parcel) -> Came:
-        """The same, with rows that did not fit into the request."""
-        return replace(self, then=replace(self.then, back=(*self.then.back, *rest))) if rest else self
 
 
 class Sender:
@@ -83,59 +77,81 @@ class Sender:
         self._router, self._pacer, self._complete = router, pacer, complete
         self._journal, self._recorded, self._stopping = journal, recorded, stopping
 
-    async def send(self, parcel: Parcel) -> Came:
-        """One attempt. A cancellation before the request is out leaves nothing behind, after that an unused start."""
+    async def send(self, parcel: Parcel, spare: Callable[[Parcel], None]) -> Came:
+        """One attempt; `spare` is given at once the rows that do not travel along. A cancellation before the request
+        is out leaves nothing behind, after that an unused start."""
         await self._router.refresh()
-        ask = self._ask(parcel)
-        hindrance = self._hindrance(self._router.plan(ask), ask, parcel)
+        needs = self._needs(parcel[0])
+        parcel = self._in_company(parcel, needs, spare)
+        ask = self._ask(parcel, needs)
+        hindrance = self._hindrance(self._router.plan(ask), needs, parcel)
         if hindrance is not None:
             return hindrance
         start = await self._pacer.start(self._stopping)
         if not isinstance(start, Start):
-            return Came(then=Next(), stopped=_halted(start))
+            return Came(then=Next(), stopped=start)
         plan = self._router.plan(ask)
         if not isinstance(plan, Plan) or not self._journal.has_room():
             self._pacer.give_back(start)
             return Came(then=Next(keep=parcel), stopped=None if self._journal.has_room() else FULL)
         parcel, rest = self._packs.fitting(parcel, plan)
-        written = self._packs.write(parcel, native=plan.native)
+        spare(rest)
+        written = self._packs.write(parcel, native=plan.native, rng=self._rng_of(ask))
         self._router.claim(plan.draw)
         began = self._clock()
         judged = await self._complete(wire.body(written.request, plan.draw.models, any_model=self._any_model))
-        return self._settle(parcel, plan, written, judged, start, self._clock() - began).with_back(rest)
+        return self._settle(parcel, plan, written, judged, start, self._clock() - began)
 
-    def _hindrance(self, plan: Plan | Rest | Nothing, ask: Ask, parcel: Parcel) -> Came | None:
+    def _hindrance(self, plan: Plan | Rest | Nothing, needs: Requirements, parcel: Parcel) -> Came | None:
         """Why nothing can be sent now, before a start is spent on it."""
-        if isinstance(plan, Nothing) and self._router.is_too_long(ask):
+        if isinstance(plan, Nothing) and self._router.is_too_long(needs):
             return self._reject(parcel)
         if isinstance(plan, Nothing):
-            message = f"no free model can do what is asked: {self._router.why_none(ask)}"
+            message = f"no free model can do what is asked: {self._router.why_none(needs)}"
             return Came(then=Next(), stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
-        if self._router.is_down(ask):
+        if self._router.is_down(needs):
             message = "the free models are down: all rest, or none has answered for a long while; run again later"
             return Came(then=Next(), stopped=Stopped(reason=StopReason.POOL_DOWN, message=message))
         if isinstance(plan, Rest):
             return Came(then=Next(keep=parcel), wait=max(0.0, plan.until - self._clock()))
         return None
 
-    def _ask(self, parcel: Parcel) -> Ask:
-        packed = len(parcel) > 1
-        first = parcel[0]
-        return Ask(
-            request=first.question.request,
-            tried=frozenset().union(*(task.avoid | set(task.state.tried) for task in parcel)),
-            first=all(task.attempts == 0 for task in parcel),
-            native=answers.wants_native(self._rule, packed=packed),
-            native_only=self._rule.mode == "native",
-            rng=self._draw_rng(first),
-            context_above=max((task.context_above for task in parcel if task.context_above), default=None),
+    def _needs(self, task: Task) -> Requirements:
+        return needs_of(
+            task.question.request, native_only=self._rule.mode == "native", context_above=task.context_above
         )
 
-    def _draw_rng(self, task: Task) -> random.Random:
-        """With `router.seed` the draws of a row depend on the row and its attempts alone, whoever comes first."""
-        if self._seed is None:
-            return self._rng
-        return random.Random(f"{self._seed}/{task.question.digest}/{task.state.attempts}")
+    def _in_company(self, parcel: Parcel, needs: Requirements, spare: Callable[[Parcel], None]) -> Parcel:
+        """The rows of a pack for which one model is left that none of them has met."""
+        together, rest, met = list[Task](), list[Task](), frozenset[str]()
+        for task in parcel:
+            all_met = met | _met(task)
+            if not together or all_met == met or self._router.leaves_one(needs, all_met):
+                together.append(task)
+                met = all_met
+            else:
+                rest.append(task)
+        spare(tuple(rest))
+        return tuple(together)
+
+    def _ask(self, parcel: Parcel, needs: Requirements) -> Ask:
+        """What is to be drawn. With `router.seed` the draws of a row depend on the row and its attempts alone, whoever
+        comes first."""
+        first = parcel[0]
+        repeatable = f"{self._seed}/{first.question.digest}/{first.state.attempts}"
+        return Ask(
+            needs=needs,
+            tried=frozenset().union(*map(_met, parcel)),
+            first=all(task.attempts == 0 for task in parcel),
+            native=answers.wants_native(self._rule, packed=len(parcel) > 1),
+            native_only=self._rule.mode == "native",
+            rows=len(parcel),
+            most=self._packs.most,
+            seed=None if self._seed is None else repeatable,
+        )
+
+    def _rng_of(self, ask: Ask) -> random.Random:
+        return self._rng if ask.seed is None else random.Random(f"codes {ask.seed}")
 
     def _reject(self, parcel: Parcel) -> Came:
         """Fails a row that is too long for every model, without a request; a pack is taken apart first."""
@@ -180,7 +196,7 @@ class Sender:
         larger_left = (
             failure is not None
             and failure.kind is Kind.CONTEXT_LENGTH
-            and self._router.larger_left(written.request, failure, draw.models)
+            and self._router.larger_left(self._needs(parcel[0]), failure, draw.models)
         )
         return Attempt(
             at=datetime.fromtimestamp(self._clock(), UTC),
@@ -207,6 +223,11 @@ class Sender:
         )
 
 
+def _met(task: Task) -> frozenset[str]:
+    """The models that a task has been to."""
+    return task.state.reached | set(task.state.tried)
+
+
 def _told(router: JsonObject | None) -> JsonObject | None:
     """The service's account of its routing, where it tells more than who answered; without the list of all on offer,
     which would be most of the line."""
@@ -214,16 +235,6 @@ def _told(router: JsonObject | None) -> JsonObject | None:
     if router is None or not (router.get("pipeline") or (isinstance(attempts, list) and len(attempts) > 1)):
         return None
     return {key: value for key, value in router.items() if key != "endpoints"}
-
-
-def _halted(halt: Halt) -> Stopped | None:
-    """The end of the run that the pacer asks for; None where the run is ending anyway."""
-    if halt.reason == "stopping":
-        return None
-    if halt.reason == "deadline":
-        return Stopped(reason=StopReason.DEADLINE, message="the time given by --until is over", until=halt.until)
-    message = f"the day's requests are used up; more at {iso(halt.until)}"
-    return Stopped(reason=StopReason.QUOTA, message=message, until=halt.until)
 
 
 def _stop(judged: Judged) -> Stopped | None:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import os
 import random
-import signal
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
 from batchfree import lock, packing, reasking, results
 from batchfree.aftermath import Patience
 from batchfree.attempts import Attempt
-from batchfree.chat import Json
 from batchfree.endpoint import Endpoint, Transport, connect, key_of
 from batchfree.errors import DatasetError, StorageError
 from batchfree.feed import Feed
-from batchfree.journal import FORMAT, Journal, Line
+from batchfree.interruption import heeded, is_interruption
+from batchfree.journal import Journal, Line
 from batchfree.loaded import Job, RunOptions
 from batchfree.packs import Packs
 from batchfree.parcels import Task
@@ -35,24 +30,12 @@ from batchfree.runner import Pool, Switch
 from batchfree.sending import Sender
 from batchfree.stops import Stopped, StopReason, exit_code
 from batchfree.summary import Summary, Tally
-from batchfree.version import __version__
 from batchfree.watching import Observer, Watch
 
 REMEMBERED = 2_000
 """Attempts of earlier runs from which the health of models is taken."""
 GRACE = 30.0
 """Seconds that answers in flight have to land after an interruption."""
-SIGNALS = {
-    signal.SIGINT: StopReason.INTERRUPTED,
-    signal.SIGTERM: StopReason.TERMINATED,
-    signal.SIGHUP: StopReason.TERMINATED,
-}
-
-
-def digest_of(value: Json) -> str:
-    """A fingerprint of plain data."""
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 class Session:
@@ -68,6 +51,7 @@ class Session:
         self._switch = Switch()
         self._rng = random.Random(job.spec.router.seed)
         self._watch = Watch(0, observer, self._log)
+        self._patience = Patience(max_attempts=job.spec.retry.max_attempts, reask=job.spec.answer.reask)
 
     async def run(self) -> Summary:
         """Answers what is not answered yet and writes the table. Raises BatchfreeError."""
@@ -77,7 +61,8 @@ class Session:
         with lock.locked(self._folder.lock) as holder:
             if holder is not None:
                 message = f"another run of this job is going: {holder}"
-                return self._summary(reading(self._job).counts(), Stopped(reason=StopReason.LOCKED, message=message))
+                found = reading(self._job)
+                return self._summary(found, found.counts(), Stopped(reason=StopReason.LOCKED, message=message))
             if self._options.fresh:
                 self._set_aside()
             recent = deque[Attempt](maxlen=REMEMBERED)
@@ -87,10 +72,10 @@ class Session:
             self._folder.write_spec(self._spec.resolved())
             for warning in found.warnings:
                 self._watch.warn(warning)
-            async with self._heeding_signals():
+            async with heeded(self._switch) if self._options.signals else nullcontext():
                 await self._answer(found, recent)
                 tally = await self._exported(found)
-            summary = self._summary(tally, self._switch.stopped, self._clock() - began)
+            summary = self._summary(found, tally, self._switch.stopped, self._clock() - began)
             self._log_end(summary)
             return summary
 
@@ -106,11 +91,14 @@ class Session:
         watch.rows(opened.dataset.count())
         tasks = opened.tasks(found.history, retry_failed=options.retry_failed, limit=options.limit)
         announced = watch.counted(reasking.announced(tasks, opened, found.history, watch.warn))
-        journal = self._open_journal(found)
+        journal = self._folder.open_journal(self._spec, opened.dataset.input_digest())
         try:
+            found.history.hold()
             first = await self._first(announced)
             if first is not None:
                 await self._connect(found, itertools.chain([first], announced), journal, recent)
+        except StorageError as error:
+            self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
         finally:
             self._close(journal)
 
@@ -151,8 +139,8 @@ class Session:
         if refused is not None:
             self._switch.throw(refused)
             return
-        router = endpoint.router()
-        packs = Packs(found.opened.rule, packing.first_sizes(self._spec.pack), self._rng)
+        router = endpoint.router(self._rng)
+        packs = self._packs(found)
         for attempt in recent:
             router.remember(attempt)
             packs.learn(attempt)
@@ -200,15 +188,21 @@ class Session:
         if kept is not None:
             self._watch.warn(f"starting anew; earlier progress is kept as {kept}")
 
+    def _packs(self, found: Reading) -> Packs:
+        first = packing.first_sizes(self._spec.pack)
+        if first.cap > packing.WISE_SIZE:
+            self._watch.warn(f"pack: {first.cap} rows in one request; above {packing.WISE_SIZE} answers get worse")
+        return Packs(found.opened.rule, self._patience, first, self._watch.warn)
+
     def _sender(self, found: Reading, router: Router, packs: Packs, endpoint: Endpoint, journal: Journal) -> Sender:
         def recorded(line: Line) -> None:
             found.history.add(line)
+            found.measure(line.attempt)
             self._watch.recorded(line.attempt)
 
-        retry = self._spec.retry
         return Sender(
             rule=found.opened.rule,
-            patience=Patience(max_attempts=retry.max_attempts, reask=self._spec.answer.reask),
+            patience=self._patience,
             packs=packs,
             router=router,
             pacer=endpoint.pacer(self._options.on_quota, self._deadline(), self._watch.waiting),
@@ -222,17 +216,6 @@ class Session:
             any_model=not self._spec.endpoint.is_openrouter,
         )
 
-    def _open_journal(self, found: Reading) -> Journal:
-        header = self._folder.header(
-            job=self._spec.name,
-            file=self._spec.file,
-            spec=digest_of(self._spec.resolved()),
-            input=found.opened.dataset.input_digest(),
-            version=__version__,
-            format=FORMAT,
-        )
-        return Journal(self._folder.journal, header)
-
     def _deadline(self) -> float | None:
         """When the last request may start, so that its answer is there by `until`."""
         until = self._options.until
@@ -242,32 +225,11 @@ class Session:
         """Seconds that answers in flight have to land."""
         if stopped.reason is StopReason.DEADLINE and self._options.until is not None:
             return max(1.0, self._options.until - self._clock())
-        if stopped.reason in SIGNALS.values():
+        if is_interruption(stopped):
             return GRACE
         return self._spec.retry.timeout + GRACE
 
-    @asynccontextmanager
-    async def _heeding_signals(self) -> AsyncIterator[None]:
-        """Inside the block a first signal throws the switch, and a second one leaves at once."""
-        if not self._options.signals:
-            yield
-            return
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(self._heed)
-            yield
-            tasks.cancel_scope.cancel()
-
-    async def _heed(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            task_status.started()
-            async for received in signals:
-                reason = SIGNALS[received]
-                if self._switch.stopped is not None and self._switch.stopped.reason in SIGNALS.values():
-                    os._exit(self._switch.stopped.exit_code)
-                message = f"{received.name} received; the answers in flight were recorded"
-                self._switch.throw(Stopped(reason=reason, message=message), force=True)
-
-    def _summary(self, tally: Tally, stopped: Stopped | None, seconds: float = 0.0) -> Summary:
+    def _summary(self, found: Reading, tally: Tally, stopped: Stopped | None, seconds: float = 0.0) -> Summary:
         counts, options, progress = tally.counts(), self._options, self._watch.progress
         limit_reached = options.limit is not None and progress.ok + progress.failed >= options.limit
         code = exit_code(stopped, counts, limit_reached=limit_reached, fail_threshold=options.fail_threshold)
@@ -285,6 +247,7 @@ class Session:
             warnings=(*progress.warnings, *empty),
             seconds=seconds,
             exit_code=code,
+            packs=found.packs.statistics(),
         )
 
     def _log_end(self, summary: Summary) -> None:

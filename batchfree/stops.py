@@ -57,6 +57,11 @@ class Stopped:
     until: float | None = None
 
     @property
+    def is_outside(self) -> bool:
+        """Whether the run never began: another one may not have written its table yet."""
+        return self.reason is StopReason.LOCKED
+
+    @property
     def exit_code(self) -> int:
         """The exit code that this end asks for."""
         return EXIT_CODES[self.reason]
@@ -81,7 +86,7 @@ def exit_code(stopped: Stopped | None, counts: Counts, *, limit_reached: bool, f
 
     `limit_reached`: as many rows as the run was allowed to answer were taken, and none of them is pending.
     """
-    if stopped is not None and (counts.pending or stopped.exit_code in (NEEDS_A_PERSON, USAGE)):
+    if stopped is not None and (counts.pending or stopped.exit_code in (NEEDS_A_PERSON, USAGE) or stopped.is_outside):
         return stopped.exit_code
     if counts.pending and not limit_reached:
         return TRY_LATER

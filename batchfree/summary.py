@@ -11,6 +11,7 @@ from typing import Any
 
 from batchfree.attempts import Status
 from batchfree.chat import JsonObject
+from batchfree.packing.statistics import PackStatistics
 from batchfree.stops import Counts, Stopped
 
 
@@ -96,7 +97,8 @@ class Summary:
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
     exit_code: int = 0
-    packs: JsonObject | None = None
+    packs: PackStatistics | None = None
+    """What packing has done to the job over all runs; None where there were no packs."""
 
     def to_json(self) -> JsonObject:
         """The summary as `run --json` prints it."""
@@ -115,7 +117,7 @@ class Summary:
             "errors": dict(self.errors),
             "output": str(self.output) if self.output else None,
             "warnings": list(self.warnings),
-            "packs": self.packs,
+            "packs": self.packs and self.packs.to_json(),
         }
 
 

@@ -84,7 +84,9 @@ def timed(folder: Path, arguments: argparse.Namespace) -> int:
     ok = pl.read_parquet(folder / "table.parquet")["status"].eq("ok").sum()
     print(f"{ok} of {arguments.rows} rows answered, exit code {code}; {len(posts)} requests, {len(refused)} refused")
     print(f"makespan {makespan:.1f} s, {makespan / ideal:.3f} x the ideal of {ideal:.1f} s; the process {wall:.1f} s")
-    print(f"began at second {ats[0] % 60:.1f}; {arguments.cap + 1} starts span {window:.2f} s at least; cpu {cpu:.1f} s")
+    print(
+        f"began at second {ats[0] % 60:.1f}; {arguments.cap + 1} starts span {window:.2f} s at least; cpu {cpu:.1f} s"
+    )
     print("refused at", [round(post["at"] - ats[0], 1) for post in refused])
     print("longest gap", max((later - earlier for earlier, later in pairwise(ats)), default=0))
     return 0 if ok == arguments.rows and code == 0 else 1

@@ -43,9 +43,7 @@ def main() -> int:
         if not job.exists():
             make(folder, arguments.rows)
         text = "input: {path: input.jsonl, id: id}\n" if arguments.id else "input: input.jsonl\n"
-        job.write_text(
-            text + "output: table.parquet\nlimits: {requests_per_minute: 10000, requests_per_day: 10000}\n"
-        )
+        job.write_text(text + "output: table.parquet\nlimits: {requests_per_minute: 10000, requests_per_day: 10000}\n")
         return timed(folder, job)
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import polars as pl
 import yaml
 
+from batchfree.loaded import Job, load
+
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60.0
 """Real seconds after which a process that should have done something is given up."""
@@ -55,14 +57,16 @@ def rows_in(post: dict[str, Any]) -> list[int]:
 
 
 @contextmanager
-def emulator(folder: Path, *, latency: float | str = 0, more: str = "") -> Iterator[Emulator]:
-    """An emulator without limits and classifiers; `latency` in seconds, or a distribution as in a scenario."""
+def emulator(
+    folder: Path, *, latency: float | str = 0, more: str = "", limits: str = "per_minute: null, per_day: null"
+) -> Iterator[Emulator]:
+    """An emulator without classifiers; `latency` in seconds, or a distribution as in a scenario."""
     folder.mkdir(parents=True, exist_ok=True)
     scenario, book = folder / "scenario.yaml", folder / "book.jsonl"
     if isinstance(latency, int | float):
         latency = f"{{constant: {latency}}}"
     scenario.write_text(
-        "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
+        f"limits: {{{limits}}}\nrouter: {{draws_classifier: false}}\n"
         f"pool: {{accuracy: 1.0, follows: 1.0, latency: {latency}}}\n{more}"
     )
     command = ["emulate", "--port", "0", "--scenario", str(scenario), "--book", str(book)]
@@ -76,7 +80,8 @@ def emulator(folder: Path, *, latency: float | str = 0, more: str = "") -> Itera
 
 def batchfree(folder: Path, arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
     """A process of the command line."""
-    return subprocess.Popen([sys.executable, "-m", "batchfree", *arguments], env=environment(folder), **options)
+    options = {"env": environment(folder)} | options
+    return subprocess.Popen([sys.executable, "-m", "batchfree", *arguments], **options)
 
 
 class JobFolder:
@@ -112,6 +117,10 @@ class JobFolder:
     @property
     def journal(self) -> Path:
         return self.run_dir / "journal.jsonl"
+
+    def load(self) -> Job:
+        """The job, for what is read in this process."""
+        return load(self.file, environment=environment(self.folder))
 
     def start(self, service: Emulator | None, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
         """Starts a run."""

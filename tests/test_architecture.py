@@ -18,13 +18,13 @@ PACKAGE = Path(__file__).parents[1] / "batchfree"
 LADDER: dict[str, tuple[str, ...]] = {
     "words": ("version", "errors", "chat", "stops"),
     "decide": (
-        *("surrogates", "digests", "limits", "retry", "routing", "answers", "packing", "questions", "attempts"),
-        *("parcels", "aftermath", "summary", "spec"),
+        *("surrogates", "digests", "limits", "lessons", "retry", "routing", "answers", "packing", "questions"),
+        *("attempts", "parcels", "aftermath", "summary", "spec"),
     ),
     "act": (
         *("openrouter", "dataset", "prompts", "journal", "history", "lock", "account", "ledger_file", "ledger"),
         *("run_folder", "watching", "results", "loaded", "opened", "reasking", "pacing", "router", "packs", "sending"),
-        *("feed", "runner", "emulator", "starter"),
+        *("feed", "runner", "interruption", "emulator", "starter"),
     ),
     "wire": ("endpoint", "offering", "previewing", "reading", "session", "job"),
     "talk": ("", "cli", "__main__"),  # "" is batchfree/__init__.py

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from batchfree.chat import Completion, Failure, Judged, Kind
-from batchfree.errors import UnavailableError
+from batchfree.errors import BatchfreeError
 from batchfree.openrouter.client import LONGEST_BODY, Client, normalised
 from batchfree.openrouter.wire import KeyState
 
@@ -212,12 +212,21 @@ def test_the_key_shows_in_no_representation() -> None:
 
 def test_a_key_that_cannot_be_one_is_refused_without_being_told() -> None:
     for key in (f"{KEY}\nX-Evil: 1", f"{KEY}é"):
-        with pytest.raises(UnavailableError) as told:
+        with pytest.raises(BatchfreeError) as told:
             Client("https://openrouter.ai/api/v1", key)
         assert "f00d" not in str(told.value)
     service = Service()
     ask(service, key=f" {KEY}\n")
     assert service.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_key_that_a_server_quotes_is_not_passed_on() -> None:
+    key = "a-token-of-my-own"
+    body = json.dumps({"error": {"message": f"unknown token {key}", "code": 400}}).encode()
+    assert failure(Service(body, 400), key=key).message == "unknown token …"
+    reply = json.dumps({"choices": [{"message": {"content": "EMPTY is no secret"}}]}).encode()
+    completion = ask(Service(reply), key="EMPTY")
+    assert isinstance(completion, Completion) and completion.content == "EMPTY is no secret"
 
 
 # Over a real socket

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
 from processes import Emulator, JobFolder, emulator, finished, rows_in
 
 CONCURRENCY = 4
@@ -17,7 +16,8 @@ LATENCY = "{median: 0.03, sigma: 0.8}"
 FAULTS = """
 faults:
   - {fault: upstream_429, chance: 0.1}
-  - {fault: error_500, chance: 0.1}
+  - {fault: server_500, chance: 0.1}
+  - {fault: cut, chance: 0.05}
 """
 STARTING_UP = 0.25
 """Seconds after its start in which a process can't have sent anything yet."""

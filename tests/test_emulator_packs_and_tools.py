@@ -127,7 +127,7 @@ def test_a_complaint_about_the_answer_is_understood():
 
 
 def test_a_sum_is_worked_out_and_prose_says_that_it_is_an_emulation():
-    assert said(asking("What is 17 + 25?", GLM)).startswith("17 + 25 = 42.")
+    assert said(asking("What is 17 + 25?", GLM)) == "42."
     assert "Emulated answer of glm-5.2:free" in said(asking("Tell me of Rome.", GLM))
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
+import msgspec
 import polars as pl
 import pytest
+from virtual_time import VirtualTime
 
 from batchfree.attempts import Attempt, Outcome, Status
+from batchfree.chat import Kind
 from batchfree.errors import StorageError
 from batchfree.history import History
-from batchfree.journal import FORMAT, Damage, Header, Journal, read, read_header
+from batchfree.journal import FORMAT, SYNC_EVERY, Damage, Header, Journal, read, read_header
 
 HEADER = Header(batchfree=FORMAT, version="0", job="test", file="../test.yaml", spec="s", input="i")
 
@@ -106,7 +111,9 @@ def test_a_damaged_header_loses_no_attempt(tmp_path: Path) -> None:
 
 def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_text(json.dumps({"batchfree": 99, "version": "9.9", "job": "", "file": "", "spec": "", "input": ""}) + "\n")
+    path.write_text(
+        json.dumps({"batchfree": 99, "version": "9.9", "job": "", "file": "", "spec": "", "input": ""}) + "\n"
+    )
     with pytest.raises(StorageError, match=r"format 99.*9\.9"):
         read_header(path)
 
@@ -138,3 +145,85 @@ def test_every_kind_of_answer_survives(tmp_path: Path, answer: object) -> None:
     journal.append(attempt(1, answer))
     journal.close()
     assert [line.attempt.outcomes[0].answer for line in read(path)] == [answer]
+
+
+def test_a_flipped_byte_in_the_header_loses_no_attempt_and_crashes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 2)
+    whole = path.read_bytes()
+    for place in range(whole.index(b"\n") + 1):
+        for bit in range(8):
+            broken = bytearray(whole)
+            broken[place] ^= 1 << bit
+            path.write_bytes(bytes(broken))
+            with suppress(StorageError):
+                read_header(path)
+            assert rows(path)[-1:] == [2]
+
+
+def test_a_header_of_another_shape_is_another_format_not_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"batchfree": 2, "owner": {"job": "x"}}\n')
+    with pytest.raises(StorageError, match="format 2, written by batchfree unknown"):
+        read_header(path)
+    assert read_header(path, any_format=True) is None
+
+
+def test_a_line_read_while_it_is_written_does_not_count_yet(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 2)
+    with path.open("ab") as file:
+        file.write(path.read_bytes().splitlines()[1])
+    damage: list[Damage] = []
+    assert (rows(path, damage), damage) == ([1, 2], [])
+
+
+def test_a_history_reads_on_from_a_journal_whose_name_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, HEADER)
+    history = History(path)
+    history.hold()
+    history.add(journal.append(attempt(1)))
+    path.unlink()
+    assert not journal.has_room()
+    history.add(journal.append(attempt(2)))
+    journal.close()
+    assert [history.state(question(number)).attempts for number in (1, 2)] == [1, 1]
+    history.close()
+    with pytest.raises(StorageError, match="the journal can't be read"):
+        history.state(question(1))
+
+
+def test_a_history_remembers_who_was_answered(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    history = History(path, names=True)
+    journal = Journal(path, HEADER)
+    for id, kind in (("a", None), ("b", Kind.TIMEOUT), (None, None)):
+        outcome = Outcome(question=question(1), row=0, id=id, kind=kind, answer=None if kind else "yes")
+        history.add(journal.append(msgspec.structs.replace(attempt(1), outcomes=(outcome,))))
+    journal.close()
+    assert [history.has_answered(id) for id in ("a", "b", "c")] == [True, False, False]
+    again = History(path)
+    again.load(lambda attempt: None, lambda damage: None)
+    assert not again.has_answered("a"), "names are not remembered where none was promised"
+
+
+def test_what_was_appended_is_synced_within_a_second_of_virtual_time(tmp_path: Path) -> None:
+    time, synced = VirtualTime(), []
+
+    async def main() -> None:
+        journal = Journal(tmp_path / "journal.jsonl", HEADER)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.keep_synced)
+            await anyio.sleep(100)
+            for number in range(3):
+                journal.append(attempt(number))
+                assert journal.is_dirty
+                await anyio.sleep(SYNC_EVERY + 0.01)
+                synced.append(not journal.is_dirty)
+                await anyio.sleep(1000)
+            tasks.cancel_scope.cancel()
+        journal.close()
+
+    time.run(main)
+    assert synced == [True, True, True]

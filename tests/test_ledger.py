@@ -16,7 +16,8 @@ import pytest
 from batchfree.account import fingerprint, ledger_path, state_dir
 from batchfree.errors import StorageError
 from batchfree.ledger import GRACE, POLL, Ledger, Start
-from batchfree.limits import DAY, FREE, LAG, WINDOW, Limits, Opening
+from batchfree.lessons import LAG
+from batchfree.limits import DAY, FREE, WINDOW, Limits, Opening
 
 MIDNIGHT = 20_000 * DAY
 NOON = MIDNIGHT + DAY / 2
@@ -198,6 +199,17 @@ def test_a_day_closure_holds_until_midnight(ledger, clock):
     ledger.close(NEXT + 1, "day")
     assert ledger.reserve(FREE, "reviews") == Opening(at=NEXT + 1, reason="day")
     assert ledger.usage().day_resets_at == NEXT + 1
+
+
+def test_an_account_that_grows_within_the_day_is_open_again(ledger, clock):
+    ledger.told(day_limit=50, day_used=50)
+    ledger.close(NEXT + 1, "day")
+    clock.now += 3600
+    ledger.told(day_limit=50, day_used=20)
+    assert ledger.reserve(FREE, "reviews").reason == "day"
+    ledger.told(day_limit=1000, day_used=50)
+    assert isinstance(ledger.reserve(FREE, "reviews"), Start)
+    assert ledger.usage().left("day") == 949
 
 
 def test_a_cap_that_a_429_names_is_everybodys(ledger, clock, path):

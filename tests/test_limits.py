@@ -8,28 +8,34 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from batchfree.limits import (
-    BURST,
-    DAY,
-    FREE,
+from batchfree.lessons import (
+    ASK_AGAIN,
+    ASK_EVERY,
     LAG,
-    LONGEST_MINUTE,
-    SLACK,
-    SPACING,
-    WINDOW,
-    Closure,
     Learned,
-    Limits,
-    Opening,
     Word,
-    closure,
-    day_start,
     doubt,
     effective,
     elsewhere,
     learn,
     learned_cap,
     minute_mark,
+    outgrown,
+    worth_asking,
+)
+from batchfree.limits import (
+    BURST,
+    DAY,
+    FREE,
+    LONGEST_MINUTE,
+    SLACK,
+    SPACING,
+    WINDOW,
+    Closure,
+    Limits,
+    Opening,
+    closure,
+    day_start,
     next_day,
     opens_at,
     stands,
@@ -238,6 +244,9 @@ LESSONS = [
     (None, 20, 20, 19, False),
     (None, 4, 20, 10, False),
     (None, 23, None, 23, False),
+    (None, 20, 10**6, 20, False),
+    (None, 4, 10**6, 10, False),
+    (10**6, 20, 10**6, 20, False),
     (None, 0, None, 1, False),
     (None, 0, 1, 1, False),
     (0, 5, None, 5, False),
@@ -313,6 +322,47 @@ def test_a_word_from_the_first_half_hour_may_be_yesterdays_and_stands_until_half
     assert doubt(words, 50, limits, soon) is None
     assert doubt(words, 0, Limits(per_day=60), soon) is None
     assert doubt(words, 0, Limits(), soon) is None
+
+
+OUTGROWN = [
+    # limits said before, and how long ago; the word → whether it lifts the day's closure
+    ([(50, 60)], 1000, 50, True),
+    ([(50, 60)], 1000, 1060, False),
+    ([(50, 60)], 50, 20, False),
+    ([(1000, 7200), (50, 60)], 1000, 20, False),
+    ([(1000, DAY), (50, 60)], 1000, 20, True),
+    ([(50, 60)], None, None, False),
+    ([], 1000, 0, False),
+]
+
+
+@pytest.mark.parametrize(("said", "limit", "used", "lifts"), OUTGROWN)
+def test_a_limit_that_rose_within_the_day_opens_it_again(said, limit, used, lifts):
+    words = [Word(at=NOON - age, limit=before) for before, age in said]
+    assert outgrown(words, limit, used, NOON) is lifts
+
+
+WORTH = [
+    # asked, now → worth asking, and before the day is given up
+    (NOON, NOON + ASK_AGAIN - 1, False, False),
+    (NOON, NOON + ASK_AGAIN, False, True),
+    (NOON, NOON + ASK_EVERY - 1, False, True),
+    (NOON, NOON + ASK_EVERY, True, True),
+    (NOON, NOON - 1, True, True),
+    (NEXT - 5, NEXT, True, True),
+    (NEXT, NEXT + 5, False, False),
+    (NEXT + 5, NEXT + LAG - 1, False, True),
+    (NEXT + 5, NEXT + LAG, True, True),
+    (NEXT + LAG, NEXT + LAG + 5, False, False),
+]
+
+
+@pytest.mark.parametrize(("asked", "now", "hourly", "giving_up"), WORTH)
+def test_the_services_word_is_asked_for_hourly_after_a_reset_and_before_the_day_is_given_up(
+    asked, now, hourly, giving_up
+):
+    assert worth_asking(asked, now) is hourly
+    assert worth_asking(asked, now, giving_up=True) is giving_up
 
 
 def test_utc_days_are_counted_from_the_epoch():

@@ -11,7 +11,8 @@ from virtual_time import NOON, Stalled, VirtualTime
 from batchfree.chat import Failure, Kind
 from batchfree.ledger import Ledger, Start
 from batchfree.limits import DAY, FREE, Limits
-from batchfree.pacing import Pacer, Stopped
+from batchfree.pacing import Pacer
+from batchfree.stops import StopReason
 
 MIDNIGHT = NOON + DAY / 2
 
@@ -54,7 +55,7 @@ class Job:
 
     def __init__(self, pacer, service, rows, workers=8):
         self.pacer, self.service, self.rows, self.workers = pacer, service, rows, workers
-        self.starts, self.stopped, self.stopping = [], None, anyio.Event()
+        self.starts, self.stopped, self.stopping = [], "not yet", anyio.Event()
 
     async def run(self):
         async with anyio.create_task_group() as tasks:
@@ -65,9 +66,9 @@ class Job:
         while self.rows:
             self.rows -= 1
             start = await self.pacer.start(self.stopping)
-            if isinstance(start, Stopped):
+            if not isinstance(start, Start):
                 self.rows += 1
-                self.stopped = start
+                self.stopped = start and (start.reason, start.until)
                 return
             self.starts.append(start.at)
             failure = await self.service.answer()
@@ -142,7 +143,7 @@ def test_a_day_of_a_thousand_is_used_to_the_last_request(ledger, time):
     work = job(ledger, time, service, 5000)
     time.run(work.run)
     assert (len(service.answered), service.refused) == (1000, [])
-    assert work.stopped == Stopped(reason="quota", until=MIDNIGHT)
+    assert work.stopped == (StopReason.QUOTA, MIDNIGHT)
 
 
 def test_a_job_that_waits_goes_on_every_day_until_it_is_done(ledger, time):
@@ -160,7 +161,7 @@ def test_a_day_that_others_spent_ends_the_run_until_midnight(ledger, time):
     service = Service(time, per_day=30)
     work = job(ledger, time, service, 40, Limits(per_minute=20, per_day=1000, auto=True))
     time.run(work.run)
-    assert work.stopped == Stopped(reason="quota", until=MIDNIGHT + 1)
+    assert work.stopped == (StopReason.QUOTA, MIDNIGHT + 1)
     assert len(service.answered) == 30
     assert len(service.refused) <= 8
     assert ledger.usage().day_limit == 30
@@ -194,7 +195,7 @@ def test_a_stop_wakes_those_who_wait(ledger, time):
                     await anyio.sleep(0.1)
 
     time.run(main)
-    assert work.stopped == Stopped(reason="stopping")
+    assert work.stopped is None
     assert time.elapsed < 31
     assert (len(service.answered), work.rows) == (20, 80)
 
@@ -203,7 +204,7 @@ def test_nothing_starts_at_the_deadline_or_after_it(ledger, time):
     service = Service(time)
     work = job(ledger, time, service, 100, deadline=NOON + 90)
     time.run(work.run)
-    assert work.stopped == Stopped(reason="deadline", until=NOON + 90)
+    assert work.stopped == (StopReason.DEADLINE, NOON + 90)
     assert len(work.starts) == 40
     assert max(work.starts) < NOON + 90
 

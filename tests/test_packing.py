@@ -17,7 +17,7 @@ from batchfree import answers, packing
 from batchfree.answers import Answer, AnswerRule
 from batchfree.chat import ChatRequest, Completion, Failure, Kind
 from batchfree.packing.sizes import Sizes, first_sizes, fitting, room, tokens, weight
-from batchfree.packing.statistics import Fate, PackRecord, measure
+from batchfree.packing.statistics import Fate, Meter, PackRecord
 
 LABELS = ("positive", "negative", "neutral", "very positive")
 BY_LABEL = AnswerRule(labels=LABELS)
@@ -459,39 +459,45 @@ def test_no_row_in_a_million_gets_another_rows_answer() -> None:
 
 def test_a_model_that_drops_rows_gets_half_and_grows_back_slowly() -> None:
     sizes = first_sizes(20)
-    assert sizes.of(["m"]) == 20
+    assert sizes.of("m") == 20
     sizes = sizes.after("m", rows=20, answered=17)
-    assert sizes.of(["m"]) == 10
-    assert sizes.of(["other"]) == 20
-    assert sizes.of(["other", "m"]) == 10
+    assert sizes.of("m") == 10
+    assert sizes.of("other") == 20
     grown = []
     for _ in range(5):
-        sizes = sizes.after("m", rows=sizes.of(["m"]), answered=sizes.of(["m"]))
-        grown.append(sizes.of(["m"]))
+        sizes = sizes.after("m", rows=sizes.of("m"), answered=sizes.of("m"))
+        grown.append(sizes.of("m"))
     assert grown == [12, 15, 19, 20, 20]
+
+
+def test_a_single_reply_without_any_answer_says_little_about_sizes() -> None:
+    once = first_sizes(20).after("m", rows=20, answered=0)
+    assert once.of("m") == 20
+    assert once.after("m", rows=20, answered=0).of("m") == 10
+    assert once.after("m", rows=20, answered=20).after("m", rows=20, answered=0).of("m") == 20
 
 
 def test_one_row_dropped_now_and_then_shrinks_nothing() -> None:
     sizes = first_sizes(20)
     for _ in range(20):
         sizes = sizes.after("m", rows=20, answered=19)
-    assert sizes.of(["m"]) == 20
+    assert sizes.of("m") == 20
 
 
 def test_sizes_stay_between_one_and_the_cap() -> None:
     sizes = first_sizes("auto")
-    assert sizes.of(["m"]) == 10
+    assert sizes.of("m") == 10
     for _ in range(20):
-        sizes = sizes.after("m", rows=sizes.of(["m"]), answered=0)
-    assert sizes.of(["m"]) == 1
+        sizes = sizes.after("m", rows=sizes.of("m"), answered=0)
+    assert sizes.of("m") == 1
     for _ in range(40):
-        sizes = sizes.after("m", rows=sizes.of(["m"]), answered=sizes.of(["m"]))
-    assert sizes.of(["m"]) == 25
+        sizes = sizes.after("m", rows=sizes.of("m"), answered=sizes.of("m"))
+    assert sizes.of("m") == 25
 
 
 def test_a_small_pack_proves_nothing_about_large_ones() -> None:
     sizes = Sizes(start=10, cap=25).after("m", rows=3, answered=3)
-    assert sizes.of(["m"]) == 10
+    assert sizes.of("m") == 10
 
 
 def test_packs_keep_to_a_quarter_of_the_smallest_context() -> None:
@@ -510,21 +516,20 @@ def test_packs_keep_to_a_quarter_of_the_smallest_context() -> None:
 
 def test_packs_are_measured_by_model_size_fate_and_place() -> None:
     answered, missing = Fate.ANSWERED, Fate.MISSING
-    measured = measure(
-        [
-            PackRecord(model="m", fates=(answered, answered), labels=("a", "b"), unknown=1),
-            PackRecord(model="m", fates=(answered, missing), labels=("a", None)),
-            PackRecord(model="n", fates=(answered, Fate.CUT_OFF, Fate.INVALID), labels=("b", None, None)),
-            PackRecord(model="m", fates=(answered,), labels=("a",)),
-        ]
-    )
+    meter = Meter()
+    assert meter.statistics() is None
+    meter.add(PackRecord(model="m", fates=(answered, answered), labels=("a", "b"), unknown=1))
+    meter.add(PackRecord(model="m", fates=(answered, missing), labels=("a", None)))
+    meter.add(PackRecord(model="n", fates=(answered, Fate.CUT_OFF, Fate.INVALID), labels=("b", None, None)))
+    measured = meter.statistics()
+    assert measured is not None
     shown = measured.to_json()
     json.dumps(shown)
     assert (shown["packs"], shown["rows"]) == (3, 7)
     assert shown["shares"]["missing"] == round(1 / 7, 4)
     assert shown["yield"][0] == {"model": "m", "size": 2, "packs": 2, "rows": 4, "share": 0.75}
     assert shown["labels_by_place"][0] == {"place": 0, "rows": 3, "shares": {"a": 0.6667, "b": 0.3333}}
-    assert measure([]).to_json()["shares"]["answered"] == 0.0
+    assert str(measured).startswith("3 replies to packs of 2.3 rows on average: 57.1% of the rows answered, 14.3%")
 
 
 def test_one_row_alone_is_read_by_the_same_rules_as_in_a_pack() -> None:
@@ -538,5 +543,5 @@ def test_a_cut_off_shrinks_nothing_where_length_is_not_the_cause() -> None:
     sizes = first_sizes(20).after("m", rows=20, answered=20)
     for _ in range(5):
         sizes = sizes.after("m", rows=20, answered=9, cut_off=True)
-    assert sizes.of(["m"]) == 20
-    assert sizes.after("n", rows=20, answered=9, cut_off=True).of(["n"]) == 10
+    assert sizes.of("m") == 20
+    assert sizes.after("n", rows=20, answered=9, cut_off=True).of("n") == 10

@@ -404,12 +404,21 @@ def test_no_model_is_tried_twice_while_another_is_left(
     elif ready - tried:
         assert isinstance(drawn, Draw) and set(drawn.models) <= ready - tried
         assert len(set(drawn.models)) == len(drawn.models) <= 3
+    elif not ready:
+        assert isinstance(drawn, Rest) and drawn.until > NOON
     elif any(known[each].rests_until <= NOON + 60 for each in known.keys() - tried):
         assert isinstance(drawn, Rest) and NOON < drawn.until <= NOON + 60
-    elif ready:
-        assert isinstance(drawn, Draw) and set(drawn.models) <= ready
     else:
-        assert isinstance(drawn, Rest) and drawn.until > NOON
+        assert isinstance(drawn, Draw) and set(drawn.models) <= (known.keys() - tried or ready)
+
+
+def test_before_a_row_goes_back_to_a_model_it_has_tried_a_resting_one_is_tried_early() -> None:
+    resting, gone = Health(strikes=3, rests_until=NOON + 1000), Health(strikes=1, rests_until=NOON + 9 * 3600)
+    health = {"m/b:free": resting, "m/c:free": gone}
+    assert draw(POOL[:3], tried=["m/a:free"], health=health) == Draw(route="local", models=("m/b:free",))
+    assert draw(POOL[:3], tried=["m/a:free"], health=health, now=NOON + 950) == Rest(until=NOON + 1000)
+    assert draw(POOL[:3], tried=["m/a:free", "m/b:free"], health=health).models == ("m/a:free",)
+    assert draw(POOL[1:3], health=health) == Rest(until=NOON + 1000), "in an outage everybody waits"
 
 
 def test_when_all_were_tried_the_draw_is_among_all_again() -> None:
@@ -428,10 +437,20 @@ def test_models_that_have_lately_failed_are_drawn_less() -> None:
 
 def test_siblings_are_asked_in_the_same_words_and_are_healthy() -> None:
     struck = {POOL[0].id: Health(strikes=1)}
+
+    def alike(model: Model, first: Model) -> bool:
+        return (model.id < "m/e") is (first.id < "m/e")
+
     for n in range(100):
-        drawn = draw(rng=random.Random(n), fallbacks=2, group=lambda m: m.id < "m/e", health=struck)
+        drawn = draw(rng=random.Random(n), fallbacks=2, joins=alike, health=struck)
         assert len({name < "m/e" for name in drawn.models}) == 1
         assert POOL[0].id not in drawn.models[1:]
+
+
+def test_models_from_which_a_request_brings_less_are_drawn_less() -> None:
+    rng = random.Random(4)
+    counts = Counter(draw(rng=rng, worth=lambda m: 0.1 if m is POOL[0] else 1.0).models[0] for _ in range(10_000))
+    assert 80 < counts[POOL[0].id] < 140
 
 
 def test_only_free_models_get_siblings() -> None:
@@ -523,8 +542,8 @@ def fail_again_and_again(times: int, **facts: Any) -> list[float]:
     return rests
 
 
-def test_rests_double_up_to_a_quarter_of_an_hour() -> None:
-    assert fail_again_and_again(8) == [20, 40, 80, 160, 320, 640, 900, 900]
+def test_rests_triple_up_to_half_an_hour() -> None:
+    assert fail_again_and_again(6) == [20, 60, 180, 540, 1620, 1800]
 
 
 def test_a_hint_is_obeyed_up_to_a_quarter_of_an_hour() -> None:
@@ -569,7 +588,7 @@ def test_a_trial_that_never_comes_back_does_not_bar_a_model_for_good() -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        *(Kind.INVALID_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_POLICY, Kind.REFUSED, Kind.CONNECTION),
+        *(Kind.INVALID_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_POLICY, Kind.REFUSED),
         *(Kind.MINUTE_LIMIT, Kind.DAY_LIMIT, Kind.KEY_REFUSED, Kind.CREDITS_OWED, Kind.PRIVACY_SETTING),
     ],
 )
@@ -577,7 +596,7 @@ def test_what_is_not_the_models_fault_leaves_its_health_alone(kind: Kind) -> Non
     assert after(Health(), failed(kind, permanent=False), NOON) == Health()
 
 
-def test_poor_answers_put_a_model_to_rest_only_when_they_are_frequent() -> None:
+def test_doubtful_failures_put_a_model_to_rest_only_when_they_are_frequent() -> None:
     first = after(Health(), failed(Kind.BAD_ANSWER), NOON)
     assert is_available(first, NOON) and weight(first, NOON) < 1
     assert not is_available(after(first, failed(Kind.TRUNCATED), NOON), NOON)
@@ -628,7 +647,7 @@ def struck(judged: Completion | Failure, drawn: Draw = TRIO, **changes: Any) -> 
         (failed(model="m/b:free"), "ab"),
         (failed(Kind.EMPTY, model="m/b:free"), "ab"),
         (failed(Kind.TIMEOUT), "a"),
-        (failed(Kind.CONNECTION), ""),
+        (failed(Kind.CONNECTION), "a"),
         (failed(Kind.INVALID_REQUEST), ""),
         (failed(Kind.MINUTE_LIMIT), ""),
     ],
@@ -679,7 +698,7 @@ def test_rests_of_a_router_that_goes_on_failing_grow() -> None:
         health |= learn(service, failed(), health, now)
         rests.append(health[FREE_ROUTER].rests_until - now)
         now = health[FREE_ROUTER].rests_until
-    assert rests == [60, 120, 240, 480, 960, 1800, 1800]
+    assert rests == [60, 180, 540, 1620, 1800, 1800, 1800]
     assert all(later >= earlier for earlier, later in pairwise(rests))
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.chat import Json
 
 THINKING = r"(?:think|thinking|thought|thoughts|reasoning|seed:think)"
 OPENING = re.compile(rf"\s*<({THINKING})\b[^>\n]*>", re.IGNORECASE)
-BLOCK = re.compile(rf"<({THINKING})\b[^>\n]*>.*?</\1>", re.IGNORECASE | re.DOTALL)
+BLOCK = re.compile(rf"<{THINKING}\b[^>\n]*>.*?</{THINKING}>", re.IGNORECASE | re.DOTALL)
 CLOSING = re.compile(rf"</{THINKING}>", re.IGNORECASE)
 CLOSING_ON_ITS_LINE = re.compile(rf"(?:^[ \t]*</{THINKING}>|</{THINKING}>[ \t]*$)", re.IGNORECASE | re.MULTILINE)
 HARMONY_FINAL = re.compile(r"<\|channel\|>\s*final[^<]*<\|message\|>")
 HARMONY_THOUGHT = re.compile(r"\s*(?:<\|start\|>\s*assistant\s*)?<\|channel\|>\s*(?:analysis|commentary)")
-END_TOKENS = re.compile(r"(?:\s*(?:<\|[a-z_]+\|>|</s>|<end_of_turn>))+\s*\Z", re.IGNORECASE)
+END_TOKEN = re.compile(r"(?:<\|[a-z_]{1,30}\|>|</s>|<end_of_turn>)\Z", re.IGNORECASE)
 KIMI_TAGS = re.compile(r"◁(/?think)▷")
-FENCED = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)(?:\n[ \t]*\1`*[ \t]*$|\n?\1[ \t]*$)", re.MULTILINE | re.DOTALL)
+FENCES = ("```", "~~~")
 
 VERDICTS = frozenset({"safe", "unsafe"})
 VERDICT_KEYS = frozenset(
@@ -56,24 +57,61 @@ def without_thinking(text: str, *, anywhere: bool) -> str:
         if closing is None:
             return ""
         text = text[closing.end() :]
-    if anywhere:
-        text = BLOCK.sub(" ", text)
+    if anywhere and (closings := list(CLOSING.finditer(text))):
+        end = closings[-1].end()
+        text = BLOCK.sub(" ", text[:end]) + text[end:]
     lost = CLOSING if anywhere else CLOSING_ON_ITS_LINE
     if closings := list(lost.finditer(text)):
         before = text[: closings[-1].start()]
         if anywhere or not re.search(rf"<{THINKING}\b", before, re.IGNORECASE):
             text = text[closings[-1].end() :]
-    return END_TOKENS.sub("", text).strip()
+    return _without_end_tokens(text.strip())
+
+
+def _without_end_tokens(text: str) -> str:
+    while found := END_TOKEN.search(text, max(0, len(text) - 40)):
+        text = text[: found.start()].rstrip()
+    return text
 
 
 def fenced(text: str) -> list[str]:
     """What stands in the fenced blocks of a text."""
-    return [match[2] for match in FENCED.finditer(text)]
+    return [text[block.inside] for block in _blocks(text)]
 
 
 def unfenced(text: str) -> str:
     """What stands around the fenced blocks of a text."""
-    return FENCED.sub("\n", text)
+    around, place = list[str](), 0
+    for block in _blocks(text):
+        around.append(text[place : block.whole.start])
+        place = block.whole.stop
+    return "\n".join([*around, text[place:]])
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A fenced block, with its fences and without them."""
+
+    whole: slice
+    inside: slice
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    """The fenced blocks that are closed, line by line; the closing fence may end the last line of the block."""
+    if not any(fence in text for fence in FENCES):
+        return
+    place, opened, fence = 0, 0, ""
+    inside = 0
+    for line in text.splitlines(keepends=True):
+        end, bare = place + len(line), line.strip()
+        if not fence:
+            if bare[:3] in FENCES and bare[:3] not in bare.lstrip(bare[0]):
+                fence, opened, inside = bare[:3], place, end
+        elif bare.endswith(fence):
+            body = text[inside:place] + line.rstrip().rstrip(fence[0])
+            yield _Block(slice(opened, end), slice(inside, inside + len(body)))
+            fence = ""
+        place = end
 
 
 def is_refusal(text: str) -> bool:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from batchfree.errors import BatchfreeError, MistakesError, OutputError, UnavailableError
 from batchfree.stops import NEEDS_A_PERSON, TRY_LATER, USAGE
 
 
+@contextmanager
+def talking() -> Iterator[None]:
+    """Inside the block a terminal that was closed is no error: whatever is said goes nowhere from then on."""
+    try:
+        yield
+    except OSError:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+
+
 def say(text: str) -> None:
-    """To the person, never into a pipe. A terminal that was closed keeps nothing from being done."""
-    with suppress(OSError):
+    """To the person, never into a pipe."""
+    with talking():
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 

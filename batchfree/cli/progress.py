@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from batchfree.cli.errors import say
+from batchfree.cli.errors import say, talking
 from batchfree.summary import Progress
 
 if TYPE_CHECKING:
@@ -37,8 +37,13 @@ def observer(arguments: argparse.Namespace, job: str) -> Iterator[Observer]:
         from rich.progress import Progress as Bar
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True) as bar:
+        bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
+        bar.start()
+        try:
             yield _drawn(bar, job)
+        finally:
+            with talking():
+                bar.stop()
 
 
 def _drawn(bar: Bar, job: str) -> Observer:

@@ -7,7 +7,7 @@ import json
 import re
 from datetime import datetime, timedelta
 
-from batchfree.cli.errors import say
+from batchfree.cli.errors import say, talking
 from batchfree.cli.loading import load
 from batchfree.cli.progress import Observer, observer
 from batchfree.cli.telling import tell
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         summary = run_job(job, options, warning(watch, said))
     if arguments.json:
         print(json.dumps(summary.to_json(), ensure_ascii=False))  # noqa: T201
-    tell(summary, arguments, said)
+    with talking():
+        tell(summary, arguments, said)
     return summary.exit_code
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import anyio
 
-from batchfree.chat import JsonObject
+from batchfree.chat import JsonObject, Kind
 from batchfree.cli.errors import say
 from batchfree.cli.loading import endpoint_of, environment, load
 from batchfree.cli.reading import show
 from batchfree.endpoint import Connection, Endpoint, connect, key_of
+from batchfree.errors import Mistake, SpecError
 from batchfree.limits import FREE, Limits
+from batchfree.loaded import Job
 from batchfree.offering import Offer, offers, requirements
 from batchfree.stops import NEEDS_A_PERSON, OK
 from batchfree.summary import iso
@@ -22,7 +24,7 @@ from batchfree.summary import iso
 def models(arguments: argparse.Namespace) -> int:
     """Lists the free models, and for those that may not answer, why not."""
     needed = requirements(arguments.requires)
-    job = load(arguments) if arguments.job else None
+    job = _job(arguments)
 
     async def ask() -> list[Offer]:
         endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
@@ -50,9 +52,16 @@ def _table(found: Sequence[Offer]) -> Iterator[str]:
     yield f"{eligible} of {len(found)} may answer"
 
 
+def _job(arguments: argparse.Namespace) -> Job | None:
+    """The job, where one is named. Raises SpecError."""
+    if arguments.job is None and arguments.set:
+        raise SpecError([Mistake(key="--set", message="changes a job: name one, or leave this out")])
+    return load(arguments) if arguments.job else None
+
+
 def quota(arguments: argparse.Namespace) -> int:
     """Says what is left this minute and this UTC day, and which jobs used it."""
-    job = load(arguments) if arguments.job else None
+    job = _job(arguments)
     endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
     if endpoint.is_openrouter and key_of(endpoint, variables) is None:
         say(f"error: no API key: set {endpoint.api_key_env} in the environment or in --env-file")
@@ -61,9 +70,14 @@ def quota(arguments: argparse.Namespace) -> int:
     async def ask() -> int:
         async with connect(endpoint, variables, time.time) as connection:
             limits = FREE if job is None else Endpoint(spec=job.spec, connection=connection).limits
-            failure = await connection.learn_quota()
+            failure = None if limits.per_day is None else await connection.learn_quota()
+            if failure is not None and failure.kind is Kind.KEY_REFUSED:
+                say(f"error: {failure.message}")
+                return NEEDS_A_PERSON
             if failure is not None:
                 say(f"warning: the service does not say what is left ({failure.message}); this is what we know")
+                free = job is not None or endpoint.is_openrouter or endpoint.embedded
+                limits = limits if free else Limits()
             _tell(connection, limits, as_json=arguments.json)
             return OK
 

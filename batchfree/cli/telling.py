@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterator
 
 from batchfree.cli.errors import say
-from batchfree.stops import NEEDS_A_PERSON, ROWS_FAILED, StopReason
+from batchfree.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, StopReason
 from batchfree.summary import Summary
 
 MODEL_WIDTH = 40
@@ -29,7 +29,7 @@ def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] 
         show_sample(summary)
         for line in lines(summary):
             say(line)
-    if summary.stopped is not None and (summary.counts.pending or summary.exit_code == NEEDS_A_PERSON):
+    if summary.stopped is not None and (summary.counts.pending or summary.exit_code not in (OK, ROWS_FAILED)):
         say(f"stopped: {summary.stopped.message}")
     if not arguments.quiet:
         for line in what_next(summary, arguments):
@@ -68,6 +68,8 @@ def lines(summary: Summary) -> Iterator[str]:
     for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
         example = summary.examples.get(kind, "")
         yield f"  {kind}: {rows} rows, e.g. {example if len(example) <= WIDEST else example[:WIDEST] + '…'}"
+    if summary.packs is not None:
+        yield f"  {summary.packs}"
     if any(model.startswith("emulated/") for model in summary.models):
         yield "  Models named emulated/… are the OpenRouter emulation inside batchfree: a rehearsal, no real answers."
         yield "  They stand until you start anew: --fresh asks every row again."

@@ -10,7 +10,7 @@ import anyio
 import httpx
 
 from batchfree.chat import Failure, JsonObject, Judged, Kind
-from batchfree.errors import UnavailableError
+from batchfree.errors import BatchfreeError
 from batchfree.openrouter import wire
 from batchfree.openrouter.masking import sentence
 
@@ -21,6 +21,8 @@ ASIDE_TIMEOUT_S = 20.0
 SPARE_CONNECTIONS = 4
 HEADERS = {"X-OpenRouter-Title": "batchfree", "X-OpenRouter-Metadata": "enabled", "Accept": "application/json"}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SECRET_FROM = 12
+"""Characters of a key from which it is a secret; servers of one's own are given words such as EMPTY."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,11 +44,11 @@ class Client:
         *,
         connections: int = 8,
     ) -> None:
-        """A client for `connections` requests at a time; `UnavailableError` where the key can't be one."""
+        """A client for `connections` requests at a time; `BatchfreeError` where the key can't be one."""
         self.base_url = normalised(base_url)
         self._key = key.strip() if key else None
         if self._key and not (self._key.isascii() and self._key.isprintable()):
-            raise UnavailableError("the API key holds characters that no key has")
+            raise BatchfreeError("the API key holds characters that no key has")
         most = connections + SPARE_CONNECTIONS
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -112,7 +114,13 @@ class Client:
                 if len(body) > LONGEST_BODY:
                     message = f"the response is longer than {LONGEST_BODY // 1024 // 1024} MB"
                     return Failure(kind=Kind.BAD_RESPONSE, message=message, status=response.status_code)
-            return _Response(status=response.status_code, headers=response.headers, body=bytes(body))
+            return _Response(status=response.status_code, headers=response.headers, body=self._keyless(bytes(body)))
+
+    def _keyless(self, body: bytes) -> bytes:
+        """The body without the key, which a server may quote."""
+        if self._key is None or len(self._key) < SECRET_FROM:
+            return body
+        return body.replace(self._key.encode(), "…".encode())
 
     def _trouble(self, error: httpx.RequestError) -> str:
         host = urlsplit(self.base_url).hostname

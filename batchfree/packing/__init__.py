@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from batchfree.packing.reading import Reading, read
 from batchfree.packing.request import company, compose, draw_codes, obstacle
-from batchfree.packing.sizes import Sizes, first_sizes, fitting, room, tokens, weight
+from batchfree.packing.sizes import WISE_SIZE, Sizes, first_sizes, rows_that_fit
+from batchfree.packing.statistics import Meter
 
 __all__ = [
+    "WISE_SIZE",
+    "Meter",
     "Reading",
     "Sizes",
     "company",
     "compose",
     "draw_codes",
     "first_sizes",
-    "fitting",
     "obstacle",
     "read",
-    "room",
-    "tokens",
-    "weight",
+    "rows_that_fit",
 ]

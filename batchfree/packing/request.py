@@ -129,6 +129,14 @@ def _limits(parameters: Mapping[str, Json], rows: int) -> Iterator[tuple[str, in
             yield name, (limit + TOKENS_OF_A_PAIR) * rows + TOKENS_FOR_THINKING
 
 
+def most_rows(parameters: Mapping[str, Json], room: int | None) -> int | None:
+    """How many rows may share `room` tokens of output, where each has a limit of its own; None for any number."""
+    limits = [limit for _, limit in _limits(parameters, 1)]
+    if room is None or not limits:
+        return None
+    return (room - TOKENS_FOR_THINKING) // (max(limits) - TOKENS_FOR_THINKING)
+
+
 def _wording(codes: Sequence[str], rule: AnswerRule) -> str:
     """The form of the reply in words, since not every model enforces schemas."""
     words = (

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from batchfree.chat import ChatRequest
+from batchfree.packing.request import most_rows
 
-AUTO_START, AUTO_CAP = 10, 25
+WISE_SIZE = 25
+"""Rows in one request above which answers suffer."""
+AUTO_START, AUTO_CAP = 10, WISE_SIZE
 LEAST_YIELD = 0.9
 """The share of rows with an answer below which a model gets smaller packs."""
 WINDOW = 3
@@ -24,23 +27,25 @@ TOKENS_OF_A_MESSAGE = 16
 class PackSize:
     """One model's pack size in rows, and the yields, as (rows, answered), that it rests on.
 
-    `most` is the largest number of rows that one reply of the model has answered.
+    `most` is the largest number of rows that one reply of the model has answered; `blank`: its last one answered none.
     """
 
     size: int
     cap: int
     most: int = 0
     recent: tuple[tuple[int, int], ...] = ()
+    blank: bool = False
 
     def after(self, *, rows: int, answered: int, cut_off: bool = False) -> PackSize:
         """The size after a reply to `rows` rows that answered so many of them.
 
         Halved when the yield of the last packs falls under 90 %; grown by a quarter after a full pack that did. A reply
         that was cut off shrinks nothing when the model has answered as many rows before: then length is not the cause,
-        smaller packs would be cut off as often, and only cost more requests.
+        smaller packs would be cut off as often, and only cost more requests. And a single reply without any answer
+        says little about sizes.
         """
-        before = replace(self, most=max(self.most, answered))
-        if cut_off and rows <= self.most:
+        before = replace(self, most=max(self.most, answered), blank=not answered)
+        if (cut_off and rows <= self.most) or (not answered and not self.blank):
             return before
         recent = (*self.recent, (rows, answered))[-WINDOW:]
         asked, got = sum(each for each, _ in recent), sum(each for _, each in recent)
@@ -54,15 +59,15 @@ class PackSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """The pack sizes of all models. A model, or a route, that has not been met starts with the first size."""
+    """The pack sizes of all models. A model that has not been met starts with the first size."""
 
     start: int
     cap: int
     known: Mapping[str, PackSize] = field(default_factory=dict)
 
-    def of(self, names: Iterable[str]) -> int:
-        """The rows for a request that one of these models, or a route, will answer: the least of their sizes."""
-        return min((self.known[name].size for name in names if name in self.known), default=self.start)
+    def of(self, name: str) -> int:
+        """The rows for a request that this model will answer."""
+        return self.known[name].size if name in self.known else self.start
 
     def after(self, name: str, *, rows: int, answered: int, cut_off: bool = False) -> Sizes:
         """The sizes after a reply of the model `name` to `rows` rows, of which `answered` got an answer.
@@ -77,6 +82,21 @@ def first_sizes(pack: int | Literal["auto"]) -> Sizes:
     """The sizes of a job that has not asked anything yet."""
     start, cap = (AUTO_START, AUTO_CAP) if pack == "auto" else (pack, pack)
     return Sizes(start=start, cap=cap)
+
+
+def rows_that_fit(
+    requests: Sequence[ChatRequest], *, contexts: Iterable[int | None], outputs: Iterable[int | None]
+) -> int:
+    """How many of the first requests, which keep company, one request may carry; at least one.
+
+    `contexts` and `outputs` are those of every model that may answer, in tokens; None where one is not known.
+    """
+    contexts = tuple(contexts)
+    shared = sum(tokens(str(message)) for message in requests[0].messages[:-1])
+    count = fitting([weight(request) for request in requests], shared=shared, room=room(contexts))
+    rest = [int(each * (1 - SHARE_OF_CONTEXT)) for each in contexts if each]
+    most = most_rows(requests[0].parameters, min([*rest, *(each for each in outputs if each)], default=None))
+    return count if most is None else max(1, min(count, most))
 
 
 def room(contexts: Iterable[int | None]) -> int | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from batchfree.chat import JsonObject
 
 DIGITS = 4
+Size: TypeAlias = tuple[str, int]
+"""A model, and the rows of a pack that it replied to."""
 
 
 class Fate(StrEnum):
@@ -58,6 +61,13 @@ class PackStatistics:
     unknown: float
     places: tuple[Mapping[str, int], ...]
 
+    def __str__(self) -> str:
+        lost = (f"{self.shares[fate]:.1%} {fate.replace('_', ' ')}" for fate in Fate if fate is not Fate.ANSWERED)
+        return (
+            f"{self.packs} replies to packs of {self.rows / self.packs:.1f} rows on average: "
+            f"{self.shares[Fate.ANSWERED]:.1%} of the rows answered, {', '.join(lost)}"
+        )
+
     def to_json(self) -> JsonObject:
         """As plain data; shares are rounded."""
         return {
@@ -80,38 +90,47 @@ def _place(place: int, counts: Mapping[str, int]) -> JsonObject:
     return {"place": place, "rows": rows, "shares": shares}
 
 
-def measure(records: Iterable[PackRecord]) -> PackStatistics:
-    """The statistics of these packs; those of a single row are no packs and are passed over."""
-    packs, rows, answered = Counter[tuple[str, int]](), Counter[tuple[str, int]](), Counter[tuple[str, int]]()
-    fates, unknown, places = Counter[Fate](), 0, list[Counter[str]]()
-    for record in records:
-        size = len(record.fates)
-        if size < 2:
-            continue
-        key = (record.model, size)
-        packs[key] += 1
-        rows[key] += size
-        answered[key] += record.fates.count(Fate.ANSWERED)
-        fates.update(record.fates)
-        unknown += record.unknown
-        _count_labels(record, places)
-    total = rows.total()
-    return PackStatistics(
-        packs=packs.total(),
-        rows=total,
-        yields=tuple(
-            Yield(model=key[0], size=key[1], packs=packs[key], rows=rows[key], answered=answered[key])
-            for key in sorted(packs)
-        ),
-        shares={fate: fates[fate] / max(1, total) for fate in Fate},
-        unknown=unknown / max(1, total),
-        places=tuple(places),
-    )
+class Meter:
+    """Measures packs one by one; what it remembers grows with models, sizes and labels, not with packs."""
 
+    def __init__(self) -> None:
+        self._packs, self._rows, self._answered = Counter[Size](), Counter[Size](), Counter[Size]()
+        self._fates, self._unknown = Counter[Fate](), 0
+        self._places = list[Counter[str]]()
 
-def _count_labels(record: PackRecord, places: list[Counter[str]]) -> None:
-    for place, label in enumerate(record.labels):
-        if place == len(places):
-            places.append(Counter())
-        if label is not None:
-            places[place][label] += 1
+    def add(self, record: PackRecord) -> None:
+        """One more reply."""
+        key = (record.model, len(record.fates))
+        self._packs[key] += 1
+        self._rows[key] += len(record.fates)
+        self._answered[key] += record.fates.count(Fate.ANSWERED)
+        self._fates.update(record.fates)
+        self._unknown += record.unknown
+        for place, label in enumerate(record.labels):
+            if place == len(self._places):
+                self._places.append(Counter())
+            if label is not None:
+                self._places[place][label] += 1
+
+    def statistics(self) -> PackStatistics | None:
+        """The packs so far, measured; None where there were none."""
+        total = self._rows.total()
+        if not total:
+            return None
+        return PackStatistics(
+            packs=self._packs.total(),
+            rows=total,
+            yields=tuple(
+                Yield(
+                    model=key[0],
+                    size=key[1],
+                    packs=self._packs[key],
+                    rows=self._rows[key],
+                    answered=self._answered[key],
+                )
+                for key in sorted(self._packs)
+            ),
+            shares={fate: self._fates[fate] / total for fate in Fate},
+            unknown=self._unknown / total,
+            places=tuple(Counter(place) for place in self._places),
+        )

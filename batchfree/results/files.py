@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from batchfree.spec import JobSpec
 
 OPENAI_SUFFIX = ".openai.jsonl"
+PROBE = 4 << 20
+"""Bytes that a disk must take to be no cause for trouble; more than Polars writes at a time."""
 LEFT_BEHIND = 3600.0
 """Seconds without a change after which the unfinished file of a killed process is removed."""
 
@@ -35,13 +37,23 @@ def write(table: pl.LazyFrame, path: Path, spec: JobSpec) -> None:
         _sink(table, unfinished, path.name, spec)
         _make_durable(unfinished, target)
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        reason = _disk_trouble(unfinished) or getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise StorageError(
             f"{path}: the table can't be written: {reason}. The answers are safe in the journal."
         ) from error
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+def _disk_trouble(unfinished: Path) -> str | None:
+    """What the system says to more of the file; Polars tells of a full disk in words of its own."""
+    try:
+        with unfinished.open("ab") as file:
+            file.write(bytes(PROBE))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def check_writable(path: Path) -> None:

@@ -17,11 +17,13 @@ from batchfree.routing.eligibility import (
     abilities,
     beyond,
     eligible,
+    is_large_enough,
     larger,
     offer,
     only_length_forbids,
     refusal,
     why_none,
+    without_lengths,
 )
 from batchfree.routing.health import Health, after, is_available, weight
 from batchfree.routing.models import Model, is_free_id, is_safety_classifier
@@ -45,6 +47,7 @@ __all__ = [
     "eligible",
     "is_available",
     "is_free_id",
+    "is_large_enough",
     "is_safety_classifier",
     "larger",
     "learn",
@@ -56,4 +59,5 @@ __all__ = [
     "router_is_down",
     "weight",
     "why_none",
+    "without_lengths",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -11,14 +11,15 @@ from batchfree.chat import FREE_ROUTER, Completion, Failure, Judged, Kind
 from batchfree.routing.eligibility import Policy
 from batchfree.routing.health import (
     ALONE,
+    DOUBTFUL,
     FAULTS,
     OF_MANY,
     OF_ROUTER,
-    POOR_ANSWERS,
     Health,
     after,
     available_at,
     is_available,
+    is_left,
     on_trial,
     weight,
 )
@@ -29,15 +30,17 @@ LOCAL = "local"
 MOST_MODELS = 3
 """Entries that the service takes in `models`; a fourth is a 400."""
 PATIENCE_S = 60.0
-"""An untried model that rests no longer than this is waited for; else a row may go back to one it has tried."""
+"""An untried model that rests no longer than this is waited for."""
 SERVICE_TOKENS = 32_000
 """Prompts up to this size are left to the service's draw, which is not known to look at the context length."""
 DOWN_REST_S = 300.0
 BARREN = 40
 """Requests in a row without one answer, after which the pool counts as down."""
 
-Group: TypeAlias = Callable[[Model], Hashable]
-"""Models that may travel in one request have equal keys: they are asked in the same words."""
+Joins: TypeAlias = Callable[[Model, Model], bool]
+"""Whether a model may travel as a fallback of another one: it can be asked in the same words."""
+Worth: TypeAlias = Callable[[Model], float]
+"""How much a request to a model brings, against 1 for the most that any can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,41 +77,48 @@ def choose(
     now: float,
     rng: random.Random,
     fallbacks: int = 0,
-    group: Group | None = None,
+    joins: Joins | None = None,
+    worth: Worth | None = None,
 ) -> Draw | Rest | Nothing:
     """One of these eligible models at random, and up to `fallbacks` more to travel with it.
 
-    None that the row has tried while another is left; one that rests for at most a minute is left. When all were
-    tried, or the others rest for longer, the draw is among those tried again. (Long by its arguments.)
+    None that the row has tried while another is left. One that rests for at most a minute is waited for; one that rests
+    for longer is tried early before the row goes back to a model that it has tried, unless it is gone for the day.
+    (Long by its arguments.)
     """
     if not models:
         return Nothing(reason="no free model can do what the request needs")
     known = {model.id: health.get(model.id, Health()) for model in models}
-    untried = [model for model in models if model.id not in tried]
-    ready = [model for model in untried if is_available(known[model.id], now)]
-    opens = min((available_at(known[model.id], now) for model in untried), default=None)
-    if not ready and opens is not None and opens <= now + PATIENCE_S:
-        return Rest(until=opens)
-    pool = ready or [model for model in models if is_available(known[model.id], now)]
-    if not pool:
+    ready = [model for model in models if is_available(known[model.id], now)]
+    left = [model for model in models if model.id not in tried and is_left(known[model.id], now)]
+    pool = [model for model in left if model in ready] or left or ready
+    if not ready:
         return Rest(until=min(available_at(each, now) for each in known.values()))
+    soon = min(available_at(known[model.id], now) for model in pool)
+    if now < soon <= now + PATIENCE_S:
+        return Rest(until=soon)
     pool = sorted(pool, key=lambda model: model.id)  # the same draw however the catalogue is sorted
-    first = rng.choices(pool, [weight(known[model.id], now) for model in pool])[0]
-    company = [m for m in pool if m.id != first.id and known[m.id].strikes == 0 and _fits(m, first, group)]
-    drawn = (first, *_siblings(company, known, now, rng, min(fallbacks, MOST_MODELS - 1)))
+    weights = {m.id: weight(known[m.id], now) * (1.0 if worth is None else worth(m)) for m in pool}
+    first = _one(pool, weights, rng)
+    company = [m for m in pool if m.id != first.id and known[m.id].strikes == 0 and _joins(m, first, joins)]
+    drawn = (first, *_siblings(company, weights, rng, min(fallbacks, MOST_MODELS - 1)))
     return Draw(route=LOCAL, models=tuple(model.id for model in drawn), alone=len(models) == 1)
 
 
-def _fits(model: Model, first: Model, group: Group | None) -> bool:
-    return is_free_id(first.id) and is_free_id(model.id) and (group is None or group(model) == group(first))
+def _joins(model: Model, first: Model, joins: Joins | None) -> bool:
+    return is_free_id(first.id) and is_free_id(model.id) and (joins is None or joins(model, first))
+
+
+def _one(pool: Sequence[Model], weights: Mapping[str, float], rng: random.Random) -> Model:
+    return rng.choices(pool, [weights[model.id] for model in pool])[0]
 
 
 def _siblings(
-    company: list[Model], known: Mapping[str, Health], now: float, rng: random.Random, wanted: int
+    company: list[Model], weights: Mapping[str, float], rng: random.Random, wanted: int
 ) -> tuple[Model, ...]:
     drawn: tuple[Model, ...] = ()
     while company and len(drawn) < wanted:
-        drawn += tuple(rng.choices(company, [weight(known[model.id], now) for model in company]))
+        drawn += (_one(company, weights, rng),)
         company = [model for model in company if model not in drawn]
     return drawn
 
@@ -125,7 +135,8 @@ def plan_draw(
     policy: Policy,
     requirements: Requirements,
     fallbacks: int = 0,
-    group: Group | None = None,
+    joins: Joins | None = None,
+    worth: Worth | None = None,
 ) -> Draw | Rest | Nothing:
     """Whom to ask in one attempt. `models` are the eligible ones; None: there is no catalogue at all.
 
@@ -144,7 +155,9 @@ def plan_draw(
     able = [m for m in candidates if not health.get(m.id, Health()).refused & requirements.parameters]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
-    drawn = choose(able, tried=tried, health=health, now=now, rng=rng, fallbacks=fallbacks, group=group)
+    drawn = choose(
+        able, tried=tried, health=health, now=now, rng=rng, fallbacks=fallbacks, joins=joins, worth=worth
+    )
     if isinstance(drawn, Rest) and service and fresh and models:
         return Rest(until=min(drawn.until, available_at(router, now)))
     named = isinstance(drawn, Draw) and tuple(route) not in ((FREE_ROUTER,), (LOCAL,))
@@ -189,7 +202,7 @@ def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
         return (FREE_ROUTER, judged.model) if judged.model else (FREE_ROUTER,)
     if judged.model in draw.models:
         return (judged.model,)
-    first_only = isinstance(judged, Completion) or judged.kind is Kind.TIMEOUT
+    first_only = isinstance(judged, Completion) or judged.kind in (Kind.TIMEOUT, Kind.CONNECTION)
     return draw.models[:1] if first_only else draw.models
 
 
@@ -201,7 +214,7 @@ def _after(
     if lesson is None:
         return after(known, None, now)
     if each == FREE_ROUTER:
-        failed = lesson.kind in FAULTS | POOR_ANSWERS
+        failed = lesson.kind in FAULTS | DOUBTFUL
         return after(
             known,
             Failure(kind=Kind.BAD_ANSWER if failed else lesson.kind, message=lesson.message),

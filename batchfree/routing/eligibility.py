@@ -129,6 +129,16 @@ def _lacks(model: Model, requirements: Requirements) -> Iterator[str]:
         yield "its reasoning cannot be switched off"
 
 
+def without_lengths(requirements: Requirements) -> Requirements:
+    """What requests of any length need in this way."""
+    return replace(requirements, prompt_tokens=0, completion_tokens=None, context_above=None)
+
+
+def is_large_enough(model: Model, requirements: Requirements) -> bool:
+    """Whether the request fits into a model, as far as the catalogue tells."""
+    return next(_too_small(model, requirements), None) is None
+
+
 def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
     """Lengths that do not suffice; what the catalogue does not tell is taken as enough."""
     context, most = model.context_length, model.max_completion_tokens
@@ -159,7 +169,7 @@ def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
 
 def only_length_forbids(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> bool:
     """Whether some model could answer if the request were shorter."""
-    short = replace(requirements, prompt_tokens=0, completion_tokens=None, context_above=None)
+    short = without_lengths(requirements)
     return not eligible(catalogue, requirements, policy, today) and bool(eligible(catalogue, short, policy, today))
 
 

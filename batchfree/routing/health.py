@@ -1,6 +1,6 @@
 """How a model has lately done: when it rests, when it is tried again, how likely it is drawn. Pure.
 
-A model that fails rests for a while that doubles with every failure after the rest; then one request at a time tries
+A model that fails rests for a while that triples with every failure after the rest; then one request at a time tries
 it (half-open), until it answers. Times are epoch seconds.
 """
 
@@ -15,17 +15,18 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rests:
-    """Seconds of the first rest, which doubles with every strike up to the longest."""
+    """Seconds of the first rest, which triples with every strike up to the longest."""
 
     first: float
     longest: float
 
     def seconds(self, strikes: int) -> float:
         """The rest after so many strikes, counted from one."""
-        return min(self.first * 2.0 ** min(strikes - 1, 30), self.longest)
+        return min(self.first * GROWTH ** min(strikes - 1, 30), self.longest)
 
 
-OF_MANY = Rests(first=20.0, longest=900.0)
+GROWTH = 3.0
+OF_MANY = Rests(first=20.0, longest=1800.0)
 """A model that others can stand in for."""
 ALONE = Rests(first=1.0, longest=60.0)
 """The only model there is: while it rests everybody waits, so it rests only when it fails often."""
@@ -56,8 +57,8 @@ FAULTS = frozenset(
     }
 )
 """The model's own failures: it rests at once."""
-POOR_ANSWERS = frozenset({Kind.BAD_ANSWER, Kind.TRUNCATED})
-"""Perhaps the row's: a model rests when it does so often. All other kinds say nothing about a model."""
+DOUBTFUL = frozenset({Kind.BAD_ANSWER, Kind.TRUNCATED, Kind.CONNECTION})
+"""Perhaps the row's, or the network's: a model rests when it does so often. All other kinds say nothing about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +79,18 @@ class Health:
 def after(health: Health, failure: Failure | None, now: float, *, rests: Rests = OF_MANY) -> Health:
     """The health after one more attempt that ended at `now`; None for an answer that would do.
 
-    Poor answers put it to rest only when they are frequent, and the only model there is not even then.
+    Doubtful failures put it to rest only when they are frequent, and the only model there is not even then.
     """
     if failure is None:
         return _recovered(health, now, rests)
     if failure.unsupported is not None and failure.unsupported not in health.refused:
         return replace(health, refused=health.refused | {failure.unsupported}, trial_until=0.0)
-    if failure.kind not in FAULTS and failure.kind not in POOR_ANSWERS:
+    if failure.kind not in FAULTS and failure.kind not in DOUBTFUL:
         return replace(health, trial_until=0.0)
     failing = MEMORY * failing_share(health, now) + (1 - MEMORY)
     worse = replace(health, failing=failing, failed_at=now, trial_until=0.0)
     often = failing >= OFTEN or health.strikes > 0
-    if failure.kind in POOR_ANSWERS:
+    if failure.kind in DOUBTFUL:
         earned = often and rests is not ALONE
     else:
         earned = often or rests is not ALONE or failure.permanent or _hint(failure, now) > 0
@@ -133,9 +134,14 @@ def is_available(health: Health, now: float) -> bool:
     return now >= health.rests_until and now >= health.trial_until
 
 
+def is_left(health: Health, now: float) -> bool:
+    """Whether it may be asked today, though perhaps before its rest is over; not when it is gone."""
+    return health.rests_until - now <= OF_MANY.longest
+
+
 def available_at(health: Health, now: float) -> float:
     """When it may be asked; while it is being tried out, look again in a second."""
-    return health.rests_until if now < health.rests_until else now + 1.0
+    return now if is_available(health, now) else max(health.rests_until, now + 1.0)
 
 
 def weight(health: Health, now: float) -> float:
