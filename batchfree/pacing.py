@@ -101,17 +101,17 @@ class Pacer:
         self._ledger.close(closure.until, reason)
 
     async def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
-        """One question to the ledger, and what the answer means for the run."""
+        """One question to the ledger, and what the answer means for the run; an opening now is to ask again."""
         if self._deadline is not None and self._clock() >= self._deadline:
             return self._over()
-        await self._keep_told(stopping)
+        if await self._keep_told(stopping):
+            return Opening(at=self._clock())
         answer = self._ledger.reserve(self._limits, self._job)
         if isinstance(answer, Start):
             return answer
         if answer.reason == "day" and self._on_quota == "stop":
-            if await self._keep_told(stopping, giving_up=True):
-                return await self._ask(stopping)
-            return self._spent(answer.at)
+            told = await self._keep_told(stopping, giving_up=True)
+            return Opening(at=self._clock()) if told else self._spent(answer.at)
         if self._deadline is not None and answer.at >= self._deadline:
             return self._over()
         return answer
@@ -132,10 +132,10 @@ class Pacer:
     def _spent(self, until: float) -> Stopped:
         self._ledger.withdraw()
         usage = self._ledger.usage(self._limits)
-        used = "the service says that the day's requests are used up"
-        if usage.day_limit is not None and usage.day_used >= usage.day_limit - self._limits.reserve:
-            reserve = f", {self._limits.reserve} are left for others" if self._limits.reserve else ""
-            used = f"the day's requests are used up: {usage.day_used} of {usage.day_limit}{reserve}"
+        reserve = f", {self._limits.reserve} are left for others" if self._limits.reserve else ""
+        used = f"the day's requests are used up: {usage.day_used} of {usage.day_limit}{reserve}"
+        if any(closure.reason == "day" for closure in usage.closures):
+            used = "the service says that the day's requests are used up"
         message = f"{used}; more at {iso(until)}"
         return Stopped(reason=StopReason.QUOTA, message=message, until=until)
 

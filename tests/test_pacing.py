@@ -215,6 +215,25 @@ def test_a_run_whose_next_opening_lies_behind_the_deadline_ends_at_once(ledger, 
     assert time.elapsed < 10
 
 
+def test_a_stop_while_the_service_is_asked_for_its_word_starts_nothing(ledger, time):
+    stopping = anyio.Event()
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stops)
+            assert await pacer.start(stopping) is None
+
+    async def stops():
+        await anyio.sleep(5)
+        stopping.set()
+
+    pacer = Pacer(ledger, FREE, "reviews", clock=time.clock, learn=anyio.sleep_forever)
+    time.pass_by(7200)
+    time.run(main)
+    assert time.elapsed < 7206
+    assert ledger.usage().jobs == {}
+
+
 def test_a_cancelled_waiter_leaves_its_place(ledger, time, tmp_path):
     async def main():
         stopping = anyio.Event()

@@ -38,7 +38,7 @@ def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] 
 
 def show_sample(summary: Summary) -> None:
     """The first rows of the table, as wide as the terminal."""
-    if not summary.sample:
+    if not summary.counts.ok:
         return
     from rich import box
     from rich.console import Console

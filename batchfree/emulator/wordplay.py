@@ -31,7 +31,7 @@ def _larger(left: str, right: str) -> str:
 
 
 SOLUTIONS: tuple[tuple[str, Callable[..., str]], ...] = (
-    (r"(-?\d{1,9}(?:\.\d+)?) ?([+\-*x×/÷]) ?(-?\d{1,9}(?:\.\d+)?)(?![\d-])", _sum),
+    (r"(?<![\d-])(-?\d{1,9}(?:\.\d+)?) ?([+\-*x×/÷]) ?(-?\d{1,9}(?:\.\d+)?)(?![\d-])", _sum),
     (rf"spell(?: the word)? {QUOTED} backwards", lambda word: word[::-1]),
     (rf"how many letters (?:are|does)(?: there)?(?: in)?(?: the word)? {QUOTED}", lambda word: str(len(word))),
     (rf"(?:first|1st) letter of(?: the word)? {QUOTED}", lambda word: word[0]),
