@@ -1,10 +1,10 @@
 """Run whole datasets through free language models: paced, resumable, every row with the model that answered it.
 
-    import batchfree
+import batchfree
 
-    job = batchfree.load("jobs/quickstart.yaml")
-    summary = batchfree.run(job)
-    table = batchfree.table(job)
+job = batchfree.load("jobs/quickstart.yaml")
+summary = batchfree.run(job)
+table = batchfree.table(job)
 """
 
 from __future__ import annotations

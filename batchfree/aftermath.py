@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeAlias
 
 from batchfree import answers, packing
 from batchfree.answers import Answer, AnswerRule, Complaint
 from batchfree.attempts import MISSING, Attempt, Outcome, Status
-from batchfree.chat import Completion, Failure, Judged, Kind
+from batchfree.chat import Completion, Failure, JsonObject, Judged, Kind
 from batchfree.parcels import Parcel, Task, halves
 from batchfree.retry import CONSEQUENCES, Consequence
+from batchfree.routing import Draw
 
 Result: TypeAlias = Answer | Failure
 
@@ -84,6 +86,52 @@ def outcomes(reply: Reply, parcel: Parcel, patience: Patience, *, larger_left: b
         _outcome(result, task, final=not shared and _finishes(result, task, patience, larger_left=larger_left))
         for task, result in zip(parcel, reply.results, strict=True)
     )
+
+
+def recorded(
+    reply: Reply,
+    each: tuple[Outcome, ...],
+    *,
+    draw: Draw,
+    at: datetime,
+    latency: float = 0.0,
+    pack_seed: int | None = None,
+) -> Attempt:
+    """The attempt as it goes into the journal, with `each` row's outcome. Long: one line for each fact."""
+    judged = reply.judged
+    failure = judged if isinstance(judged, Failure) else None
+    return Attempt(
+        at=at,
+        route=draw.route,
+        models=draw.models,
+        model=judged.model,
+        provider=judged.provider,
+        request_id=judged.request_id,
+        status=200 if failure is None else failure.status,
+        finish_reason=judged.finish_reason,
+        kind=None if failure is None else failure.kind,
+        error=None if failure is None else failure.message,
+        permanent=failure is not None and failure.permanent,
+        unsupported=None if failure is None else failure.unsupported,
+        prompt_tokens=judged.usage.prompt_tokens,
+        completion_tokens=judged.usage.completion_tokens,
+        cost=judged.usage.cost,
+        latency_s=latency,
+        content=judged.content if failure is None or failure.content else None,
+        router=_told(judged.router),
+        pack_seed=pack_seed,
+        unknown=reply.unknown,
+        outcomes=each,
+    )
+
+
+def _told(router: JsonObject | None) -> JsonObject | None:
+    """The service's account of its routing, where it tells more than who answered; without the list of all on offer,
+    which would be most of the line."""
+    attempts = None if router is None else router.get("attempts")
+    if router is None or not (router.get("pipeline") or (isinstance(attempts, list) and len(attempts) > 1)):
+        return None
+    return {key: value for key, value in router.items() if key != "endpoints"}
 
 
 def _outcome(result: Result, task: Task, *, final: bool) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -35,6 +35,10 @@ class Status(StrEnum):
     PENDING = "pending"
 
 
+DIGEST = r"^[0-9a-f]{32}\Z"
+"""What the name of a question looks like; in a damaged line it may not."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt brought to one row: an answer, or the kind of its failure.
 
@@ -42,7 +46,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `id` are those of the first that asked it.
     """
 
-    question: str
+    question: Annotated[str, msgspec.Meta(pattern=DIGEST)]
     row: int
     id: str | None = None
     answer: Json = None
@@ -123,8 +127,8 @@ class State:
 
     `tried` is shown, `reached` is every model that has seen the question. `wrong_answers` counts the answers that did
     not do since the question was last opened; `pack_failures` how often it was left out of a whole reply to a pack
-    that brought most of the others theirs. `misfit` is the last bad answer that it got alone, `wrong_since` counts the wrong
-    ones from the first bad one on, all those in packs as one.
+    that brought most of the others theirs. `misfit` is the last bad answer that it got alone, `wrong_since` counts
+    the wrong ones from the first bad one on, all those in packs as one.
     """
 
     status: Status = Status.PENDING

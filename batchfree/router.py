@@ -12,11 +12,7 @@ from batchfree import routing
 from batchfree.attempts import Attempt
 from batchfree.chat import FREE_ROUTER, ChatRequest, Completion, Failure, Judged
 from batchfree.errors import UnavailableError
-from batchfree.routing import Draw, Health, Model, Nothing, Policy, Requirements, Rest
-
-STRUCTURED = "structured_outputs"
-REFUSALS = frozenset({STRUCTURED, "response_format", "json_schema"})
-"""Parameters by whose refusal a model says that it takes no schema."""
+from batchfree.routing import STRUCTURED, Draw, Health, Model, Nothing, Policy, Requirements, Rest
 
 
 class Catalogue(Protocol):
@@ -155,15 +151,17 @@ class Router:
         self._gone = self._gone or attempt.permanent
 
     def is_down(self, needs: Requirements) -> bool:
-        """Whether the pool counts as down for such a request."""
-        return routing.pool_is_down(self.eligible(needs) or (), self._health, self._clock(), self._barren)
+        """Whether the pool counts as down for such a request; without a catalogue the service's own draw is all."""
+        models = self.eligible(needs)
+        models = (Model(id=FREE_ROUTER),) if models is None else models
+        return routing.pool_is_down(models, self._health, self._clock(), self._barren)
 
     def is_too_long(self, needs: Requirements) -> bool:
-        """Whether some model could answer if the request were shorter."""
-        return routing.only_length_forbids(self._models or (), needs, self._policy, self._today())
+        """Whether some model could answer if the request were shorter, and none as it is."""
+        return self.eligible(needs) == () and bool(self.eligible(routing.without_lengths(needs)))
 
     def why_none(self, needs: Requirements) -> str:
-        """Why no model may answer such a request."""
+        """Why no model may answer such a request, in a sentence."""
         reasons = routing.why_none(self._models or (), needs, self._policy, self._today())
         return "; ".join(reasons) or "the catalogue is empty"
 
@@ -204,8 +202,8 @@ class Router:
         return alike and ask.given(model) >= ask.given(first)
 
     def _takes_schema(self, model: Model) -> bool:
-        refused = self._health.get(model.id, Health()).refused
-        return STRUCTURED in model.parameters and not refused & REFUSALS
+        health = self._health.get(model.id, Health())
+        return STRUCTURED in model.parameters and not routing.refuses(health, (STRUCTURED,))
 
     def _native(self, draw: Draw, models: Sequence[Model] | None, native_only: bool) -> bool:
         if native_only or models is None:

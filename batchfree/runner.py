@@ -61,10 +61,12 @@ class Pool:
     ) -> None:
         self._feed, self._sender, self._switch = feed, sender, switch
         self._workers, self._max_wait, self._rng = workers, max_wait, rng
+        self._unmet: Stopped | None = None
 
     async def run(self, grace: Callable[[Stopped], float]) -> None:
         """Answers what the feed holds. Once the switch is thrown, answers in flight have `grace` seconds to land;
-        what lands is recorded, and a cancellation loses no more than the requests in flight."""
+        what lands is recorded, and a cancellation loses no more than the requests in flight. Rows that no model can
+        answer throw it when the others are done."""
         async with anyio.create_task_group() as watch:
             watch.start_soon(self._cut_off, watch.cancel_scope, grace)
             async with anyio.create_task_group() as tasks:
@@ -74,6 +76,8 @@ class Pool:
                     tasks.start_soon(self._work, receive.clone())
                 receive.close()
             watch.cancel_scope.cancel()
+        if self._unmet is not None:
+            self._switch.throw(self._unmet)
 
     async def _cut_off(self, scope: anyio.CancelScope, grace: Callable[[Stopped], float]) -> None:
         await self._switch.event.wait()
@@ -128,7 +132,9 @@ class Pool:
         if self._switch.stopped is not None:
             return None
         came = await self._sent(errand.parcel)
-        if came.stopped is not None:
+        if came.stopped is not None and came.stopped.reason is StopReason.NO_MODEL:
+            self._unmet = self._unmet or came.stopped
+        elif came.stopped is not None:
             self._switch.throw(came.stopped)
         errand.parcel = came.then.keep
         errand.back.extend(came.then.back)

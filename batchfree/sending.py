@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 
 import anyio
 
-from batchfree import answers
-from batchfree.aftermath import Next, Patience, Reply, follow, outcomes, read
+from batchfree import answers, routing
+from batchfree.aftermath import Next, Patience, Reply, follow, outcomes, read, recorded
 from batchfree.answers import AnswerRule
-from batchfree.attempts import Attempt
 from batchfree.chat import Failure, JsonObject, Judged, Kind
 from batchfree.errors import StorageError
 from batchfree.journal import Journal, Line
@@ -26,7 +25,7 @@ from batchfree.packs import Packs, Written
 from batchfree.parcels import Parcel, Task, halves
 from batchfree.retry import CONSEQUENCES, Consequence
 from batchfree.router import Ask, Plan, Router, needs_of
-from batchfree.routing import LOCAL, Nothing, Requirements, Rest
+from batchfree.routing import LOCAL, Draw, Nothing, Requirements, Rest
 from batchfree.stops import Stopped, StopReason
 
 FULL = Stopped(reason=StopReason.DISK, message="the disk of the run folder is full or gone; make room, then run again")
@@ -76,6 +75,7 @@ class Sender:
         self._rng, self._seed, self._any_model = rng, seed, any_model
         self._router, self._pacer, self._complete = router, pacer, complete
         self._journal, self._recorded, self._stopping = journal, recorded, stopping
+        self._reasons: dict[Requirements, Stopped] = {}
 
     async def send(self, parcel: Parcel, spare: Callable[[Parcel], None]) -> Came:
         """One attempt; `spare` is given at once the rows that do not travel along. A cancellation before the request
@@ -107,14 +107,22 @@ class Sender:
         if isinstance(plan, Nothing) and self._router.is_too_long(needs):
             return self._reject(parcel)
         if isinstance(plan, Nothing):
-            message = f"no free model can do what is asked: {self._router.why_none(needs)}"
-            return Came(then=Next(), stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
+            return self._unmet(plan, needs)
         if self._router.is_down(needs):
             message = "the free models are down: all rest, or none has answered for a long while; run again later"
             return Came(then=Next(), stopped=Stopped(reason=StopReason.POOL_DOWN, message=message))
         if isinstance(plan, Rest):
             return Came(then=Next(keep=parcel), wait=max(0.0, plan.until - self._clock()))
         return None
+
+    def _unmet(self, plan: Nothing, needs: Requirements) -> Came:
+        """No model can do what is asked; the reasons are gathered once for all requests with the same needs."""
+        shape = routing.without_lengths(needs)
+        if shape not in self._reasons:
+            able = self._router.eligible(needs)
+            why = plan.reason if able else f"{plan.reason}: {self._router.why_none(needs)}"
+            self._reasons[shape] = Stopped(reason=StopReason.NO_MODEL, message=why)
+        return Came(then=Next(), stopped=self._reasons[shape])
 
     def _needs(self, task: Task) -> Requirements:
         return needs_of(
@@ -159,23 +167,28 @@ class Sender:
             return Came(then=Next(again=halves(parcel)))
         failure = Failure(kind=Kind.CONTEXT_LENGTH, message="the prompt is longer than the context of every free model")
         reply = Reply(judged=failure, results=(failure,))
-        attempt = Attempt(
-            at=datetime.fromtimestamp(self._clock(), UTC),
-            route=LOCAL,
-            models=(),
-            kind=failure.kind,
-            error=failure.message,
-            outcomes=outcomes(reply, parcel, self._patience, larger_left=False),
-        )
+        over = outcomes(reply, parcel, self._patience, larger_left=False)
+        attempt = recorded(reply, over, draw=Draw(route=LOCAL, models=()), at=self._now())
         self._recorded(self._journal.append(attempt))
         return Came(then=Next())
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
 
     def _settle(
         self, parcel: Parcel, plan: Plan, written: Written, judged: Judged, start: Start, latency: float
     ) -> Came:
         """Records the attempt and draws the conclusions. Synchronous from end to end."""
         reply = read(judged, parcel, written.codes, self._rule)
-        attempt = self._attempt(parcel, plan, written, reply, latency)
+        larger_left = self._larger_left(parcel, plan, judged)
+        attempt = recorded(
+            reply,
+            outcomes(reply, parcel, self._patience, larger_left=larger_left),
+            draw=plan.draw,
+            at=self._now(),
+            latency=latency,
+            pack_seed=written.seed,
+        )
         try:
             self._recorded(self._journal.append(attempt))
         except StorageError as error:
@@ -190,51 +203,16 @@ class Sender:
         transient = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ANOTHER_MODEL
         return Came(then=then, wait=None if transient else 0.0, stopped=_stop(judged))
 
-    def _attempt(self, parcel: Parcel, plan: Plan, written: Written, reply: Reply, latency: float) -> Attempt:
-        judged, draw = reply.judged, plan.draw
-        failure = judged if isinstance(judged, Failure) else None
-        larger_left = (
-            failure is not None
-            and failure.kind is Kind.CONTEXT_LENGTH
-            and self._router.larger_left(self._needs(parcel[0]), failure, draw.models)
-        )
-        return Attempt(
-            at=datetime.fromtimestamp(self._clock(), UTC),
-            route=draw.route,
-            models=draw.models,
-            model=judged.model,
-            provider=judged.provider,
-            request_id=judged.request_id,
-            status=200 if failure is None else failure.status,
-            finish_reason=judged.finish_reason,
-            kind=None if failure is None else failure.kind,
-            error=None if failure is None else failure.message,
-            permanent=failure is not None and failure.permanent,
-            unsupported=None if failure is None else failure.unsupported,
-            prompt_tokens=judged.usage.prompt_tokens,
-            completion_tokens=judged.usage.completion_tokens,
-            cost=judged.usage.cost,
-            latency_s=latency,
-            content=judged.content if failure is None or failure.content else None,
-            router=_told(judged.router),
-            pack_seed=written.seed,
-            unknown=reply.unknown,
-            outcomes=outcomes(reply, parcel, self._patience, larger_left=larger_left),
-        )
+    def _larger_left(self, parcel: Parcel, plan: Plan, judged: Judged) -> bool:
+        """Whether an eligible model has more context than the one that found the request too long."""
+        if not isinstance(judged, Failure) or judged.kind is not Kind.CONTEXT_LENGTH:
+            return False
+        return self._router.larger_left(self._needs(parcel[0]), judged, plan.draw.models)
 
 
 def _met(task: Task) -> frozenset[str]:
     """The models that a task has been to."""
     return task.state.reached | set(task.state.tried)
-
-
-def _told(router: JsonObject | None) -> JsonObject | None:
-    """The service's account of its routing, where it tells more than who answered; without the list of all on offer,
-    which would be most of the line."""
-    attempts = None if router is None else router.get("attempts")
-    if router is None or not (router.get("pipeline") or (isinstance(attempts, list) and len(attempts) > 1)):
-        return None
-    return {key: value for key, value in router.items() if key != "endpoints"}
 
 
 def _stop(judged: Judged) -> Stopped | None:

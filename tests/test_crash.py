@@ -15,9 +15,9 @@ CONCURRENCY = 4
 LATENCY = "{median: 0.03, sigma: 0.8}"
 FAULTS = """
 faults:
-  - {fault: upstream_429, chance: 0.1}
-  - {fault: server_500, chance: 0.1}
-  - {fault: cut, chance: 0.05}
+  - {fault: upstream_429, chance: 0.03}
+  - {fault: server_500, chance: 0.03}
+  - {fault: cut, chance: 0.03}
 """
 STARTING_UP = 0.25
 """Seconds after its start in which a process can't have sent anything yet."""

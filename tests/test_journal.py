@@ -227,3 +227,14 @@ def test_what_was_appended_is_synced_within_a_second_of_virtual_time(tmp_path: P
 
     time.run(main)
     assert synced == [True, True, True]
+
+
+@pytest.mark.parametrize("name", ["", "abc", "0" * 31 + "<", "0" * 33, "0" * 31 + "A", "0_" * 16, "0" * 31 + "\n"])
+def test_a_question_whose_name_is_damaged_is_a_damaged_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 3)
+    whole = path.read_text()
+    path.write_text(whole.replace(question(2), json.dumps(name)[1:-1]))
+    damage: list[Damage] = []
+    assert rows(path, damage) == [1, 3]
+    assert [each.line for each in damage] == [3]

@@ -35,16 +35,17 @@ from batchfree.routing import (
     eligible,
     is_available,
     is_free_id,
+    is_large_enough,
     is_safety_classifier,
     larger,
     learn,
-    only_length_forbids,
     plan_draw,
     pool_is_down,
     refusal,
     router_is_down,
     weight,
     why_none,
+    without_lengths,
 )
 
 TODAY = date(2026, 10, 7)
@@ -206,9 +207,10 @@ def test_a_model_with_more_context_is_looked_for_after_one_was_too_small() -> No
 
 def test_a_request_that_is_only_too_long_is_told_from_one_that_nobody_can_answer() -> None:
     long = analyze(request("x" * 4_000_000))
-    assert only_length_forbids(POOL, long, Policy(), TODAY)
-    assert not only_length_forbids(POOL, analyze(request("x" * 4_000_000, seed=1)), Policy(), TODAY)
-    assert not only_length_forbids(POOL, Requirements(), Policy(), TODAY)
+    assert eligible(POOL, long, Policy(), TODAY) == ()
+    assert eligible(POOL, without_lengths(long), Policy(), TODAY) == tuple(POOL)
+    assert not any(is_large_enough(each, long) for each in POOL)
+    assert eligible(POOL, without_lengths(analyze(request("x" * 4_000_000, seed=1))), Policy(), TODAY) == ()
 
 
 def test_where_no_model_is_eligible_the_reasons_are_counted() -> None:

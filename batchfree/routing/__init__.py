@@ -20,17 +20,17 @@ from batchfree.routing.eligibility import (
     is_large_enough,
     larger,
     offer,
-    only_length_forbids,
     refusal,
     why_none,
     without_lengths,
 )
-from batchfree.routing.health import Health, after, is_available, weight
+from batchfree.routing.health import STRUCTURED, Health, after, is_available, refuses, weight
 from batchfree.routing.models import Model, is_free_id, is_safety_classifier
 from batchfree.routing.requirements import Requirements, analyze
 
 __all__ = [
     "LOCAL",
+    "STRUCTURED",
     "Draw",
     "Health",
     "Model",
@@ -52,10 +52,10 @@ __all__ = [
     "larger",
     "learn",
     "offer",
-    "only_length_forbids",
     "plan_draw",
     "pool_is_down",
     "refusal",
+    "refuses",
     "router_is_down",
     "weight",
     "why_none",

@@ -21,6 +21,7 @@ from batchfree.routing.health import (
     is_available,
     is_left,
     on_trial,
+    refuses,
     weight,
 )
 from batchfree.routing.models import Model, is_free_id
@@ -113,9 +114,7 @@ def _one(pool: Sequence[Model], weights: Mapping[str, float], rng: random.Random
     return rng.choices(pool, [weights[model.id] for model in pool])[0]
 
 
-def _siblings(
-    company: list[Model], weights: Mapping[str, float], rng: random.Random, wanted: int
-) -> tuple[Model, ...]:
+def _siblings(company: list[Model], weights: Mapping[str, float], rng: random.Random, wanted: int) -> tuple[Model, ...]:
     drawn: tuple[Model, ...] = ()
     while company and len(drawn) < wanted:
         drawn += (_one(company, weights, rng),)
@@ -152,12 +151,10 @@ def plan_draw(
     if service and fresh and models and is_available(router, now):
         return _service_draw()
     candidates = [Model(id=each) for each in route if each != LOCAL] if models is None else models
-    able = [m for m in candidates if not health.get(m.id, Health()).refused & requirements.parameters]
+    able = [model for model in candidates if not refuses(health.get(model.id, Health()), requirements.parameters)]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
-    drawn = choose(
-        able, tried=tried, health=health, now=now, rng=rng, fallbacks=fallbacks, joins=joins, worth=worth
-    )
+    drawn = choose(able, tried=tried, health=health, now=now, rng=rng, fallbacks=fallbacks, joins=joins, worth=worth)
     if isinstance(drawn, Rest) and service and fresh and models:
         return Rest(until=min(drawn.until, available_at(router, now)))
     named = isinstance(drawn, Draw) and tuple(route) not in ((FREE_ROUTER,), (LOCAL,))

@@ -167,12 +167,6 @@ def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
     return tuple(m for m in models if above is None or m.context_length is None or m.context_length > above)
 
 
-def only_length_forbids(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> bool:
-    """Whether some model could answer if the request were shorter."""
-    short = without_lengths(requirements)
-    return not eligible(catalogue, requirements, policy, today) and bool(eligible(catalogue, short, policy, today))
-
-
 def why_none(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> tuple[str, ...]:
     """Why no model is eligible: the reasons against the free ones, the most frequent first, each with its count."""
     reasons: dict[str, int] = {}

@@ -6,6 +6,7 @@ it (half-open), until it answers. Times are epoch seconds.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from batchfree.chat import Failure, Kind
@@ -49,6 +50,10 @@ RARE = 0.17
 SELDOM = 0.1
 """Up to this share of failures a model counts as healthy and is drawn like any other."""
 LEAST_WEIGHT = 0.05
+
+STRUCTURED = "structured_outputs"
+"""The catalogue's word for a `response_format` with a schema."""
+SCHEMAS = frozenset({STRUCTURED, "response_format", "json_schema"})
 
 FAULTS = frozenset(
     {
@@ -142,6 +147,12 @@ def is_left(health: Health, now: float) -> bool:
 def available_at(health: Health, now: float) -> float:
     """When it may be asked; while it is being tried out, look again in a second."""
     return now if is_available(health, now) else max(health.rests_until, now + 1.0)
+
+
+def refuses(health: Health, parameters: Collection[str]) -> bool:
+    """Whether it has said no to one of these parameters; a model says no to schemas under several names."""
+    schemas = SCHEMAS if STRUCTURED in parameters else frozenset()
+    return not health.refused.isdisjoint(schemas | set(parameters))
 
 
 def weight(health: Health, now: float) -> float:
