@@ -88,7 +88,7 @@ def outcomes(reply: Reply, parcel: Parcel, patience: Patience, *, larger_left: b
     )
 
 
-def recorded(
+def attempt_of(
     reply: Reply,
     each: tuple[Outcome, ...],
     *,

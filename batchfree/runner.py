@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
@@ -123,6 +124,7 @@ class Pool:
 
     async def _nap(self, seconds: float) -> None:
         """Sleeps, but not on once the switch is thrown."""
+        await anyio.lowlevel.checkpoint()
         if seconds > 0:
             with anyio.move_on_after(seconds):
                 await self._switch.event.wait()

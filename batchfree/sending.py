@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import anyio
 
 from batchfree import answers, routing
-from batchfree.aftermath import Next, Patience, Reply, follow, outcomes, read, recorded
+from batchfree.aftermath import Next, Patience, Reply, attempt_of, follow, outcomes, read
 from batchfree.answers import AnswerRule
 from batchfree.chat import Failure, JsonObject, Judged, Kind
 from batchfree.errors import StorageError
@@ -28,6 +28,8 @@ from batchfree.router import Ask, Plan, Router, needs_of
 from batchfree.routing import LOCAL, Draw, Nothing, Requirements, Rest
 from batchfree.stops import Stopped, StopReason
 
+LEAST_WAIT = 0.05
+"""Seconds to wait at least where somebody must be waited for: clocks are rounded."""
 FULL = Stopped(reason=StopReason.DISK, message="the disk of the run folder is full or gone; make room, then run again")
 PERSONS = {
     Kind.KEY_REFUSED: StopReason.KEY_REFUSED,
@@ -112,7 +114,7 @@ class Sender:
             message = "the free models are down: all rest, or none has answered for a long while; run again later"
             return Came(then=Next(), stopped=Stopped(reason=StopReason.POOL_DOWN, message=message))
         if isinstance(plan, Rest):
-            return Came(then=Next(keep=parcel), wait=max(0.0, plan.until - self._clock()))
+            return Came(then=Next(keep=parcel), wait=max(LEAST_WAIT, plan.until - self._clock()))
         return None
 
     def _unmet(self, plan: Nothing, needs: Requirements) -> Came:
@@ -168,7 +170,7 @@ class Sender:
         failure = Failure(kind=Kind.CONTEXT_LENGTH, message="the prompt is longer than the context of every free model")
         reply = Reply(judged=failure, results=(failure,))
         over = outcomes(reply, parcel, self._patience, larger_left=False)
-        attempt = recorded(reply, over, draw=Draw(route=LOCAL, models=()), at=self._now())
+        attempt = attempt_of(reply, over, draw=Draw(route=LOCAL, models=()), at=self._now())
         self._recorded(self._journal.append(attempt))
         return Came(then=Next())
 
@@ -181,7 +183,7 @@ class Sender:
         """Records the attempt and draws the conclusions. Synchronous from end to end."""
         reply = read(judged, parcel, written.codes, self._rule)
         larger_left = self._larger_left(parcel, plan, judged)
-        attempt = recorded(
+        attempt = attempt_of(
             reply,
             outcomes(reply, parcel, self._patience, larger_left=larger_left),
             draw=plan.draw,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import yaml
 from virtual_time import VirtualTime
@@ -62,12 +63,17 @@ class Rehearsal:
         return batchfree.load(self.job_file, environment=self.environment)
 
     def run(self, **options: Any) -> batchfree.Summary:
+        return self.run_over(InProcessTransport(self.emulator), **options)
+
+    def run_over(self, transport: httpx.AsyncBaseTransport, **options: Any) -> batchfree.Summary:
+        """A run that reaches the service, or something else, through this transport."""
+
         async def main() -> batchfree.Summary:
             return await batchfree.arun(
                 self.job(),
                 batchfree.RunOptions(**options),
                 clock=self.time.clock,
-                transport=InProcessTransport(self.emulator),
+                transport=transport,
             )
 
         summary: batchfree.Summary = self.time.run(main)

@@ -50,7 +50,7 @@ def test_a_line_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None
     Journal(path, HEADER).close()
     start = path.stat().st_size
     line = len(_line(tmp_path))
-    for size in range(start, start + 2 * line + 5, 7):
+    for size in range(start, start + 2 * line + 5, 9):
         path.write_bytes(path.read_bytes()[:start])
         journal = Journal(path, HEADER)
         room = (size - start) // line
@@ -113,7 +113,7 @@ def says_disk(ended: batchfree.Summary | BatchfreeError) -> None:
         assert (ended.exit_code, ended.stopped and ended.stopped.reason) == (3, StopReason.DISK), ended
 
 
-@pytest.mark.parametrize("room", range(0, 4000, 311))
+@pytest.mark.parametrize("room", range(0, 4000, 613))
 def test_a_disk_that_fills_while_requests_are_in_flight_costs_those_at_most(tmp_path: Path, room: int) -> None:
     job = troubled(tmp_path)
     journal = tmp_path / "job.run" / "journal.jsonl"
@@ -129,7 +129,7 @@ def test_a_disk_that_fills_while_requests_are_in_flight_costs_those_at_most(tmp_
     goes_on(job)
 
 
-@pytest.mark.parametrize("size", [0, 1, 90, 200, 1000, 3000, 5000, 20_000, 40_000, 100_000, 500_000, MIB])
+@pytest.mark.parametrize("size", [0, 90, 1000, 5000, 40_000, 100_000, MIB])
 def test_on_a_disk_without_room_nothing_is_sent(tmp_path: Path, size: int) -> None:
     job = troubled(tmp_path)
     with files_of_at_most(size):
@@ -230,7 +230,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-@pytest.mark.parametrize("pages", range(6))
+@pytest.mark.parametrize("pages", range(0, 6, 2))
 def test_a_file_system_that_others_fill_is_survived(tmp_path: Path, small_disk: Path, pages: int) -> None:
     job = troubled(tmp_path / "job", output=str(small_disk / "out.parquet"))
 
