@@ -126,12 +126,8 @@ def attempt_of(
 
 
 def _told(router: JsonObject | None) -> JsonObject | None:
-    """The service's account of its routing, where it tells more than who answered; without the list of all on offer,
-    which would be most of the line."""
-    attempts = None if router is None else router.get("attempts")
-    if router is None or not (router.get("pipeline") or (isinstance(attempts, list) and len(attempts) > 1)):
-        return None
-    return {key: value for key, value in router.items() if key != "endpoints"}
+    """The service's account of its routing, without the list of all on offer, which would be most of the line."""
+    return None if router is None else {key: value for key, value in router.items() if key != "endpoints"}
 
 
 def _outcome(result: Result, task: Task, *, final: bool) -> Outcome:
