@@ -66,9 +66,12 @@ class Reading:
         return tally
 
 
-def reading(job: Job, seen: Callable[[Attempt], None] = lambda attempt: None) -> Reading:
-    """Opens the job and reads its journal; `seen` is shown every attempt. Raises MistakesError and StorageError."""
-    opened = open_job(job.spec)
+def reading(job: Job, seen: Callable[[Attempt], None] = lambda attempt: None, opened: OpenJob | None = None) -> Reading:
+    """Opens the job, unless it is, and reads its journal; `seen` is shown every attempt.
+
+    Raises MistakesError and StorageError.
+    """
+    opened = opened or open_job(job.spec)
     folder = RunFolder(job.spec.run_dir)
     folder.check_owner(job.spec.name, job.spec.file)
     history, warnings = History(folder.journal, names=opened.dataset.id is not None), list[str]()

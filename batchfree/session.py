@@ -21,6 +21,7 @@ from batchfree.feed import Feed
 from batchfree.interruption import heeded, is_interruption
 from batchfree.journal import Journal, Line
 from batchfree.loaded import Job, RunOptions
+from batchfree.opened import open_job
 from batchfree.packs import Packs
 from batchfree.parcels import Task
 from batchfree.reading import Reading, reading
@@ -56,19 +57,21 @@ class Session:
     async def run(self) -> Summary:
         """Answers what is not answered yet and writes the table. Raises BatchfreeError."""
         began = self._clock()
+        opened = open_job(self._spec)
+        if mistakes := opened.dataset.check():
+            raise DatasetError(mistakes)
+        results.check_names(self._spec, opened.dataset.schema)
         results.check_writable(self._spec.output.path)
         self._folder.create()
         with lock.locked(self._folder.lock) as holder:
             if holder is not None:
                 message = f"another run of this job is going: {holder}"
-                found = reading(self._job)
+                found = reading(self._job, opened=opened)
                 return self._summary(found, found.counts(), Stopped(reason=StopReason.LOCKED, message=message))
             if self._options.fresh:
                 self._set_aside()
             recent = deque[Attempt](maxlen=REMEMBERED)
-            found = reading(self._job, recent.append)
-            if mistakes := found.opened.dataset.check():
-                raise DatasetError(mistakes)
+            found = reading(self._job, recent.append, opened)
             self._folder.write_spec(self._spec.resolved())
             for warning in found.warnings:
                 self._watch.warn(warning)
@@ -76,7 +79,7 @@ class Session:
                 await self._answer(found, recent)
                 tally = await self._exported(found)
             summary = self._summary(found, tally, self._switch.stopped, self._clock() - began)
-            self._log_end(summary)
+            self._watch.ended(summary)
             return summary
 
     async def _exported(self, found: Reading) -> Tally:
@@ -249,9 +252,3 @@ class Session:
             exit_code=code,
             packs=found.packs.statistics(),
         )
-
-    def _log_end(self, summary: Summary) -> None:
-        stopped = summary.stopped
-        if stopped is not None:
-            self._log.write("stopped", reason=str(stopped.reason), until=stopped.until, message=stopped.message)
-        self._log.write("ended", exit_code=summary.exit_code, requests=summary.requests, **summary.to_json()["counts"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from batchfree.attempts import Attempt
 from batchfree.parcels import Task
 from batchfree.run_folder import EventLog
-from batchfree.summary import Progress
+from batchfree.summary import Progress, Summary
 
 Observer = Callable[[Progress], None]
 
@@ -47,6 +47,13 @@ class Watch:
         elif self.progress.waiting_for is not None:
             self._log.write("going_on")
         self._show(replace(self.progress, waiting_for=reason, until=until))
+
+    def ended(self, summary: Summary) -> None:
+        """The run is over."""
+        stopped = summary.stopped
+        if stopped is not None:
+            self._log.write("stopped", reason=str(stopped.reason), until=stopped.until, message=stopped.message)
+        self._log.write("ended", exit_code=summary.exit_code, requests=summary.requests, **summary.to_json()["counts"])
 
     def counted(self, tasks: Iterator[Task | int]) -> Iterator[Task | None]:
         """The tasks; numbers among them are rows that were passed over, and become None."""

@@ -93,16 +93,21 @@ def _endpoint(model: Model) -> JsonObject:
 def _fits(model: Model, query: object) -> bool:
     """The filters of the query that are worth having here; unknown ones are ignored, as the service does."""
     get = query.get  # type: ignore[attr-defined]
-    architecture, prompt = model.entry["architecture"], float(model.entry["pricing"]["prompt"]) * MILLION
+    written = (model.entry.get("architecture") or {}).get("output_modalities") or ["text"]
     outputs = (get("output_modalities") or "text").split(",")
     return (
         all(name in model.parameters for name in filter(None, (get("supported_parameters") or "").split(",")))
         and all(kind in model.inputs for kind in filter(None, (get("input_modalities") or "").split(",")))
-        and ("all" in outputs or any(kind in architecture["output_modalities"] for kind in outputs))
-        and (get("max_price") is None or 0 <= prompt <= float(get("max_price")))
+        and ("all" in outputs or any(kind in written for kind in outputs))
+        and (get("max_price") is None or 0 <= _price(model) <= float(get("max_price")))
         and (get("context") is None or model.context >= int(get("context")))
         and (get("q") is None or get("q").lower() in f"{model.id} {model.entry['name']}".lower())
     )
+
+
+def _price(model: Model) -> float:
+    """USD for a million tokens of prompt; below zero where the entry names none."""
+    return float((model.entry.get("pricing") or {}).get("prompt", -1)) * MILLION
 
 
 def _find(models: Sequence[Model], request: Request) -> Model | None:
