@@ -61,6 +61,10 @@ _LATE = {
 """Where the names live that are looked up when they are first used: they bring polars, pydantic and httpx along."""
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module 'batchfree' has no attribute {name!r}")

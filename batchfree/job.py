@@ -9,6 +9,7 @@ derives the table.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ Observer = Callable[[Progress], None]
 
 def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = None) -> Summary:
     """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("an event loop is running here, as in a notebook: write `await batchfree.arun(job)`")
     return anyio.run(arun, job, options, observer)
 
 

@@ -14,11 +14,13 @@ from batchfree.attempts import Status, describe
 from batchfree.chat import ChatRequest, Failure
 from batchfree.dataset import Dataset, open_dataset
 from batchfree.digests import DigestMap
+from batchfree.errors import Mistake, SpecError
 from batchfree.history import History
 from batchfree.parcels import Task
 from batchfree.prompts import Prompts, compile_prompts
 from batchfree.questions import Question, digest
 from batchfree.spec import JobSpec
+from batchfree.spec.outputs import OVER_INPUT
 from batchfree.summary import Tally
 
 BATCH = 2_000
@@ -63,6 +65,9 @@ class OpenJob:
             taken.put(name, number)
             row_id = None if id_column is None else str(row[id_column])
             question = Question(digest=name, request=request, row=number, id=row_id)
+            if passed:
+                yield passed
+                passed = 0
             yield Task(question=question, state=history.state(name))
         yield passed
 
@@ -101,6 +106,8 @@ class OpenJob:
 def open_job(spec: JobSpec) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
     dataset = open_dataset(spec.input)
+    if dataset.reads(spec.output.path):
+        raise SpecError([Mistake(message=OVER_INPUT, key="output.path")])
     prompts = compile_prompts(spec, dataset.schema)
     rule = AnswerRule(
         labels=spec.answer.labels, schema=spec.answer.schema_, mode=spec.answer.mode, repair=spec.answer.repair

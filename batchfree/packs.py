@@ -56,12 +56,13 @@ class Packs:
         return None
 
     def learn(self, attempt: Attempt) -> None:
-        """Takes in the reply to a pack, also one that thinking left no room for."""
-        rows = len(attempt.outcomes)
-        if rows < 2 or attempt.kind not in (None, Kind.TRUNCATED):
+        """Takes in a reply, also one that thinking left no room for."""
+        if attempt.kind not in (None, Kind.TRUNCATED):
             return
         cut_off = any(outcome.kind is Kind.TRUNCATED for outcome in attempt.outcomes)
-        self._sizes = self._sizes.after(attempt.named, rows=rows, answered=attempt.answered, cut_off=cut_off)
+        self._sizes = self._sizes.after(
+            attempt.named, rows=len(attempt.outcomes), answered=attempt.answered, cut_off=cut_off
+        )
 
     def most(self, model: str) -> int:
         """The rows that a model is given."""

@@ -104,10 +104,9 @@ class JobStatus:
 
     def to_json(self) -> JsonObject:
         """As `status --json` prints it."""
-        counts = self.counts
         return {
             "job": self.job,
-            "counts": {"ok": counts.ok, "failed": counts.failed, "pending": counts.pending},
+            "counts": dict(self.counts),
             "running": self.running,
             "requests_today": self.requests_today,
             "waiting_for": self.waiting_for,
@@ -143,7 +142,7 @@ def status(job: Job, now: float) -> JobStatus:
 
 
 def _waiting(log: Path, now: float) -> tuple[str | None, float | None]:
-    """What the last event of the log waits for, while its moment has not come."""
+    """What the last event of the log waits for, but for that the run is over, while its moment has not come."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 65536))
@@ -154,6 +153,8 @@ def _waiting(log: Path, now: float) -> tuple[str | None, float | None]:
         try:
             event = json.loads(raw)
         except ValueError:
+            continue
+        if event.get("event") == "ended" and raw is lines[-1]:
             continue
         until = event.get("until")
         if event.get("event") in WAITING and isinstance(until, (int, float)) and until > now:

@@ -156,6 +156,12 @@ class Router:
         models = (Model(id=FREE_ROUTER),) if models is None else models
         return routing.pool_is_down(models, self._health, self._clock(), self._barren)
 
+    def are_gone(self, needs: Requirements) -> bool:
+        """Whether the models that the route names are not there any more, all of those that might answer."""
+        models, now = (self.eligible(needs) if self._policy.ids else None) or (), self._clock()
+        known = [self._health.get(model.id, Health()) for model in models]
+        return bool(known) and all(each.gone and now < each.rests_until for each in known)
+
     def is_too_long(self, needs: Requirements) -> bool:
         """Whether some model could answer if the request were shorter, and none as it is."""
         return self.eligible(needs) == () and bool(self.eligible(routing.without_lengths(needs)))

@@ -110,6 +110,9 @@ class Sender:
             return self._reject(parcel)
         if isinstance(plan, Nothing):
             return self._unmet(plan, needs)
+        if self._router.are_gone(needs):
+            message = "the models that router.route names are not there, or not for this account"
+            return Came(then=Next(), stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
         if self._router.is_down(needs):
             message = "the free models are down: all rest, or none has answered for a long while; run again later"
             return Came(then=Next(), stopped=Stopped(reason=StopReason.POOL_DOWN, message=message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,13 +68,22 @@ class Stopped:
         return EXIT_CODES[self.reason]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Rows of the job by status."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Counts(Mapping[str, int]):
+    """Rows of the job by status: `counts.ok`, or as in a dictionary `counts["ok"]`."""
 
     ok: int = 0
     failed: int = 0
     pending: int = 0
+
+    def __getitem__(self, status: str) -> int:
+        return {"ok": self.ok, "failed": self.failed, "pending": self.pending}[status]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("ok", "failed", "pending"))
+
+    def __len__(self) -> int:
+        return 3
 
     @property
     def rows(self) -> int:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from batchfree.attempts import Status
+from batchfree.attempts import Attempt, Status
 from batchfree.chat import JsonObject
 from batchfree.packing.statistics import PackStatistics
 from batchfree.stops import Counts, Stopped
@@ -66,13 +66,24 @@ class Tally:
 def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
     """The row by its first text, else by its first value."""
     texts = [value for value in row.values() if isinstance(value, str)]
-    about = texts[0] if texts else next(iter(row.values()), "")
+    about = _asked(texts[0]) if texts else next(iter(row.values()), "")
     answer = columns.get("answer")
     if columns["status"] is not Status.OK:
         answer = f"({columns['status']}: {columns['error_kind']})" if columns.get("error_kind") else "(pending)"
     elif not isinstance(answer, str):
         answer = json.dumps(answer, ensure_ascii=False)
     return SampleRow(about=str(about), answer=str(answer), model=columns.get("model") or "")
+
+
+def _asked(text: str) -> str:
+    """What a batch request's body asks at last; any other text as it is."""
+    if not text.startswith("{") or '"messages"' not in text:
+        return text
+    try:
+        content = json.loads(text)["messages"][-1]["content"]
+    except (ValueError, TypeError, LookupError):
+        return text
+    return content if isinstance(content, str) else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +118,10 @@ class Summary:
             "until": iso(self.stopped.until),
             "message": self.stopped.message,
         }
-        counts = self.counts
         return {
             "job": self.job,
             "stopped": stopped,
-            "counts": {"ok": counts.ok, "failed": counts.failed, "pending": counts.pending},
+            "counts": dict(self.counts),
             "requests": self.requests,
             "models": dict(self.models),
             "errors": dict(self.errors),
@@ -123,7 +133,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read."""
+    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read;
+    `recorded` is the request that was just recorded, if that is the news."""
 
     total: int
     skipped: int = 0
@@ -134,3 +145,4 @@ class Progress:
     waiting_for: str | None = None
     until: float | None = None
     warnings: tuple[str, ...] = ()
+    recorded: Attempt | None = None

@@ -34,7 +34,9 @@ class Watch:
         ok = sum(outcome.kind is None for outcome in attempt.outcomes)
         failed = sum(outcome.final for outcome in attempt.outcomes)
         now = self.progress
-        self._show(replace(now, requests=now.requests + 1, ok=now.ok + ok, failed=now.failed + failed))
+        now = replace(now, requests=now.requests + 1, ok=now.ok + ok, failed=now.failed + failed)
+        self._show(replace(now, recorded=attempt))
+        self.progress = now
 
     def in_flight(self, change: int) -> None:
         """A request went out (1) or came back (-1)."""

@@ -122,7 +122,7 @@ def test_a_fault_that_never_ends_leads_where_it_should(tmp_path: Path, fault: st
     text = CALM + 'pool: {follows: 1.0, models: [{id: "emulated/inkling:free", nature: paid}]}'
     spec = LABELS if fault != "half_json" else SCHEMA
     job = rehearse(
-        tmp_path, f"{{fault: {fault}{when}}}", rows=1, text=text, router={"route": "local", "fallbacks": 0}, **spec
+        tmp_path, f"{{fault: {fault}{when}}}", rows=1, text=text, router={"route": "local", "fallbacks": 0, "seed": 1}, **spec
     )
     summary = job.run()
     (row,) = job.table().to_dicts()

@@ -1,16 +1,25 @@
-"""The jobs in `jobs/`: each loads, finds its input, and asks of every row what it is meant to ask."""
+"""The jobs in `jobs/`: each loads, finds its input, asks of every row what it is meant to ask, and is answered."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import polars as pl
 import pytest
+from rehearsal import KEY, scenario
+from virtual_time import VirtualTime
 
+import batchfree
 from batchfree.chat import ChatRequest
 from batchfree.dataset import open_dataset
+from batchfree.emulator import Emulator, create_app
+from batchfree.emulator.in_process import InProcessTransport
+from batchfree.previewing import bodies
 from batchfree.prompts import compile_prompts
 from batchfree.spec import JobSpec, load_spec
 
@@ -86,3 +95,113 @@ def test_the_model_of_an_openai_batch_line_is_not_asked_for() -> None:
         assert dict(request.parameters) == {
             key: value for key, value in body.items() if key not in ("model", "messages")
         }
+
+
+class Trial:
+    """One of the jobs with its output, run folder and state elsewhere, and an emulation that has a calm day."""
+
+    def __init__(self, name: str, folder: Path, *overrides: str) -> None:
+        self.folder, self.time = folder, VirtualTime()
+        calm = scenario("limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}")
+        self.emulator: Emulator = create_app(calm, clock=self.time.clock)
+        self.output = folder / loaded(name).output.path.name
+        self.job = batchfree.load(
+            ROOT / "jobs" / f"{name}.yaml",
+            overrides=[f"run_dir={folder / 'run'}", "endpoint=http://emulated.invalid/api/v1", *overrides],
+            environment={
+                "OPENROUTER_API_KEY": KEY,
+                **{f"BATCHFREE_{place}_DIR": str(folder / place) for place in ("STATE", "CACHE")},
+            },
+            output=self.output,
+        )
+
+    def run(self) -> batchfree.Summary:
+        transport = InProcessTransport(self.emulator)
+        summary: batchfree.Summary = self.time.run(
+            lambda: batchfree.arun(self.job, clock=self.time.clock, transport=transport)
+        )
+        return summary
+
+    def table(self) -> pl.DataFrame:
+        return batchfree.table(self.job).collect()
+
+
+def without_codes(body: dict[str, Any]) -> str:
+    """A body as JSON, with the codes of a pack replaced by their places."""
+    text = json.dumps(body)
+    for place, code in enumerate(dict.fromkeys(re.findall(r'<row id=\\"(\w+)\\"', text))):
+        text = re.sub(rf"\b{code}\b", f"row-{place}", text)
+    return text
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_is_answered_and_names_its_model(name: str, tmp_path: Path) -> None:
+    trial = Trial(name, tmp_path)
+    summary = trial.run()
+    assert (dict(summary.counts), summary.exit_code) == ({"ok": ROWS[name], "failed": 0, "pending": 0}, 0)
+    table = trial.table()
+    assert all(model.startswith("emulated/") for model in table["model"])
+    assert sum(summary.models.values()) == table.height == ROWS[name]
+    assert trial.output.exists()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_preview_shows_is_what_is_sent(name: str, tmp_path: Path) -> None:
+    trial = Trial(name, tmp_path, "limits.concurrency=1")
+    shown = bodies(trial.job, ROWS[name], lambda row, why: pytest.fail(why))
+    trial.run()
+    sent = [post.body for post in trial.emulator.state.book.posts]
+    if trial.job.spec.pack == "auto":  # later packs go by what came of the first ones
+        shown, sent = shown[:1], sent[:1]
+    assert sorted(map(without_codes, shown)) == sorted(map(without_codes, sent))
+
+
+@pytest.mark.parametrize(("name", "least"), [("labels", 0.35), ("cron", 0.65)])
+def test_the_answers_are_labels_and_far_better_than_chance(name: str, least: float, tmp_path: Path) -> None:
+    trial = Trial(name, tmp_path)
+    trial.run()
+    table = trial.table()
+    assert set(table["answer"]) <= set(trial.job.spec.answer.labels or ())
+    assert table.select((pl.col("answer") == pl.col("label")).mean()).item() >= least
+    assert len(trial.emulator.state.book.posts) == {"labels": 7, "cron": 8}[name]  # some ten rows a request
+
+
+def test_the_pictures_are_recognised(tmp_path: Path) -> None:
+    trial = Trial("vision", tmp_path)
+    trial.run()
+    table = trial.table()
+    assert table["answer"].to_list() == table["shape"].to_list()
+
+
+def test_the_orders_satisfy_their_schema(tmp_path: Path) -> None:
+    trial = Trial("extract", tmp_path)
+    trial.run()
+    answers = trial.table()["answer"]
+    assert isinstance(answers.dtype, pl.Struct)
+    for answer, row in zip(answers, trial.table()["email"], strict=True):
+        jsonschema.validate(answer, trial.job.spec.answer.schema_ or {})
+        assert answer["product"] in row
+
+
+def test_the_tools_are_called_with_arguments_that_fit(tmp_path: Path) -> None:
+    trial = Trial("tools", tmp_path)
+    trial.run()
+    tools = {tool["function"]["name"]: tool["function"] for tool in trial.job.spec.request["tools"]}
+    for answer in trial.table()["answer"]:
+        for call in json.loads(answer):
+            jsonschema.validate(call["arguments"], tools[call["name"]]["parameters"])
+
+
+def test_the_result_lines_are_those_of_the_batch_api(tmp_path: Path) -> None:
+    trial = Trial("openai-batch", tmp_path)
+    trial.run()
+    asked = [json.loads(line)["custom_id"] for line in Path(trial.job.spec.input.path[0]).read_text().splitlines()]
+    results = [json.loads(line) for line in trial.output.read_text(encoding="utf-8").splitlines()]
+    assert [result["custom_id"] for result in results] == asked
+    for result in results:
+        assert set(result) == {"id", "custom_id", "response", "error"} and result["error"] is None
+        assert set(result["response"]) == {"status_code", "request_id", "body"}
+        body = result["response"]["body"]
+        assert body["object"] == "chat.completion" and body["model"].startswith("emulated/")
+        assert body["choices"][0]["message"]["content"]
+        assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]

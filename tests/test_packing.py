@@ -495,6 +495,17 @@ def test_sizes_stay_between_one_and_the_cap() -> None:
     assert sizes.of("m") == 25
 
 
+def test_a_model_that_is_given_single_rows_gets_two_again_after_a_while() -> None:
+    sizes = first_sizes(2).after("m", rows=2, answered=1)
+    assert sizes.of("m") == 1
+    given = []
+    for _ in range(9):
+        sizes = sizes.after("m", rows=1, answered=1)
+        given.append(sizes.of("m"))
+    assert given == [1] * 7 + [2] * 2
+    assert first_sizes(1).after("m", rows=1, answered=1).of("m") == 1
+
+
 def test_a_small_pack_proves_nothing_about_large_ones() -> None:
     sizes = Sizes(start=10, cap=25).after("m", rows=3, answered=3)
     assert sizes.of("m") == 10

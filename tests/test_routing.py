@@ -417,7 +417,7 @@ def test_no_model_is_tried_twice_while_another_is_left(
 def test_before_a_row_goes_back_to_a_model_it_has_tried_a_resting_one_is_tried_early() -> None:
     resting, gone = Health(strikes=3, rests_until=NOON + 1000), Health(strikes=1, rests_until=NOON + 9 * 3600)
     health = {"m/b:free": resting, "m/c:free": gone}
-    assert draw(POOL[:3], tried=["m/a:free"], health=health) == Draw(route="local", models=("m/b:free",))
+    assert draw(POOL[:3], tried=["m/a:free"], health=health) == Draw(route="local", models=("m/b:free",), of=3)
     assert draw(POOL[:3], tried=["m/a:free"], health=health, now=NOON + 950) == Rest(until=NOON + 1000)
     assert draw(POOL[:3], tried=["m/a:free", "m/b:free"], health=health).models == ("m/a:free",)
     assert draw(POOL[1:3], health=health) == Rest(until=NOON + 1000), "in an outage everybody waits"
@@ -508,7 +508,7 @@ def test_without_a_catalogue_the_service_draws_retries_too() -> None:
 
 def test_a_concrete_id_is_all_that_is_asked() -> None:
     drawn = planned(("m/a:free",), models=POOL[:1])
-    assert drawn == Draw(route="m/a:free", models=("m/a:free",), alone=True)
+    assert drawn == Draw(route="m/a:free", models=("m/a:free",), of=1)
     assert planned(("m/a:free",), models=None) == drawn
 
 
@@ -611,7 +611,7 @@ def test_a_refused_parameter_is_remembered_and_costs_a_rest_only_when_told_twice
 
 
 def test_the_only_model_there_is_is_not_put_to_rest_by_a_single_failure() -> None:
-    alone = Draw(route="llama3", models=("llama3",), alone=True)
+    alone = Draw(route="llama3", models=("llama3",), of=1)
     health: dict[str, Health] = {}
     for turn in range(40):
         judged = failed() if turn % 5 == 4 else Completion(model="llama3", content="x")
@@ -623,8 +623,17 @@ def test_the_only_model_there_is_is_not_put_to_rest_by_a_single_failure() -> Non
     assert health["llama3"].rests_until == NOON + 1
 
 
+def test_one_of_two_or_three_models_rests_for_less_than_five_minutes() -> None:
+    health, now, rests = dict[str, Health](), NOON, []
+    for _ in range(6):
+        health |= learn(Draw(route="m/a:free", models=("m/a:free",), of=2), failed(), health, now)
+        rests.append(health["m/a:free"].rests_until - now)
+        now = health["m/a:free"].rests_until
+    assert rests == [5, 15, 45, 135, 240, 240]
+
+
 def test_a_server_that_names_its_model_otherwise_still_gets_the_credit() -> None:
-    alone = Draw(route="llama3", models=("llama3",), alone=True)
+    alone = Draw(route="llama3", models=("llama3",), of=1)
     health = {"llama3": Health(strikes=1, failing=0.5, failed_at=NOON, rests_until=NOON + 5)}
     assert learn(alone, Completion(model="meta/Llama-3-8B", content="x"), health, NOON)["llama3"].rests_until == 0
 

@@ -47,5 +47,6 @@ def environment(env_file: Path | None) -> Mapping[str, str]:
         with env_file.open(encoding="utf-8-sig") as file:
             given = dotenv_values(stream=file, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Mistake(file=str(env_file), key="--env-file", message=f"can't be read: {error}")]) from error
+        why = error.strerror if isinstance(error, OSError) else "this is not UTF-8 text"
+        raise SpecError([Mistake(file=str(env_file), key="--env-file", message=f"can't be read: {why}")]) from error
     return {**{name: value for name, value in given.items() if value is not None}, **os.environ}

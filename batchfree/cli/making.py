@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 
 from batchfree.cli.errors import say
+from batchfree.cli.reading import show
 from batchfree.stops import OK, USAGE
 
 
@@ -26,7 +26,7 @@ def schema(arguments: argparse.Namespace) -> int:
     """Prints the JSON Schema of the job spec."""
     from batchfree.spec import json_schema
 
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))  # noqa: T201
+    show(json_schema())
     return OK
 
 

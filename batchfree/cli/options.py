@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from batchfree.cli.parsing import Command, Parser, per_cent, port, positive
 from batchfree.version import __version__
 
 EPILOG = """exit codes:
@@ -22,16 +23,18 @@ NOT_BUILT = ("plan", "report")
 """Commands that this version refuses with a sentence."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="batchfree",
         description="Run whole datasets through free language models.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    top.hidden = NOT_BUILT
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Command)
     _run(_command(commands, "run", "running:run", "answer what is not answered yet, then write the table"))
     _preview(_command(commands, "preview", "reading:preview", "print the request bodies of the first rows"))
     _job(_command(commands, "validate", "reading:validate", "check spec, input and templates; send nothing"))
@@ -41,13 +44,14 @@ def parser() -> argparse.ArgumentParser:
     _service(_command(commands, "quota", "service:quota", "requests left this minute and this UTC day"))
     init = _command(commands, "init", "making:init", "write a commented starter job with sample data")
     init.add_argument("directory", nargs="?", default=".", type=Path, metavar="DIR")
-    _command(commands, "schema", "making:schema", "print the JSON Schema of the job spec, for editors")
+    schema = _command(commands, "schema", "making:schema", "print the JSON Schema of the job spec, for editors")
+    schema.add_argument("--json", action="store_true", help="the same: it is JSON in any case")
     _emulate(
         _command(commands, "emulate", "making:emulate", "serve the emulated OpenRouter on loopback", add_help=False)
     )
     for name in NOT_BUILT:
         late = commands.add_parser(name, description="Not built yet in this version.")
-        late.add_argument("job", nargs="*")
+        late.takes_anything = True
         late.set_defaults(does="making:not_built", name=name)
     return top
 
@@ -71,15 +75,15 @@ class _Version(argparse.Action):
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[Command],
     name: str,
     does: str,
     help: str,
     *,
     add_help: bool = True,
-) -> argparse.ArgumentParser:
+) -> Command:
     description = help[0].upper() + help[1:] + "."
-    command = commands.add_parser(name, help=help, description=description, add_help=add_help)
+    command = commands.add_parser(name, help=help, description=description, add_help=add_help, allow_abbrev=False)
     command.set_defaults(does=does)
     return command
 
@@ -104,22 +108,28 @@ def _service(command: argparse.ArgumentParser) -> None:
 def _run(command: argparse.ArgumentParser) -> None:
     _job(command)
     add = command.add_argument
-    add("-n", "--limit", type=_positive, metavar="N", help="answer at most N rows in this run")
+    add("-n", "--limit", type=positive, metavar="N", help="answer at most N rows in this run")
     add("-o", "--output", type=Path, metavar="PATH", help="write the table here instead")
     add("--retry-failed", action="store_true", help="ask failed rows again, too")
-    add("--fail-threshold", type=_per_cent, default=0.0, metavar="N%", help="rows that may fail without exit code 1")
+    add("--fail-threshold", type=per_cent, default=0.0, metavar="N%", help="rows that may fail without exit code 1")
     add("--fresh", action="store_true", help="set earlier progress aside, under another name")
     add("--until", metavar="HH:MM|DURATION", help="stop at this local time, or after 90s, 15m, 2h, 1h30m")
     add("--on-quota", choices=["stop", "wait"], help="when the day's requests are gone")
     add("--endpoint", metavar="URL|embedded", help="send the requests there")
-    add("--progress", choices=["auto", "bar", "plain", "none"], default="auto")
-    add("-q", "--quiet", action="store_true", help="say errors and the reason of an early stop only")
-    add("-v", "--verbose", action="store_true", help="say what happens to every request")
+    add(
+        "--progress",
+        choices=["auto", "bar", "plain", "none"],
+        default="auto",
+        help="auto: a bar on a terminal, plain lines elsewhere",
+    )
+    how_much = command.add_mutually_exclusive_group()
+    how_much.add_argument("-q", "--quiet", action="store_true", help="say errors and the reason of an early stop only")
+    how_much.add_argument("-v", "--verbose", action="store_true", help="say what happens to every request")
 
 
 def _preview(command: argparse.ArgumentParser) -> None:
     _job(command)
-    command.add_argument("-n", "--rows", type=_positive, default=3, metavar="N", help="rows to show (default 3)")
+    command.add_argument("-n", "--rows", type=positive, default=3, metavar="N", help="rows to show (default 3)")
 
 
 def _export(command: argparse.ArgumentParser) -> None:
@@ -136,23 +146,6 @@ def _models(command: argparse.ArgumentParser) -> None:
 
 def _emulate(command: argparse.ArgumentParser) -> None:
     command.add_argument("-h", "--help", action=_Handbook, nargs=0, help="say this, and what a scenario can say")
-    command.add_argument("--port", type=int, default=8765, metavar="N", help="0 takes any free port")
+    command.add_argument("--port", type=port, default=8765, metavar="N", help="0 takes any free port")
     command.add_argument("--scenario", metavar="FILE", help="a scenario file, or the name of one that is built in")
     command.add_argument("--book", type=Path, metavar="FILE", help="append one JSON line per request to this file")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def _per_cent(text: str) -> float:
-    try:
-        number = float(text.removesuffix("%"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a percentage such as 5%, got {text!r}") from None
-    if not 0 <= number <= 100:
-        raise argparse.ArgumentTypeError("must be between 0% and 100%")
-    return number

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from batchfree.summary import Progress
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+    from batchfree.attempts import Attempt
+
 PLAIN_EVERY = 10.0
 """Seconds between two plain lines."""
 
@@ -23,14 +26,14 @@ Observer = Callable[[Progress], None]
 
 @contextmanager
 def observer(arguments: argparse.Namespace, job: str) -> Iterator[Observer]:
-    """What the run shows its progress to, by the options `--progress` and `-q`."""
+    """What the run shows its progress to, by the options `--progress`, `-q` and `-v`."""
     style = arguments.progress
     if style == "auto":
         style = "bar" if sys.stderr.isatty() else "plain"
     if arguments.quiet or style == "none":
-        yield lambda progress: None
+        yield _told(arguments, lambda progress: None)
     elif style == "plain":
-        yield Lines(job, time.monotonic)
+        yield _told(arguments, Lines(job, time.monotonic))
     else:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -40,10 +43,39 @@ def observer(arguments: argparse.Namespace, job: str) -> Iterator[Observer]:
         bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
         bar.start()
         try:
-            yield _drawn(bar, job)
+            yield _told(arguments, _drawn(bar, job))
         finally:
             with talking():
                 bar.stop()
+
+
+def _told(arguments: argparse.Namespace, watch: Observer) -> Observer:
+    """The same, with `-v` after saying what came of the request that was just recorded."""
+    if not arguments.verbose:
+        return watch
+
+    def show(progress: Progress) -> None:
+        if progress.recorded is not None:
+            say(story(progress.recorded))
+        watch(progress)
+
+    return show
+
+
+def story(attempt: Attempt) -> str:
+    """One request in one line: when, who was asked and who answered, how long it took, what it brought to whom."""
+    asked = ", ".join(attempt.models) or attempt.route
+    who = f"{asked} → {attempt.model}" if attempt.model and attempt.model != asked else asked
+    outcomes = attempt.outcomes
+    if len(outcomes) == 1:
+        (one,) = outcomes
+        name = f"row {one.row + 1}" + ("" if one.id is None else f" ({one.id})")
+        came = "ok" if one.kind is None else f"{one.kind}: {one.error}"
+    else:
+        name = f"{len(outcomes)} rows from row {min(each.row for each in outcomes) + 1} on"
+        counts = Counter("ok" if each.kind is None else str(each.kind) for each in outcomes)
+        came = ", ".join(f"{number} {kind}" for kind, number in counts.items()) or f"{attempt.kind}: {attempt.error}"
+    return f"{attempt.at.astimezone():%H:%M:%S} {name}: {who}, {attempt.latency_s:.1f} s: {came}"
 
 
 def _drawn(bar: Bar, job: str) -> Observer:

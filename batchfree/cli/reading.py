@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from batchfree.chat import Json
-from batchfree.cli.errors import say
+from batchfree.cli.errors import placed, say
 from batchfree.cli.loading import load
 from batchfree.errors import Mistake, MistakesError
 from batchfree.stops import OK, USAGE
 
 
-def show(value: Json) -> None:
-    """One JSON value on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+def show(value: Json, indent: int | None = 2) -> None:
+    """One JSON value on stdout, in ASCII where stdout is not UTF-8."""
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    print(json.dumps(value, ensure_ascii=not is_unicode, indent=indent))  # noqa: T201
 
 
 def preview(arguments: argparse.Namespace) -> int:
@@ -40,8 +41,10 @@ def validate(arguments: argparse.Namespace) -> int:
         found: Sequence[Mistake] = mistakes(load(arguments))
     except MistakesError as error:
         found = error.mistakes
+    found = [placed(mistake, arguments) for mistake in found]
     if arguments.json:
-        show({"ok": not found, "mistakes": [asdict(mistake) for mistake in found]})
+        listed = [{key: getattr(mistake, key) for key in ("file", "line", "key", "message")} for mistake in found]
+        show({"ok": not found, "mistakes": listed})
     else:
         for mistake in found:
             say(f"error: {mistake}")

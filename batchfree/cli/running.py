@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from datetime import datetime, timedelta
 
 from batchfree.cli.errors import say, talking
 from batchfree.cli.loading import load
 from batchfree.cli.progress import Observer, observer
+from batchfree.cli.reading import show
 from batchfree.cli.telling import tell
 from batchfree.errors import Mistake, SpecError
 from batchfree.job import run as run_job
@@ -31,9 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     said: list[str] = []
     with observer(arguments, job.spec.name) as watch:
-        summary = run_job(job, options, warning(watch, said))
+        summary = run_job(job, options, watch if arguments.quiet else warning(watch, said))
     if arguments.json:
-        print(json.dumps(summary.to_json(), ensure_ascii=False))  # noqa: T201
+        show(summary.to_json(), indent=None)
     with talking():
         tell(summary, arguments, said)
     return summary.exit_code

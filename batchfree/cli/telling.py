@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator
 
-from batchfree.cli.errors import say
+from batchfree.cli.errors import plain, say
 from batchfree.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, StopReason
 from batchfree.summary import Summary
 
@@ -22,10 +22,10 @@ WIDEST = 60
 def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] = ()) -> None:
     """Says what came out: the whole of it, or with `-q` the reason of an early stop only; `said` are warnings that the
     person has read already."""
-    for warning in summary.warnings:
-        if warning not in said:
-            say(f"warning: {warning}")
     if not arguments.quiet:
+        for warning in summary.warnings:
+            if warning not in said:
+                say(f"warning: {warning}")
         show_sample(summary)
         for line in lines(summary):
             say(line)
@@ -51,7 +51,7 @@ def show_sample(summary: Summary) -> None:
     widest = max(len(row.model) for row in summary.sample)
     table.add_column("model", width=min(widest, MODEL_WIDTH), no_wrap=True, overflow="ellipsis")
     for row in summary.sample:
-        table.add_row(*(Text(" ".join(text.split())) for text in (row.about, row.answer, row.model)))
+        table.add_row(*(Text(plain(" ".join(text.split()))) for text in (row.about, row.answer, row.model)))
     Console(stderr=True, highlight=False).print(table)
 
 
@@ -64,10 +64,11 @@ def lines(summary: Summary) -> Iterator[str]:
     )
     width = max((len(model) for model in summary.models), default=0)
     for model, rows in sorted(summary.models.items(), key=lambda item: (-item[1], item[0])):
-        yield f"  {model:<{width}}  {rows:>6} rows"
+        yield f"  {model:<{width}}  {rows:>6} row{'s' * (rows != 1)}"
     for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
         example = summary.examples.get(kind, "")
-        yield f"  {kind}: {rows} rows, e.g. {example if len(example) <= WIDEST else example[:WIDEST] + '…'}"
+        example = example if len(example) <= WIDEST else example[:WIDEST] + "…"
+        yield f"  {kind}: {rows} row{'s' * (rows != 1)}, e.g. {example}"
     if summary.packs is not None:
         yield f"  {summary.packs}"
     if any(model.startswith("emulated/") for model in summary.models):
@@ -79,7 +80,7 @@ def lines(summary: Summary) -> Iterator[str]:
 
 def what_next(summary: Summary, arguments: argparse.Namespace) -> Iterator[str]:
     """What to type next, where there is something to do."""
-    again = shlex.join(["batchfree", *sys.argv[1:]])
+    again = shlex.join(["batchfree", *(each for each in sys.argv[1:] if each != "--fresh")])
     stopped = summary.stopped
     if summary.counts.pending and summary.exit_code != NEEDS_A_PERSON and not arguments.limit:
         when = ""
@@ -87,4 +88,5 @@ def what_next(summary: Summary, arguments: argparse.Namespace) -> Iterator[str]:
             when = time.strftime(" after %Y-%m-%d %H:%M", time.localtime(stopped.until))
         yield f"next{when}: {again}"
     if summary.exit_code == ROWS_FAILED:
-        yield f"to ask the failed rows again: {again} --retry-failed"
+        again = again if "--retry-failed" in sys.argv else f"{again} --retry-failed"
+        yield f"to ask the failed rows again: {again}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,7 +12,7 @@ from polars.io.plugins import register_io_source
 
 from batchfree.chat import JsonObject
 from batchfree.dataset import columnar, csv_text, ids, jsonl
-from batchfree.dataset.files import TEXT_FORMATS, Files, digest_of, find_files
+from batchfree.dataset.files import TEXT_FORMATS, Files, digest_of, find_files, is_remote
 from batchfree.dataset.survey import Findings, Survey
 from batchfree.errors import DatasetError, Mistake
 
@@ -96,6 +97,11 @@ class Dataset:
             return f"row {row + 1}"
         found = self._survey.places.mistake(row, "")
         return f"{found.file}:{found.line}" if found.line else f"{found.file}, {found.message.rstrip(': ')}"
+
+    def reads(self, path: Path) -> bool:
+        """Whether this is one of the input's files, by whatever name."""
+        here = [Path(each) for each in self._files.paths if not is_remote(each)]
+        return path.exists() and any(path.samefile(each) for each in here)
 
     def input_digest(self) -> str:
         """A fingerprint of the input's files."""

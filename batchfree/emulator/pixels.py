@@ -1,4 +1,4 @@
-"""What can honestly be told of a picture with the standard library: its format, size and colours. Pure.
+"""What can honestly be told of a picture with the standard library: format, size, colours, a plain figure. Pure.
 
 PNG is decoded (8 bits a channel, not interlaced); of JPEG, GIF and WebP only the head is read.
 """
@@ -10,8 +10,10 @@ import binascii
 import struct
 import zlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from batchfree.emulator.figures import figure
 
 MOST_PIXELS = 150_000
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -32,6 +34,8 @@ class Picture:
     colours: tuple[tuple[str, float], ...] = ()
     mean: tuple[int, int, int] | None = None
     whole: bool = True
+    figure: str | None = None
+    """The name of the one figure in it."""
 
     @property
     def dominant(self) -> str | None:
@@ -39,9 +43,11 @@ class Picture:
 
     def describe(self) -> str:
         """One or two sentences."""
-        shape = "square" if self.width == self.height else "landscape" if self.width > self.height else "portrait"
-        size = f", {self.width} × {self.height} pixels, {shape}" if self.width else ""
-        text = f"A {self.format} picture{size}."
+        form = (
+            "landscape" if self.width > self.height else "portrait" if self.width < self.height else "as wide as high"
+        )
+        size = f", {self.width} × {self.height} pixels, {form}" if self.width else ""
+        text = f"A {self.format} picture{size}." + (f" It shows a {self.figure}." if self.figure else "")
         if self.colours:
             listed = ", ".join(f"{name} ({share:.0%})" for name, share in self.colours)
             part = "" if self.whole else " in its upper part"
@@ -110,8 +116,12 @@ def _png(data: bytes) -> Picture:
         raw = zlib.decompressobj().decompress(chunks.get(b"IDAT", b""), (stride + 1) * rows)
     except zlib.error:
         return plain
-    pixels = _colours(_unfiltered(raw, stride, CHANNELS[kind]), kind, chunks.get(b"PLTE", b""))
-    return _with_colours(plain, pixels, whole=rows == height) if pixels else plain
+    data_of_pixels = _unfiltered(raw, stride, CHANNELS[kind])
+    pixels = _colours(data_of_pixels, kind, chunks.get(b"PLTE", b""))
+    if not pixels:
+        return plain
+    picture = _with_colours(plain, pixels, whole=rows == height)
+    return replace(picture, figure=figure(data_of_pixels, width, CHANNELS[kind])) if picture.whole else picture
 
 
 def _unfiltered(raw: bytes, stride: int, step: int) -> bytearray:

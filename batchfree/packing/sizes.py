@@ -17,6 +17,7 @@ LEAST_YIELD = 0.9
 WINDOW = 3
 """Packs whose yield is looked at together."""
 GROWTH = 0.25
+ALONE_UNTIL_TWO = 8
 SHARE_OF_CONTEXT = 0.25
 LATIN_CHARACTERS_PER_TOKEN = 4.0
 OTHER_CHARACTERS_PER_TOKEN = 1.5
@@ -28,6 +29,7 @@ class PackSize:
     """One model's pack size in rows, and the yields, as (rows, answered), that it rests on.
 
     `most` is the largest number of rows that one reply of the model has answered; `blank`: its last one answered none.
+    `alone` counts the answers to single rows since the size came down to one.
     """
 
     size: int
@@ -35,6 +37,7 @@ class PackSize:
     most: int = 0
     recent: tuple[tuple[int, int], ...] = ()
     blank: bool = False
+    alone: int = 0
 
     def after(self, *, rows: int, answered: int, cut_off: bool = False) -> PackSize:
         """The size after a reply to `rows` rows that answered so many of them.
@@ -44,6 +47,8 @@ class PackSize:
         smaller packs would be cut off as often, and only cost more requests. And a single reply without any answer
         says little about sizes.
         """
+        if rows == 1:
+            return self._after_one(answered)
         before = replace(self, most=max(self.most, answered), blank=not answered)
         if (cut_off and rows <= self.most) or (not answered and not self.blank):
             return before
@@ -55,6 +60,13 @@ class PackSize:
         grows = not poor and rows >= self.size
         size = min(self.cap, self.size + max(1, round(self.size * GROWTH))) if grows else self.size
         return replace(before, size=size, recent=recent)
+
+    def _after_one(self, answered: int) -> PackSize:
+        """A single row says nothing about packs; but when a model was given no more for a while, two are tried."""
+        if self.size > 1 or self.cap == 1:
+            return self
+        alone = self.alone + answered
+        return replace(self, size=2, alone=0) if alone >= ALONE_UNTIL_TWO else replace(self, alone=alone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +84,8 @@ class Sizes:
     def after(self, name: str, *, rows: int, answered: int, cut_off: bool = False) -> Sizes:
         """The sizes after a reply of the model `name` to `rows` rows, of which `answered` got an answer.
 
-        To be told of every reply that arrived, readable or not; not of requests that were refused or lost.
+        To be told of every reply that arrived, readable or not, also to single rows; not of requests that were refused
+        or lost.
         """
         before = self.known.get(name) or PackSize(size=self.start, cap=self.cap)
         return replace(self, known={**self.known, name: before.after(rows=rows, answered=answered, cut_off=cut_off)})

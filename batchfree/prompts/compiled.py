@@ -12,6 +12,7 @@ from batchfree.prompts.messages import Compiler, KeyPath, Row
 from batchfree.prompts.own import NEVER_SENT, body_in, checked, messages_in, parameters_in
 from batchfree.prompts.sandbox import sandbox
 from batchfree.prompts.texts import UnrenderableError
+from batchfree.spec.lines import line_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,7 +45,7 @@ def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
     mistakes: list[Mistake] = []
 
     def blame(path: KeyPath, message: str) -> None:
-        mistakes.append(Mistake(message=message, file=str(spec.file), line=_line(spec, path), key=_dotted(path)))
+        mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=_dotted(path)))
 
     compiler = Compiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame)
     if spec.input.format == "openai-batch":
@@ -130,20 +131,3 @@ def _is_blank(content: Json) -> bool:
 
 def _dotted(path: KeyPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-
-
-def _line(spec: JobSpec, path: KeyPath) -> int | None:
-    """The line of a key in the job file, where it stands there."""
-    from batchfree.spec.yaml_text import (
-        decode,
-        parse,
-    )  # only for the mistake: parsing the job file again takes a moment
-
-    try:
-        text = decode(spec.file.read_bytes(), str(spec.file))
-    except OSError:
-        return None
-    origins = parse(text, str(spec.file)).origins if isinstance(text, str) else {}
-    while path and path not in origins:
-        path = path[:-1]
-    return origins[path].line if path else None

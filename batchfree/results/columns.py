@@ -85,9 +85,10 @@ def check_names(spec: JobSpec, schema: pl.Schema) -> None:
     """Refuses input columns that are named like columns of this job. Raises SpecError."""
     taken = [name for name in columns(spec) if name in schema]
     if taken:
+        other = "another prefix" if spec.output.prefix else "a prefix such as bf_"
         names = ", ".join(f"`{name}`" for name in taken)
-        message = f"the input has columns named like the job's own ({names}); set a prefix such as bf_ for those"
-        raise SpecError([Mistake(message=message, file=str(spec.file), key="output.prefix")])
+        message = f"the input has columns named like the job's own ({names}); set {other} for those"
+        raise SpecError([Mistake(message=message, key="output.prefix")])
 
 
 def _fit(field: str, dtype: pl.DataType, form: Form) -> Callable[[Any], Any]:

@@ -64,5 +64,9 @@ def _text(answer: Json) -> str | None:
 
 
 def _tool_calls(answer: str | None) -> list[JsonObject]:
+    """The calls as OpenAI writes them: `arguments` is JSON text."""
     calls = json.loads(answer or "[]")
-    return [{"id": f"call_{place}", "type": "function", "function": call} for place, call in enumerate(calls)]
+    return [
+        {"id": f"call_{place}", "type": "function", "function": {**call, "arguments": _text(call["arguments"])}}
+        for place, call in enumerate(calls)
+    ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TypeAlias
 
 from batchfree.chat import FREE_ROUTER, Completion, Failure, Judged, Kind
@@ -13,6 +16,7 @@ from batchfree.routing.health import (
     ALONE,
     DOUBTFUL,
     FAULTS,
+    OF_FEW,
     OF_MANY,
     OF_ROUTER,
     Health,
@@ -34,6 +38,8 @@ PATIENCE_S = 60.0
 """An untried model that rests no longer than this is waited for."""
 SERVICE_TOKENS = 32_000
 """Prompts up to this size are left to the service's draw, which is not known to look at the context length."""
+FEW = 3
+"""Up to so many models rest less when they fail, since the others can't do all the work."""
 DOWN_REST_S = 300.0
 BARREN = 40
 """Requests in a row without one answer, after which the pool counts as down."""
@@ -48,12 +54,12 @@ Worth: TypeAlias = Callable[[Model], float]
 class Draw:
     """Whom to ask: `route` is what the attempt is recorded under, `models` the primary and then its fallbacks.
 
-    `alone`: no other model could be asked instead.
+    `of` counts the models that could be asked, as far as it is known.
     """
 
     route: str
     models: tuple[str, ...]
-    alone: bool = False
+    of: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,35 +97,40 @@ def choose(
         return Nothing(reason="no free model can do what the request needs")
     known = {model.id: health.get(model.id, Health()) for model in models}
     ready = [model for model in models if is_available(known[model.id], now)]
+    untried = [model for model in ready if model.id not in tried]
     left = [model for model in models if model.id not in tried and is_left(known[model.id], now)]
-    pool = [model for model in left if model in ready] or left or ready
+    pool = untried or left or ready
     if not ready:
         return Rest(until=min(available_at(each, now) for each in known.values()))
     soon = min(available_at(known[model.id], now) for model in pool)
     if now < soon <= now + PATIENCE_S:
         return Rest(until=soon)
-    pool = sorted(pool, key=lambda model: model.id)  # the same draw however the catalogue is sorted
-    weights = {m.id: weight(known[m.id], now) * (1.0 if worth is None else worth(m)) for m in pool}
-    first = _one(pool, weights, rng)
-    company = [m for m in pool if m.id != first.id and known[m.id].strikes == 0 and _joins(m, first, joins)]
-    drawn = (first, *_siblings(company, weights, rng, min(fallbacks, MOST_MODELS - 1)))
-    return Draw(route=LOCAL, models=tuple(model.id for model in drawn), alone=len(models) == 1)
+    first, *others = _shuffled(pool, known, now, rng, worth)
+    company = (each for each in others if known[each.id].strikes == 0 and _joins(each, first, joins))
+    drawn = (first, *islice(company, min(fallbacks, MOST_MODELS - 1)))
+    return Draw(route=LOCAL, models=tuple(model.id for model in drawn), of=len(models))
 
 
 def _joins(model: Model, first: Model, joins: Joins | None) -> bool:
     return is_free_id(first.id) and is_free_id(model.id) and (joins is None or joins(model, first))
 
 
-def _one(pool: Sequence[Model], weights: Mapping[str, float], rng: random.Random) -> Model:
-    return rng.choices(pool, [weights[model.id] for model in pool])[0]
+def _shuffled(
+    pool: Sequence[Model], known: Mapping[str, Health], now: float, rng: random.Random, worth: Worth | None
+) -> list[Model]:
+    """The models in random order; those of more weight tend to come first (Efraimidis and Spirakis, 2006).
 
+    A model's lot hangs on the generator and its id alone: whoever else is there, and in whatever order, two models come
+    in the same order.
+    """
+    salt = rng.getrandbits(64)
 
-def _siblings(company: list[Model], weights: Mapping[str, float], rng: random.Random, wanted: int) -> tuple[Model, ...]:
-    drawn: tuple[Model, ...] = ()
-    while company and len(drawn) < wanted:
-        drawn += (_one(company, weights, rng),)
-        company = [model for model in company if model not in drawn]
-    return drawn
+    def rank(model: Model) -> float:
+        heavy = weight(known[model.id], now) * (1.0 if worth is None else worth(model))
+        digest = hashlib.blake2b(f"{salt} {model.id}".encode(), digest_size=8).digest()
+        return math.log((int.from_bytes(digest) + 1) / 2**64) / max(heavy, 1e-9)
+
+    return sorted(pool, key=rank, reverse=True)
 
 
 def plan_draw(
@@ -220,7 +231,8 @@ def _after(
         )
     if judged.model != each and len(draw.models) > 1:  # whose fault of several is not known: no lasting judgement
         lesson = replace(lesson, permanent=False, unsupported=None)
-    return after(known, lesson, now, rests=ALONE if draw.alone else OF_MANY)
+    rests = OF_MANY if draw.of is None or draw.of > FEW else OF_FEW if draw.of > 1 else ALONE
+    return after(known, lesson, now, rests=rests)
 
 
 def router_is_down(health: Mapping[str, Health], now: float) -> bool:

@@ -29,6 +29,8 @@ class Rests:
 GROWTH = 3.0
 OF_MANY = Rests(first=20.0, longest=1800.0)
 """A model that others can stand in for."""
+OF_FEW = Rests(first=5.0, longest=240.0)
+"""One of two or three."""
 ALONE = Rests(first=1.0, longest=60.0)
 """The only model there is: while it rests everybody waits, so it rests only when it fails often."""
 OF_ROUTER = Rests(first=60.0, longest=1800.0)
@@ -70,7 +72,8 @@ DOUBTFUL = frozenset({Kind.BAD_ANSWER, Kind.TRUNCATED, Kind.CONNECTION})
 class Health:
     """What is remembered of a model. `strikes` counts failures, each after the rest that the one before earned.
 
-    `failing` is the share of failures lately, as it was at `failed_at`; `refused` are parameters it said no to.
+    `failing` is the share of failures lately, as it was at `failed_at`; `refused` are parameters it said no to; `gone`:
+    it was not there any more.
     """
 
     strikes: int = 0
@@ -79,6 +82,7 @@ class Health:
     rests_until: float = 0.0
     trial_until: float = 0.0
     refused: frozenset[str] = frozenset()
+    gone: bool = False
 
 
 def after(health: Health, failure: Failure | None, now: float, *, rests: Rests = OF_MANY) -> Health:
@@ -109,7 +113,9 @@ def _recovered(health: Health, now: float, rests: Rests) -> Health:
     strikes = health.strikes // 2
     if health.strikes and failing >= RARE and rests is not ALONE:
         strikes = max(strikes, 1)
-    return replace(health, strikes=strikes, failing=failing, failed_at=now, rests_until=0.0, trial_until=0.0)
+    return replace(
+        health, strikes=strikes, failing=failing, failed_at=now, rests_until=0.0, trial_until=0.0, gone=False
+    )
 
 
 def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Health:
@@ -120,7 +126,7 @@ def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Heal
         until = max(until, now + rests.seconds(strikes))
     if failure.permanent or failure.kind is Kind.NOT_CHAT:
         until = max(until, (now // DAY_S + 1) * DAY_S, now + GONE_REST_S)
-    return replace(health, strikes=strikes, rests_until=until)
+    return replace(health, strikes=strikes, rests_until=until, gone=health.gone or failure.permanent)
 
 
 def _hint(failure: Failure, now: float) -> float:

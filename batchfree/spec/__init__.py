@@ -1,6 +1,6 @@
 """The job spec: YAML text → frozen, validated values, or every mistake with its file, line and key.
 
-Pure but for `files.py`, which reads the job file and a schema that it names.
+Pure but for `files.py`, which reads the job file and a schema that it names, and `lines.py`, which looks it up again.
 """
 
 from batchfree.spec.editor import json_schema

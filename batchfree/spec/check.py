@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from batchfree.spec.draft import Draft, KeyPath, holds_key
 from batchfree.spec.messages import FIRST_ROLES
 from batchfree.spec.model import JobSpec
-from batchfree.spec.outputs import OVER_INPUT, output_complaints, overwrites
+from batchfree.spec.outputs import output_complaints, overwriting
 from batchfree.spec.request import near_parameter
 from batchfree.spec.routes import base_url_complaints, route_complaints
 
@@ -163,8 +163,8 @@ def _output(spec: JobSpec) -> Iterator[Finding]:
 
 
 def _own_output(spec: JobSpec) -> Iterator[Finding]:
-    if overwrites(str(spec.output.path), spec.input.path):
-        yield Finding(path=("output", "path"), message=OVER_INPUT)
+    for complaint in overwriting(str(spec.output.path), spec.input.path, str(spec.run_dir)):
+        yield Finding(path=("output", "path"), message=complaint)
 
 
 def _reserve(spec: JobSpec) -> Iterator[Finding]:
@@ -187,7 +187,7 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _route: ("router.route", "endpoint.base_url"),
     _base_url: ("endpoint.base_url",),
     _output: ("output.path",),
-    _own_output: ("output.path", "input.path"),
+    _own_output: ("output.path", "input.path", "run_dir"),
     _reserve: ("limits.reserve", "limits.requests_per_day"),
 }
 """Rule → the keys that must be sound for it to mean anything. In this order: a bad host doesn't hide a paid route."""

@@ -52,7 +52,7 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
 
 def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
     """The output and the run folder beside it."""
-    data, name = draft.data, draft.data["name"]
+    data, name = draft.data, draft.data["name"] or "job"
     output = data["output"]
     if isinstance(output, dict):
         if output.get("path") is None:

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 from batchfree.chat import FREE_ROUTER, JsonObject
 from batchfree.errors import Mistake, SpecError
 from batchfree.spec.messages import MESSAGES_SCHEMA
-from batchfree.spec.outputs import OVER_INPUT, output_complaints, overwrites
+from batchfree.spec.outputs import output_complaints, overwriting
 from batchfree.spec.routes import EMBEDDED, base_url_complaints, is_openrouter, normalised, route_complaints
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
@@ -199,7 +199,7 @@ class JobSpec(Part):
     def with_output(self, path: Path) -> JobSpec:
         """This job with another output (a relative path starts at the current folder); the run folder stays."""
         path = path.expanduser().absolute()
-        complaints = [*output_complaints(str(path)), *([OVER_INPUT] * overwrites(str(path), self.input.path))]
+        complaints = [*output_complaints(str(path)), *overwriting(str(path), self.input.path, str(self.run_dir))]
         _refuse("--output", "output.path", complaints)
         return self.model_copy(update={"output": self.output.model_copy(update={"path": path})})
 

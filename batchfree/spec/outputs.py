@@ -7,9 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 
 SUFFIXES = (".parquet", ".jsonl", ".csv", ".arrow", ".openai.jsonl")
-
+RECORDS = ("journal.jsonl", "journal.*.jsonl", "log.jsonl")
+"""Files of a run folder that a table's name could be."""
 
 OVER_INPUT = "the table would be written over the input"
+OVER_RECORDS = "the table would be written over the job's own records"
 
 
 def output_complaints(path: str) -> Iterator[str]:
@@ -18,12 +20,17 @@ def output_complaints(path: str) -> Iterator[str]:
         yield "the table is written to a local file, not to a URL"
     name = PurePath(path).name
     if not any(name.endswith(suffix) and name != suffix for suffix in SUFFIXES):
-        yield f"the suffix of the output names its format; expected one of {', '.join(SUFFIXES)}"
+        expected = f"expected one of {', '.join(SUFFIXES)}"
+        yield f"the suffix of the output names its format; {expected}, got {name or 'no name at all'}"
 
 
-def overwrites(path: str, inputs: Sequence[str]) -> bool:
-    """Whether the output is one of the inputs, or a glob among them would find it; all paths being absolute."""
-    return any(path == each or _matches(path, each) for each in inputs)
+def overwriting(path: str, inputs: Sequence[str], run_dir: str) -> Iterator[str]:
+    """What the table would be written over: an input, what a glob among them would find, or the job's records; all
+    paths are absolute."""
+    if any(path == each or _matches(path, each) for each in inputs):
+        yield OVER_INPUT
+    if any(_matches(path, str(PurePath(run_dir, record))) for record in RECORDS):
+        yield OVER_RECORDS
 
 
 def _matches(path: str, glob: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from batchfree.errors import Mistake
@@ -10,6 +11,8 @@ from batchfree.spec.yaml_text import parse
 
 SHORT_FORMS = {"input": "path", "output": "path", "endpoint": "base_url"}
 """Key → the key within that a bare value stands for."""
+TEXTS = (("prompt",), ("system",))
+"""Keys whose values are taken as they stand where YAML reads something else than text, as in `{{ text }}`."""
 
 
 def expand(draft: Draft) -> None:
@@ -46,6 +49,8 @@ def _set(draft: Draft, path: KeyPath, key: str, text: str) -> None:
     read = parse(text, OVERRIDE)
     if text.strip() == "":
         read = parse("null", OVERRIDE)
+    elif path in TEXTS and (read.mistakes or not isinstance(read.data, str | None)):
+        read = parse(json.dumps(text), OVERRIDE)
     if read.mistakes:
         for mistake in read.mistakes:
             inner = f"{key}.{mistake.key}".replace(".[", "[") if mistake.key else key
