@@ -1,7 +1,7 @@
 # ruff: noqa: T201
 """What bad days cost: requests per row over dead, lossy and mixed pools, by seed. Run by hand, in virtual time:
 
-    python tests/benchmark_bad_days.py [seeds]
+python tests/benchmark_bad_days.py [seeds]
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ CASES: list[tuple[str, str, int, dict[str, Any]]] = [
 
 
 def main(seeds: int) -> None:
-    print(f"{'case':<56} {'mean':>7} {'worst':>7} {'answered':>9} {'rows/s':>7}   requests per row, {seeds} seeds")
+    print(f"{'case':<60} {'mean':>7} {'worst':>7} {'answered':>9} {'rows/s':>7}   requests per row, {seeds} seeds")
     for name, preset, rows, spec in CASES:
         began = time.perf_counter()
         figures = list(measured(preset, rows, spec, seeds))
         speed = rows * seeds / (time.perf_counter() - began)
         per_row = [requests / rows for requests, _ in figures]
         answered = min(ok / rows for _, ok in figures)
-        print(f"{name:<56} {mean(per_row):>7.4f} {max(per_row):>7.4f} {answered:>9.2%} {speed:>7.0f}", flush=True)
+        print(f"{name:<60} {mean(per_row):>7.4f} {max(per_row):>7.4f} {answered:>9.2%} {speed:>7.0f}", flush=True)
 
 
 def measured(preset: str, rows: int, spec: dict[str, Any], seeds: int) -> Iterator[tuple[int, int]]:

@@ -145,7 +145,7 @@ def test_overrides_reach_into_short_forms_and_the_last_one_wins(load, tmp_path):
         ("limits.concurrency", None, "write KEY=VALUE"),
         ("=5", None, "write KEY=VALUE"),
         ("input.path.x=5", "input.path.x", "`input.path` is no mapping"),
-        ("prompt=a: b: c", "prompt", "`:`"),
+        ("name=a: b: c", "name", "`:`"),
         ("answer.labels=[yes, no]", "answer.labels[0]", "in quotes"),
         ("output=x.txt", "output.path", "suffix"),
         ("votes=3", "votes", "does not have `votes` yet"),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OPENAI_SUFFIX = ".openai.jsonl"
 PROBE = 4 << 20
 """Bytes that a disk must take to be no cause for trouble; more than Polars writes at a time."""
+ROWS_AT_ONCE = 8_192
+"""Rows of one group in a Parquet or Arrow file: Polars holds a whole group in memory, and by itself makes huge ones."""
 LEFT_BEHIND = 3600.0
 """Seconds without a change after which the unfinished file of a killed process is removed."""
 
@@ -96,9 +98,9 @@ def _sink(table: pl.LazyFrame, unfinished: Path, name: str, spec: JobSpec) -> No
         table = _with(table, _is_beyond_csv, _text_column)
         table.sink_csv(unfinished, check_extension=False)
     elif name.endswith(".arrow"):
-        table.sink_ipc(unfinished, compression="zstd")
+        table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_AT_ONCE)
     else:
-        table.sink_parquet(unfinished)
+        table.sink_parquet(unfinished, row_group_size=ROWS_AT_ONCE)
 
 
 def _make_durable(unfinished: Path, target: Path) -> None:
