@@ -288,7 +288,7 @@ def test_the_starter_runs_as_it_says(job: Folder) -> None:
     table = pl.read_parquet(folder / "out" / "answers.parquet")
     assert set(table["status"]) == {"ok"}
     again = command("init", folder)
-    assert again.code != 0 and "job.yaml" in again.err
+    assert again.code == 2 and "job.yaml" in again.err
 
 
 def test_the_module_is_the_command(job: Folder) -> None:

@@ -277,14 +277,14 @@ def test_a_text_that_quotes_another_row_gives_nothing_away() -> None:
 def test_a_reply_says_what_went_wrong_as_a_whole() -> None:
     full = reading('{"k3x9": "positive", "t7qd": "negative"}', finish_reason="length")
     assert not full.cut_off
-    assert not full.unreadable
-    assert not full.repaired
+    assert full.failure is None
     cut = reading('{"k3x9": "positive", "t7', finish_reason="length")
     assert cut.cut_off
-    assert not cut.unreadable
+    assert cut.failure is None
     assert reading('{"k3x9": "positive", "t7', finish_reason=None).cut_off
     assert reading('{"k3x9": "positive", "a": 1, "b": 2}').unknown == 2
-    assert reading('{"k3x9": "positive", "t7qd": "negative",}').repaired
+    mended = reading('{"k3x9": "positive", "t7qd": "negative",}').results.values()
+    assert all(isinstance(each, Answer) and each.repaired for each in mended)
     kinds = {
         "": Kind.EMPTY,
         "<think>hm": Kind.EMPTY,

@@ -33,7 +33,8 @@ CITY = {
 def rehearse(folder: Path, text: str = CALM, rows: int = 12, **spec: Any) -> Rehearsal:
     folder.mkdir(exist_ok=True)
     prompts = [{"prompt": f"Is trip {n} to Berlin good or bad?"} for n in range(rows)]
-    return Rehearsal(folder, prompts, {"limits": UNLIMITED, **spec}, scenario(text))
+    router = {"seed": 1, **spec.pop("router", {})}
+    return Rehearsal(folder, prompts, {"limits": UNLIMITED, "router": router, **spec}, scenario(text))
 
 
 def asked(job: Rehearsal) -> set[str]:

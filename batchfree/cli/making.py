@@ -45,7 +45,10 @@ def emulate(arguments: argparse.Namespace) -> int:
     try:
         scenario = None if arguments.scenario is None else load_scenario(arguments.scenario)
         serve(create_app(scenario, book_path=arguments.book), port=arguments.port)
-    except (ScenarioError, OSError) as error:
+    except ScenarioError as error:
         say(f"error: {error}")
+        return USAGE
+    except OSError as error:
+        say(f"error: {error.filename or f'port {arguments.port}'}: {error.strerror}")
         return USAGE
     return OK

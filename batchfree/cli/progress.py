@@ -64,7 +64,9 @@ def _told(arguments: argparse.Namespace, watch: Observer) -> Observer:
 
 def story(attempt: Attempt) -> str:
     """One request in one line: when, who was asked and who answered, how long it took, what it brought to whom."""
-    asked = ", ".join(attempt.models) or attempt.route
+    asked, *others = attempt.models or (attempt.route,)
+    if others:
+        asked += f" or {len(others)} other{'s' * (len(others) > 1)}"
     who = f"{asked} → {attempt.model}" if attempt.model and attempt.model != asked else asked
     outcomes = attempt.outcomes
     if len(outcomes) == 1:

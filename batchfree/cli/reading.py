@@ -75,9 +75,11 @@ def status(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """Writes the table as it stands."""
+    from batchfree import results
     from batchfree.reading import reading
 
     job = load(arguments)
+    results.check_writable(job.spec.output.path)
     found = reading(job)
     tally = found.export(job.spec.output.path)
     rows = tally.counts().rows

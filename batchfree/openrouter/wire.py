@@ -11,7 +11,7 @@ from batchfree.openrouter.judge import judge, unpadded
 from batchfree.openrouter.lenient import clean, count, document, listing, number, table, word
 from batchfree.routing import Model, is_free_id
 
-__all__ = ["KeyState", "body", "judge", "left_out", "read_catalogue", "read_key"]
+__all__ = ["KeyState", "body", "judge", "read_catalogue", "read_key"]
 
 MOST_MODELS = 3
 LONGEST_NAME = 200
@@ -61,18 +61,6 @@ def body(request: ChatRequest, models: Sequence[str], *, any_model: bool = False
     if plugins := _plugins(request):
         sent["plugins"] = plugins
     return sent
-
-
-def left_out(request: ChatRequest) -> tuple[str, ...]:
-    """The parameters, or parts of them, that `body` does not send on a free route, to tell the user beforehand."""
-    parameters = request.parameters
-    plugins = [word(table(each).get("id")) or "?" for each in listing(_plain(parameters.get("plugins")))]
-    tools = [word(table(each).get("type")) or "?" for each in listing(_plain(parameters.get("tools")))]
-    return (
-        *sorted(COSTLY & parameters.keys()),
-        *(f"plugins: {each}" for each in plugins if each not in FREE_PLUGINS | {"file-parser"}),
-        *(f"tools: {each}" for each in tools if each != "function"),
-    )
 
 
 def _plain(value: Json) -> Json:

@@ -31,16 +31,6 @@ class Reading:
     cut_off: bool = False
     failure: Failure | None = None
 
-    @property
-    def unreadable(self) -> bool:
-        """Whether nothing in the reply belongs to any row."""
-        return self.failure is not None
-
-    @property
-    def repaired(self) -> bool:
-        """Whether JSON syntax was mended for any row."""
-        return any(isinstance(each, Answer) and each.repaired for each in self.results.values())
-
 
 def read(completion: Completion, codes: Sequence[str], rule: AnswerRule) -> Reading:
     """What a reply to a pack says to each of its rows."""

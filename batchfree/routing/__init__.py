@@ -10,7 +10,6 @@ from batchfree.routing.draws import (
     learn,
     plan_draw,
     pool_is_down,
-    router_is_down,
 )
 from batchfree.routing.eligibility import (
     Policy,
@@ -56,7 +55,6 @@ __all__ = [
     "pool_is_down",
     "refusal",
     "refuses",
-    "router_is_down",
     "weight",
     "why_none",
     "without_lengths",

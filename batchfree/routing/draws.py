@@ -235,11 +235,6 @@ def _after(
     return after(known, lesson, now, rests=rests)
 
 
-def router_is_down(health: Mapping[str, Health], now: float) -> bool:
-    """Whether first attempts are drawn here because the service's own draws keep failing."""
-    return not is_available(health.get(FREE_ROUTER, Health()), now)
-
-
 def pool_is_down(models: Sequence[Model], health: Mapping[str, Health], now: float, barren: int) -> bool:
     """Whether to give up for now: every eligible model rests for longer than five minutes, or `barren` requests in a
     row brought no answer."""
