@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from batchfree import answers, packing
 from batchfree.aftermath import Patience, complaint
 from batchfree.answers import AnswerRule
 from batchfree.attempts import Attempt
 from batchfree.chat import FREE_ROUTER, ChatRequest, Kind
-from batchfree.packing import Sizes
 from batchfree.parcels import Parcel, Task
 from batchfree.router import Plan
 
@@ -31,10 +31,16 @@ class Written:
 class Packs:
     """The packs of one run."""
 
-    def __init__(self, rule: AnswerRule, patience: Patience, first: Sizes, warn: Callable[[str], None]) -> None:
-        """`warn` hears, once for each reason, why rows travel alone although packs were asked for."""
-        self._rule, self._patience, self._sizes, self._warn = rule, patience, first, warn
+    def __init__(
+        self, rule: AnswerRule, patience: Patience, rows: int | Literal["auto"], warn: Callable[[str], None]
+    ) -> None:
+        """`rows`: how many the job wants to travel together. `warn` hears when they are too many and, once for each
+        reason, why some travel alone."""
+        self._rule, self._patience, self._warn = rule, patience, warn
+        self._sizes = packing.first_sizes(rows)
         self._obstacles = set[str]()
+        if self._sizes.cap > packing.WISE_SIZE:
+            warn(f"pack: {self._sizes.cap} rows in one request; above {packing.WISE_SIZE} answers get worse")
 
     @property
     def size(self) -> int:

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from batchfree import lock, packing, reasking, results
+from batchfree import lock, reasking, results
 from batchfree.aftermath import Patience
 from batchfree.attempts import Attempt
 from batchfree.endpoint import Endpoint, Transport, connect, key_of
@@ -143,7 +143,7 @@ class Session:
             self._switch.throw(refused)
             return
         router = endpoint.router(self._rng)
-        packs = self._packs(found)
+        packs = Packs(found.opened.rule, self._patience, self._spec.pack, self._watch.warn)
         for attempt in recent:
             router.remember(attempt)
             packs.learn(attempt)
@@ -190,12 +190,6 @@ class Session:
         kept = self._folder.set_aside(self._clock())
         if kept is not None:
             self._watch.warn(f"starting anew; earlier progress is kept as {kept}")
-
-    def _packs(self, found: Reading) -> Packs:
-        first = packing.first_sizes(self._spec.pack)
-        if first.cap > packing.WISE_SIZE:
-            self._watch.warn(f"pack: {first.cap} rows in one request; above {packing.WISE_SIZE} answers get worse")
-        return Packs(found.opened.rule, self._patience, first, self._watch.warn)
 
     def _sender(self, found: Reading, router: Router, packs: Packs, endpoint: Endpoint, journal: Journal) -> Sender:
         def recorded(line: Line) -> None:
