@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from batchfree.errors import (
+from batchfree.core.errors import (
     BatchfreeError,
     DatasetError,
     Mistake,
@@ -22,13 +22,13 @@ from batchfree.errors import (
     StorageError,
     UnavailableError,
 )
-from batchfree.version import __version__
+from batchfree.core.version import __version__
 
 if TYPE_CHECKING:
-    from batchfree.job import arun, run, table
-    from batchfree.loaded import Job, RunOptions, load
-    from batchfree.stops import Counts, Stopped
-    from batchfree.summary import Progress, Summary
+    from batchfree.core.stops import Counts, Stopped
+    from batchfree.job.api import arun, run, table
+    from batchfree.jobspec.job import Job, RunOptions, load
+    from batchfree.run.summary import Progress, Summary
 
 __all__ = [
     "BatchfreeError",
@@ -53,10 +53,10 @@ __all__ = [
 ]
 
 _LATE = {
-    **dict.fromkeys(("arun", "run", "table"), "batchfree.job"),
-    **dict.fromkeys(("Job", "RunOptions", "load"), "batchfree.loaded"),
-    **dict.fromkeys(("Counts", "Stopped"), "batchfree.stops"),
-    **dict.fromkeys(("Progress", "Summary"), "batchfree.summary"),
+    **dict.fromkeys(("arun", "run", "table"), "batchfree.job.api"),
+    **dict.fromkeys(("Job", "RunOptions", "load"), "batchfree.jobspec.job"),
+    **dict.fromkeys(("Counts", "Stopped"), "batchfree.core.stops"),
+    **dict.fromkeys(("Progress", "Summary"), "batchfree.run.summary"),
 }
 """Where the names live that are looked up when they are first used: they bring polars, pydantic and httpx along."""
 

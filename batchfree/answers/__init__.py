@@ -6,13 +6,13 @@ any text. Half an answer is none: a reply cut off by length fails whatever it sa
 
 from __future__ import annotations
 
-from batchfree.answers import words
+from batchfree.answers import instructions as words
+from batchfree.answers.cleaning import is_refusal, is_verdict, without_thinking
 from batchfree.answers.labels import read_label
 from batchfree.answers.rule import Answer, AnswerRule, Complaint, bad, failed
 from batchfree.answers.strict_json import NotJson, parse
-from batchfree.answers.text import is_refusal, is_verdict, without_thinking
 from batchfree.answers.tool_calls import read_tool_calls, tool_schemas
-from batchfree.chat import ChatRequest, Completion, Failure, Kind
+from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
 
 __all__ = ["Answer", "AnswerRule", "Complaint", "compose", "read", "tool_schemas", "wants_native"]
 

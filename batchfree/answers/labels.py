@@ -16,12 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from batchfree.answers.leads import BARRED, NOUNS, RETRACTIONS, leads_up
+from batchfree.answers.cleaning import fenced, unfenced
+from batchfree.answers.label_words import BARRED, NOUNS, RETRACTIONS, leads_up
 from batchfree.answers.rule import bad
 from batchfree.answers.strict_json import NotJson, brackets, parse
-from batchfree.answers.text import fenced, unfenced
 from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, Words, vocabulary, words_of
-from batchfree.chat import Failure, Json
+from batchfree.core.chat import Failure, Json
 
 MAX_SURROUNDING_WORDS = 60
 MAX_LEAD_WORDS = 12

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from batchfree.chat import Completion, Failure, Json, JsonObject, Kind
+from batchfree.core.chat import Completion, Failure, Json, JsonObject, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,10 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
+from batchfree.answers.cleaning import fenced, is_verdict_value
 from batchfree.answers.rule import Answer, bad
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
-from batchfree.answers.text import fenced, is_verdict_value
-from batchfree.chat import Failure, Json, JsonObject, Kind
+from batchfree.core.chat import Failure, Json, JsonObject, Kind
 
 MAX_MENDED_CHARACTERS = 200_000
 MAX_MESSAGE_CHARACTERS = 200

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from batchfree.chat import Json
+from batchfree.core.chat import Json
 
 ESCAPE_OR_BRACKET = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 MAX_NESTING = 200

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from batchfree.answers.rule import Answer, AnswerRule, bad
 from batchfree.answers.strict_json import NotJson, parse
-from batchfree.chat import Failure, Json, JsonObject, ToolCall
+from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
 
 
 def tool_schemas(parameters: Mapping[str, Json]) -> Mapping[str, JsonObject] | None:

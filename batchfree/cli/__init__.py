@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from batchfree.cli.options import parser
-from batchfree.stops import BUG, INTERRUPTED
+from batchfree.core.stops import BUG, INTERRUPTED
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser().parse_args(argv)
         module, function = arguments.does.split(":")
         command: Command = getattr(importlib.import_module(f"batchfree.cli.{module}"), function)
-        from batchfree.cli.errors import explained
+        from batchfree.cli.terminal import explained
 
         return explained(command, arguments)
     except KeyboardInterrupt:
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
         return 0
     except Exception:  # noqa: BLE001 - the one place where a bug of ours meets a person
-        from batchfree.cli.errors import report_bug
+        from batchfree.cli.terminal import report_bug
 
         report_bug()
         return BUG

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from batchfree.cli.parsing import Command, Parser, per_cent, port, positive
-from batchfree.version import __version__
+from batchfree.cli.argument_types import Command, Parser, per_cent, port, positive
+from batchfree.core.version import __version__
 
 EPILOG = """exit codes:
   0   every row is answered (or as many as --limit asked for)
@@ -35,24 +35,28 @@ def parser() -> Parser:
     top.hidden = NOT_BUILT
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Command)
-    _run(_command(commands, "run", "running:run", "answer what is not answered yet, then write the table"))
-    _preview(_command(commands, "preview", "reading:preview", "print the request bodies of the first rows"))
-    _job(_command(commands, "validate", "reading:validate", "check spec, input and templates; send nothing"))
-    _job(_command(commands, "status", "reading:status", "how far the job is, also while a run is going"))
-    _export(_command(commands, "export", "reading:export", "write the table as it stands"))
-    _models(_command(commands, "models", "service:models", "the free models now on offer, and why not the others"))
-    _service(_command(commands, "quota", "service:quota", "requests left this minute and this UTC day"))
-    init = _command(commands, "init", "making:init", "write a commented starter job with sample data")
+    _run(_command(commands, "run", "run_command:run", "answer what is not answered yet, then write the table"))
+    _preview(_command(commands, "preview", "job_commands:preview", "print the request bodies of the first rows"))
+    _job(_command(commands, "validate", "job_commands:validate", "check spec, input and templates; send nothing"))
+    _job(_command(commands, "status", "job_commands:status", "how far the job is, also while a run is going"))
+    _export(_command(commands, "export", "job_commands:export", "write the table as it stands"))
+    _models(
+        _command(commands, "models", "service_commands:models", "the free models now on offer, and why not the others")
+    )
+    _service(_command(commands, "quota", "service_commands:quota", "requests left this minute and this UTC day"))
+    init = _command(commands, "init", "setup_commands:init", "write a commented starter job with sample data")
     init.add_argument("directory", nargs="?", default=".", type=Path, metavar="DIR")
-    schema = _command(commands, "schema", "making:schema", "print the JSON Schema of the job spec, for editors")
+    schema = _command(commands, "schema", "setup_commands:schema", "print the JSON Schema of the job spec, for editors")
     schema.add_argument("--json", action="store_true", help="the same: it is JSON in any case")
     _emulate(
-        _command(commands, "emulate", "making:emulate", "serve the emulated OpenRouter on loopback", add_help=False)
+        _command(
+            commands, "emulate", "setup_commands:emulate", "serve the emulated OpenRouter on loopback", add_help=False
+        )
     )
     for name in NOT_BUILT:
         late = commands.add_parser(name, description="Not built yet in this version.")
         late.takes_anything = True
-        late.set_defaults(does="making:not_built", name=name)
+        late.set_defaults(does="setup_commands:not_built", name=name)
     return top
 
 
@@ -60,7 +64,7 @@ class _Handbook(argparse.Action):
     """The help of `emulate`, with everything that a scenario can say; too much to load for every command."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from batchfree.emulator.handbook import handbook
+        from batchfree.emulator.scenario.handbook import handbook
 
         print(f"{parser.format_help()}\n{handbook()}")  # noqa: T201
         parser.exit()

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from batchfree.cli.errors import say, talking
-from batchfree.summary import Progress
+from batchfree.cli.terminal import say, talking
+from batchfree.run.summary import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from batchfree.attempts import Attempt
+    from batchfree.journal.attempts import Attempt
 
 PLAIN_EVERY = 10.0
 """Seconds between two plain lines."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchfree.emulator.app import Emulator, create_app
-from batchfree.emulator.book import Book, Post
-from batchfree.emulator.loading import load_scenario
+from batchfree.emulator.http.app import Emulator, create_app
 from batchfree.emulator.quotas import Limits
-from batchfree.emulator.reading import ScenarioError
+from batchfree.emulator.request_log import Book, Post
 from batchfree.emulator.scenario import Scenario
+from batchfree.emulator.scenario.load import load_scenario
+from batchfree.emulator.scenario.yaml_reader import ScenarioError
 
 if TYPE_CHECKING:
-    from batchfree.emulator.serving import serve
+    from batchfree.emulator.http.serve import serve
 
 __all__ = [
     "Book",
@@ -30,7 +30,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """`serve` needs uvicorn, which the embedded endpoint does not: it is imported when it is asked for."""
     if name == "serve":
-        from batchfree.emulator.serving import serve
+        from batchfree.emulator.http.serve import serve
 
         return serve
     raise AttributeError(name)

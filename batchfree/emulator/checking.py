@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchfree.emulator import bodies
-from batchfree.emulator.asking import Asked
-from batchfree.emulator.bodies import Refusal
+from batchfree.emulator import error_bodies as bodies
+from batchfree.emulator.error_bodies import Refusal
 from batchfree.emulator.model import FREE_ROUTER, JsonObject
+from batchfree.emulator.request import Asked
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 RANGES = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2)}

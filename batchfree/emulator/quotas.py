@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from batchfree.emulator.bodies import Refusal, day_limit, minute_limit
+from batchfree.emulator.error_bodies import Refusal, day_limit, minute_limit
 from batchfree.emulator.model import JsonObject
 
 DAY = 86_400

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from batchfree.emulator.asking import CHARACTERS_A_TOKEN, Asked
 from batchfree.emulator.model import JsonObject, Model
+from batchfree.emulator.request import CHARACTERS_A_TOKEN, Asked
 
 LETTERS = string.ascii_letters + string.digits
 

@@ -1,0 +1,117 @@
+"""A rule in words and as `response_format`: what is added to a request so that the reply can be read. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from batchfree.answers.rule import AnswerRule, Complaint
+from batchfree.core.chat import ChatRequest, Json, JsonObject
+
+MAX_SHOWN_ANSWER = 2000
+SYSTEM_ROLES = ("system", "developer")
+_NOT_STRICT = """
+    allOf anyOf oneOf not if then else dependentRequired dependentSchemas patternProperties unevaluatedProperties
+    unevaluatedItems prefixItems contains propertyNames minProperties maxProperties uniqueItems $dynamicRef
+"""
+NOT_STRICT = frozenset(_NOT_STRICT.split())
+"""Keywords that strict schemas may not have, or not at their root."""
+
+
+def listed(labels: Sequence[str]) -> str:
+    """The labels as a list, one on each line."""
+    return "\n".join(f"- {' '.join(label.split())}" for label in labels)
+
+
+def compact(value: Json) -> str:
+    """JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def wording(rule: AnswerRule, *, native: bool) -> str | None:
+    """What an answer to one question must look like; None where any text will do."""
+    if rule.labels is not None:
+        if native:
+            form = 'Answer with a JSON object {"label": "…"} and nothing else. Its label is exactly one of:'
+            return f"{form}\n{listed(rule.labels)}"
+        return f"Answer with exactly one of these labels and nothing else:\n{listed(rule.labels)}"
+    if rule.schema is not None:
+        return (
+            "Answer with one JSON value and nothing else: no prose, no code fence. "
+            f"It must satisfy this JSON Schema:\n{compact(rule.schema)}"
+        )
+    return None
+
+
+def json_format(name: str, schema: JsonObject, *, strict: bool) -> JsonObject:
+    """`response_format` that asks for this schema (OpenRouter docs, structured outputs page)."""
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": schema}}
+
+
+def answer_format(rule: AnswerRule) -> JsonObject | None:
+    """The `response_format` of one question; strict where the schema allows it."""
+    if rule.labels is not None:
+        label = {"type": "string", "enum": list(rule.labels)}
+        schema = {
+            "type": "object", "properties": {"label": label}, "required": ["label"], "additionalProperties": False,
+        }  # fmt: skip
+        return json_format("answer", schema, strict=True)
+    if rule.schema is not None:
+        return json_format(
+            "answer", rule.schema, strict=rule.schema.get("type") == "object" and _is_strict(rule.schema)
+        )
+    return None
+
+
+def _is_strict(schema: Json) -> bool:
+    """Whether a schema keeps the rules of strict ones: closed objects, every property required, no exotic keyword."""
+    if isinstance(schema, list):
+        return all(map(_is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "object" or "properties" in schema:
+        properties = schema.get("properties")
+        if schema.get("additionalProperties") is not False or not isinstance(properties, dict):
+            return False
+        if set(properties) != set(schema.get("required") or ()):
+            return False
+    if not NOT_STRICT.isdisjoint(schema):
+        return set(schema) & NOT_STRICT == {"anyOf"} and schema.get("type") != "object" and _is_strict(schema["anyOf"])
+    named = [each for key in ("properties", "$defs", "definitions") for each in (schema.get(key) or {}).values()]
+    return all(map(_is_strict, named)) and _is_strict(schema.get("items"))
+
+
+def with_system(messages: Sequence[JsonObject], words: str | None) -> tuple[JsonObject, ...]:
+    """The messages with `words` at the end of the system message; one is made where there is none."""
+    if words is None:
+        return tuple(messages)
+    for place, message in enumerate(messages):
+        if message.get("role") in SYSTEM_ROLES:
+            changed = {**message, "content": _joined(message.get("content"), words)}
+            return (*messages[:place], changed, *messages[place + 1 :])
+    return ({"role": "system", "content": words}, *messages)
+
+
+def _joined(content: Json, words: str) -> Json:
+    if isinstance(content, list):
+        return [*content, {"type": "text", "text": words}]
+    return f"{content.rstrip()}\n\n{words}" if isinstance(content, str) and content.strip() else words
+
+
+def asked_again(complaint: Complaint) -> tuple[JsonObject, ...]:
+    """The earlier answer and what was wrong with it, as the next two messages."""
+    answer = complaint.answer.strip() or "(no answer)"
+    shown = answer if len(answer) <= MAX_SHOWN_ANSWER else answer[:MAX_SHOWN_ANSWER] + "…"
+    error = complaint.error.strip().rstrip(".")
+    plea = f"This answer could not be used: {error}. Answer again, in the form asked for and with nothing else."
+    return ({"role": "assistant", "content": shown}, {"role": "user", "content": plea})
+
+
+def composed(request: ChatRequest, rule: AnswerRule, *, native: bool, complaint: Complaint | None) -> ChatRequest:
+    """The request as it goes out for one question. The question's own messages and parameters stay as they are."""
+    form = answer_format(rule) if native and "response_format" not in request.parameters else None
+    messages = with_system(request.messages, wording(rule, native=form is not None))
+    if complaint is not None:
+        messages = (*messages, *asked_again(complaint))
+    parameters = dict(request.parameters) if form is None else {**request.parameters, "response_format": form}
+    return ChatRequest(messages=messages, parameters=parameters)

@@ -1,0 +1,111 @@
+"""The commands that ask the service, but send no request: models and quota."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+
+import anyio
+
+from batchfree.cli.job_commands import show
+from batchfree.cli.load_job import endpoint_of, environment, load
+from batchfree.cli.terminal import say
+from batchfree.core.chat import JsonObject, Kind
+from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.stops import NEEDS_A_PERSON, OK
+from batchfree.job.endpoint import Connection, Endpoint, connect, key_of
+from batchfree.job.models_report import Offer, offers, requirements
+from batchfree.jobspec.job import Job
+from batchfree.run.summary import iso
+from batchfree.service.quota.limits import FREE, Limits
+
+
+def models(arguments: argparse.Namespace) -> int:
+    """Lists the free models, and for those that may not answer, why not."""
+    needed = requirements(arguments.requires)
+    job = _job(arguments)
+
+    async def ask() -> list[Offer]:
+        endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
+        async with connect(endpoint, variables, time.time) as connection:
+            return offers(await connection.catalogue.models(), needed, job, time.time())
+
+    found = anyio.run(ask)
+    if arguments.json:
+        show([offer.to_json() for offer in found])
+        return OK
+    for line in _table(found):
+        print(line)  # noqa: T201
+    return OK
+
+
+def _table(found: Sequence[Offer]) -> Iterator[str]:
+    width = max((len(offer.model.id) for offer in found), default=0)
+    for offer in found:
+        health = offer.health.note()
+        context = offer.model.context_length
+        size = f"{context // 1000:>5}k" if context else "     ?"
+        said = ", ".join(offer.abilities) if offer.reason is None else f"no: {offer.reason}"
+        yield f"{offer.model.id:<{width}}  {size}  {said}" + (f"  [{health}]" if health else "")
+    eligible = sum(offer.reason is None for offer in found)
+    yield f"{eligible} of {len(found)} may answer"
+
+
+def _job(arguments: argparse.Namespace) -> Job | None:
+    """The job, where one is named. Raises SpecError."""
+    if arguments.job is None and arguments.set:
+        raise SpecError([Mistake(key="--set", message="changes a job: name one, or leave this out")])
+    return load(arguments) if arguments.job else None
+
+
+def quota(arguments: argparse.Namespace) -> int:
+    """Says what is left this minute and this UTC day, and which jobs used it."""
+    job = _job(arguments)
+    endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
+    if endpoint.is_openrouter and key_of(endpoint, variables) is None:
+        say(f"error: no API key: set {endpoint.api_key_env} in the environment or in --env-file")
+        return NEEDS_A_PERSON
+
+    async def ask() -> int:
+        async with connect(endpoint, variables, time.time) as connection:
+            limits = FREE if job is None else Endpoint(spec=job.spec, connection=connection).limits
+            failure = None if limits.per_day is None else await connection.learn_quota()
+            if failure is not None and failure.kind is Kind.KEY_REFUSED:
+                say(f"error: {failure.message}")
+                return NEEDS_A_PERSON
+            if failure is not None:
+                say(f"warning: the service does not say what is left ({failure.message}); this is what we know")
+                free = job is not None or endpoint.is_openrouter or endpoint.embedded
+                limits = limits if free else Limits()
+            _tell(connection, limits, as_json=arguments.json)
+            return OK
+
+    return anyio.run(ask)
+
+
+def _tell(connection: Connection, limits: Limits, *, as_json: bool) -> None:
+    usage = connection.ledger.usage(limits)
+    value: JsonObject = {
+        "day": {
+            "limit": usage.day_limit,
+            "used": usage.day_used,
+            "left": usage.left("day"),
+            "resets_at": iso(usage.day_resets_at),
+        },
+        "minute": {
+            "limit": usage.minute_limit,
+            "used": usage.minute_used,
+            "left": usage.left("minute"),
+            "resets_at": iso(usage.minute_resets_at),
+        },
+        "jobs": [{"job": job, "today": starts} for job, starts in sorted(usage.jobs.items())],
+    }
+    if as_json:
+        show(value)
+        return
+    for name, part in (("this UTC day", value["day"]), ("this minute", value["minute"])):
+        limit = "no limit" if part["limit"] is None else f"{part['left']} of {part['limit']} left"
+        print(f"{name}: {limit}, {part['used']} used, resets at {part['resets_at']}")  # noqa: T201
+    for each in value["jobs"]:
+        print(f"  {each['job']}: {each['today']} today")  # noqa: T201

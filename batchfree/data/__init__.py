@@ -1,0 +1,1 @@
+"""Rows in (`input`), rows as requests (`prompts`), the table out (`output`)."""

@@ -1,0 +1,109 @@
+"""CSV: cells stay text, an empty cell is null. A checking pass finds broken lines, then rows come in batches."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from batchfree.core.errors import DatasetError, Mistake
+from batchfree.data.input.lines import mistake_at, read_lines
+from batchfree.data.input.survey import Findings, Places, Survey
+
+BATCH_ROWS = 4_096
+BATCH_CHARACTERS = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The cells of one row and the line where it starts (from one)."""
+
+    cells: list[str]
+    line: int
+
+
+def read_rows(file: str) -> Iterator[Row]:
+    """Every row, the header first; blank lines are skipped. Raises DatasetError."""
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(_text(file), strict=True)
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise mistake_at(file, line, f"broken CSV: {error}") from error
+        if cells:
+            yield Row(cells=cells, line=line)
+        line = reader.line_num + 1
+
+
+def _text(file: str) -> Iterator[str]:
+    for number, line in enumerate(read_lines(file), start=1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            raise mistake_at(file, number, f"not UTF-8 text (byte 0x{line[error.start]:02x})") from error
+
+
+def survey(paths: Sequence[str]) -> Survey:
+    """Reads every line once."""
+    columns: dict[str, pl.DataType] = {}
+    findings, places = Findings(), Places()
+    for path in paths:
+        try:
+            _survey_file(path, columns, findings, places)
+        except DatasetError as error:
+            findings.add(*error.mistakes)
+    return Survey(schema=pl.Schema(columns), places=places, mistakes=findings.list())
+
+
+def _survey_file(path: str, columns: dict[str, pl.DataType], findings: Findings, places: Places) -> None:
+    places.begin(path)
+    rows = read_rows(path)
+    header = next(rows, None)
+    if header is None:
+        return
+    for place, name in enumerate(header.cells):
+        if name in header.cells[:place]:
+            findings.add(Mistake(message="the header names this column twice", file=path, line=header.line, key=name))
+    columns.update(dict.fromkeys(header.cells, pl.String()))
+    width = len(header.cells)
+    for row in rows:
+        places.add_row(row.line)
+        if len(row.cells) != width:
+            cells = "1 cell" if len(row.cells) == 1 else f"{len(row.cells)} cells"
+            findings.add(Mistake(message=f"has {cells}, the header has {width}", file=path, line=row.line))
+
+
+def batches(paths: Sequence[str], found: Survey, columns: Collection[str]) -> Iterator[pl.DataFrame]:
+    """The rows, at most 4,096 or about 8 million characters at a time, file by file."""
+    wanted = [name for name in found.schema if name in columns]
+    for path in paths:
+        rows = read_rows(path)
+        header = next(rows, None)
+        if header is None:
+            continue
+        cells: list[list[str]] = []
+        size = 0
+        for row in rows:
+            if len(row.cells) != len(header.cells):
+                raise mistake_at(path, row.line, "the file was changed while it was read")
+            cells.append(row.cells)
+            size += sum(map(len, row.cells))
+            if len(cells) == BATCH_ROWS or size >= BATCH_CHARACTERS:
+                yield _frame(header.cells, cells, wanted)
+                cells, size = [], 0
+        if cells:
+            yield _frame(header.cells, cells, wanted)
+
+
+def _frame(header: list[str], cells: list[list[str]], wanted: list[str]) -> pl.DataFrame:
+    columns = dict(zip(header, zip(*cells, strict=True), strict=True))
+    nulls = (None,) * len(cells)
+    frame = pl.DataFrame({name: pl.Series(columns.get(name, nulls), dtype=pl.String()) for name in wanted})
+    return frame.select(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in wanted)

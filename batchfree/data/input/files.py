@@ -1,0 +1,128 @@
+"""Which files an input is made of, and their format."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from batchfree.core.errors import DatasetError, Mistake
+
+if TYPE_CHECKING:
+    from batchfree.jobspec import InputSpec
+
+SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+COMPRESSED = (".gz", ".zst")
+TEXT_FORMATS = ("jsonl", "csv", "openai-batch")
+SAMPLE = 1 << 16
+"""Bytes of a file's head and tail that go into the digest of the input."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files of an input in reading order (paths, or URLs), all of one format."""
+
+    paths: tuple[str, ...]
+    format: str
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path is a URL that Polars is to read."""
+    return "://" in path
+
+
+def find_files(spec: InputSpec) -> Files:
+    """Resolves globs and the format. Raises DatasetError with every mistake."""
+    mistakes: list[Mistake] = []
+    paths: list[str] = []
+    for path in spec.path:
+        found = _matching(path)
+        if not found:
+            problem = "no file matches this pattern" if _is_pattern(path) else "there is no such file"
+            mistakes.append(Mistake(message=problem, file=path, key="input.path"))
+        paths.extend(found)
+    mistakes.extend(_unreadable(paths))
+    formats = {} if mistakes else {_format(path, spec.format, mistakes): path for path in paths}
+    if len(formats) > 1 and not mistakes:
+        listed = " and ".join(f"{name} ({path})" for name, path in formats.items())
+        mistakes.append(Mistake(message=f"the files are of different formats: {listed}", key="input.path"))
+    if mistakes:
+        raise DatasetError(mistakes)
+    return Files(paths=tuple(paths), format=next(iter(formats)))
+
+
+def _is_pattern(path: str) -> bool:
+    """Whether the path is a glob; one that exists as it is written is not."""
+    return not is_remote(path) and any(each in path for each in "*?[") and not os.path.lexists(path)
+
+
+def _matching(path: str) -> list[str]:
+    if _is_pattern(path):
+        return [each for each in sorted(glob.glob(path, recursive=True)) if not Path(each).is_dir()]  # noqa: PTH207
+    return [path] if is_remote(path) or os.path.lexists(path) else []
+
+
+def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:
+    for path in paths:
+        if is_remote(path):
+            continue
+        problem = None
+        try:
+            mode = Path(path).stat().st_mode
+            if stat.S_ISDIR(mode):
+                problem = "is a folder; name the files in it, for instance with a pattern such as /*.jsonl"
+            elif not stat.S_ISREG(mode):
+                problem = "is not a regular file; the input is read more than once"
+            elif not os.access(path, os.R_OK):
+                problem = "can't be read: permission denied"
+        except OSError as error:
+            problem = f"can't be read: {error.strerror}"
+        if problem:
+            yield Mistake(message=problem, file=path, key="input.path")
+
+
+def _format(path: str, wanted: str, mistakes: list[Mistake]) -> str:
+    name = PurePosixPath(urlsplit(path).path if is_remote(path) else path).name.lower()
+    compressed = name.endswith(COMPRESSED)
+    stem = name.rpartition(".")[0] if compressed else name
+    by_suffix = SUFFIXES.get(PurePosixPath(stem).suffix)
+    found = by_suffix if wanted == "auto" else wanted
+    if found is None:
+        known = ", ".join(SUFFIXES)
+        message = f"its suffix names no format ({known}); say it in input.format"
+        mistakes.append(Mistake(message=message, file=path, key="input.format"))
+    elif compressed and found not in TEXT_FORMATS:
+        message = f"{found} files are not read through .gz or .zst: they are compressed inside"
+        mistakes.append(Mistake(message=message, file=path, key="input.path"))
+    return found or ""
+
+
+def digest_of(files: Files) -> str:
+    """A fingerprint of the input: names, sizes, and the first and last bytes of each file; of a URL only its text."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in files.paths:
+        if is_remote(path):
+            digest.update(path.encode())
+            continue
+        size = Path(path).stat().st_size
+        digest.update(f"{Path(path).name}\0{size}\0".encode(errors="surrogateescape"))
+        with Path(path).open("rb") as file:
+            digest.update(file.read(SAMPLE))
+            file.seek(max(0, size - SAMPLE))
+            digest.update(file.read(SAMPLE))
+    return digest.hexdigest()

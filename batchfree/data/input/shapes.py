@@ -1,0 +1,130 @@
+"""From JSON values to column types: what has been seen in a column, and the Polars type that holds all of it.
+
+Whole numbers and fractions together become Float64; a column that no type can hold (an inner field that is now a
+string, now a list; objects with ever new keys; numbers beyond 64 bits) is kept as JSON text. Kinds that differ at the
+top of a column are the user's mistake and are told to the caller.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from batchfree.core.chat import Json
+
+FIELDS_MOST = 1_000
+"""An object with more keys than this over all rows is a map, not a struct."""
+INT64, UINT64 = 1 << 63, 1 << 64
+
+KINDS: dict[type, str] = {
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+class Shape:
+    """Everything that was seen in one place: kinds of values, range of whole numbers, what is inside."""
+
+    __slots__ = ("fields", "high", "item", "kinds", "low", "open")
+
+    def __init__(self) -> None:
+        self.kinds: set[type] = set()
+        self.low = self.high = 0
+        self.item: Shape | None = None
+        self.fields: dict[str, Shape] = {}
+        self.open = False
+
+    def see(self, value: Json) -> None:
+        """Takes note of one value and everything inside."""
+        kind = value.__class__
+        if kind is int:
+            if value < self.low:
+                self.low = value
+            elif value > self.high:
+                self.high = value
+        elif kind is dict:
+            self._see_fields(value)
+        elif kind is list:
+            if self.item is None:
+                self.item = Shape()
+            for each in value:
+                self.item.see(each)
+        elif value is None:
+            return
+        self.kinds.add(kind)
+
+    def _see_fields(self, value: dict[str, Json]) -> None:
+        if self.open:
+            return
+        fields = self.fields
+        for key, each in value.items():
+            field = fields.get(key)
+            if field is None:
+                field = fields[key] = Shape()
+            field.see(each)
+        if len(fields) > FIELDS_MOST:
+            self.open, self.fields = True, {}
+
+    def clash(self, value: Json) -> str | None:
+        """The kind seen so far, in words, where `value` is of another kind that can't stand beside it."""
+        if value is None or not self.kinds or value.__class__ in self.kinds:
+            return None
+        before = KINDS[next(iter(self.kinds))]
+        return before if KINDS[value.__class__] != before else None
+
+    def dtype(self) -> pl.DataType | None:
+        """The type that holds everything seen here; None if there is none. Text where only nulls were seen."""
+        if not self.kinds:
+            return pl.String()
+        if self.kinds <= {int, float}:
+            return self._number()
+        if len(self.kinds) > 1:
+            return None
+        kind = next(iter(self.kinds))
+        if kind is list:
+            inner = self.item.dtype() if self.item is not None else None
+            return pl.List(inner) if inner is not None else None
+        if kind is dict:
+            return self._struct()
+        return pl.Boolean() if kind is bool else pl.String()
+
+    def widened(self) -> bool:
+        """Whether a whole number stands somewhere inside a value where other rows have a fraction."""
+        inner = [*self.fields.values(), *([self.item] if self.item else [])]
+        return any(len(shape.kinds) > 1 or shape.widened() for shape in inner)
+
+    def _number(self) -> pl.DataType | None:
+        signed = self.low >= -INT64 and self.high < INT64
+        if not signed and (self.low < 0 or self.high >= UINT64):
+            return None
+        if float in self.kinds:
+            return pl.Float64()
+        return pl.Int64() if signed else pl.UInt64()
+
+    def _struct(self) -> pl.DataType | None:
+        if self.open or not self.fields:
+            return None
+        inner = {key: field.dtype() for key, field in self.fields.items()}
+        fields = [pl.Field(key, dtype) for key, dtype in inner.items() if dtype is not None]
+        return pl.Struct(fields) if len(fields) == len(inner) else None
+
+
+def widen(value: Json, dtype: pl.DataType) -> Json:
+    """The value with whole numbers made floats where its type asks for floats."""
+    if value is None:
+        return None
+    if isinstance(dtype, pl.List):
+        return [widen(each, _known(dtype.inner)) for each in value]
+    if isinstance(dtype, pl.Struct):
+        types = {field.name: _known(field.dtype) for field in dtype.fields}
+        return {key: widen(each, types[key]) for key, each in value.items()}
+    return float(value) if isinstance(dtype, pl.Float64) else value
+
+
+def _known(dtype: object) -> pl.DataType:
+    """An inner type as an instance; those made here always are."""
+    assert isinstance(dtype, pl.DataType)
+    return dtype

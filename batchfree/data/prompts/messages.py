@@ -1,0 +1,104 @@
+"""The messages of a spec, compiled: every text in them is a template, parts of batchfree's own become OpenAI's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.data.prompts.media import Medium, medium_at, medium_of, part_of
+from batchfree.data.prompts.sandbox import Sandbox
+from batchfree.data.prompts.template import Text, TextError, UnrenderableError
+
+Row: TypeAlias = Mapping[str, Any]
+Render: TypeAlias = Callable[[Row], Json]
+KeyPath: TypeAlias = tuple[str | int, ...]
+Blame: TypeAlias = Callable[[KeyPath, str], None]
+
+MEDIA = ("image", "file", "audio")
+URLS = ("http://", "https://", "data:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """Turns templates into functions of a row; what is wrong with one is told to `blame`, with its path."""
+
+    environment: Sandbox
+    schema: pl.Schema
+    folder: Path
+    blame: Blame
+    used: set[str] = field(default_factory=set)
+    """The columns that the templates look at."""
+
+    def text(self, source: str, path: KeyPath) -> Callable[[Row], str]:
+        """A template."""
+        try:
+            text = Text(source, self.environment, tuple(self.schema))
+            self.used.update(self.schema if text.columns is None else text.columns)
+            return text
+        except TextError as error:
+            self.blame(path, str(error))
+            return lambda row: ""
+
+    def value(self, value: Json, path: KeyPath) -> Render:
+        """Anything: the texts in it are templates, also in parts."""
+        if isinstance(value, str):
+            return self.text(value, path)
+        if isinstance(value, list | tuple):
+            items = [self.value(each, (*path, place)) for place, each in enumerate(value)]
+            return lambda row: [render(row) for render in items]
+        if isinstance(value, dict):
+            if self._is_own_part(value):
+                return self._medium(value, path)
+            fields = {key: self.value(each, (*path, key)) for key, each in value.items()}
+            return lambda row: {key: render(row) for key, render in fields.items()}
+        return lambda row: value
+
+    @staticmethod
+    def _is_own_part(value: JsonObject) -> bool:
+        kind = value.get("type")
+        return kind in MEDIA and ("column" in value or isinstance(value.get(kind), str))
+
+    def _medium(self, part: JsonObject, path: KeyPath) -> Render:
+        kind = part["type"]
+        rest = {key: each for key, each in part.items() if key not in ("type", "column", kind)}
+        extra = self.value(rest, path)
+        source = self._column(part["column"], path) if "column" in part else self._place(part[kind], (*path, kind))
+        return lambda row: part_of(kind, source(row), extra(row))
+
+    def _place(self, source: str, path: KeyPath) -> Callable[[Row], Medium | str]:
+        """A URL, or a file named from the job's folder."""
+        text, folder = self.text(source, path), self.folder
+
+        def find(row: Row) -> Medium | str:
+            place = text(row).strip()
+            if not place:
+                raise UnrenderableError("the path of a file is empty")
+            return place if place.lower().startswith(URLS) else medium_at(folder / place, place)
+
+        return find
+
+    def _column(self, column: str, path: KeyPath) -> Callable[[Row], Medium | str]:
+        """A column of bytes, also as Hugging Face writes images: a struct of bytes and path."""
+        path = (*path, "column")
+        self.used.add(column)
+        dtype = self.schema.get(column)
+        nested = isinstance(dtype, pl.Struct) and any(field.name == "bytes" for field in dtype.fields)
+        if dtype is None and self.schema:
+            self.blame(path, f"no row has a column `{column}`; there are {', '.join(self.schema)}")
+        elif dtype is not None and not nested and dtype != pl.Binary:
+            advice = f"write {{type: image, image: '{{{{ {column} }}}}'}} for a column of paths or URLs"
+            self.blame(path, f"`{column}` holds no bytes but {dtype}; {advice}")
+
+        def find(row: Row) -> Medium | str:
+            value = row[column]
+            content = value.get("bytes") if isinstance(value, dict) else value
+            if content is None:
+                raise UnrenderableError(f"the column `{column}` is null")
+            return medium_of(content, f"the column `{column}`")
+
+        return find

@@ -1,0 +1,76 @@
+"""Rows that bring their own messages: a column of them, or the body of an OpenAI batch request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.text import without_surrogates
+from batchfree.data.prompts.template import UnrenderableError
+from batchfree.jobspec.draft import Draft, Origin
+from batchfree.jobspec.rules.request import check_request
+
+NEVER_SENT = ("model", "messages", "stream", "stream_options")
+"""Of a batch request's body: what batchfree decides itself."""
+
+
+def messages_in(row: Mapping[str, Any], column: str) -> list[JsonObject]:
+    """The messages of a column: a list of structs, or JSON text. Raises UnrenderableError."""
+    value = row[column]
+    if value is None:
+        raise UnrenderableError(f"the column `{column}` is null")
+    messages = _decoded(value, column) if isinstance(value, str) else without_nulls(value)
+    return checked(messages, f"the column `{column}`")
+
+
+def body_in(row: Mapping[str, Any]) -> JsonObject:
+    """The body of an OpenAI batch request. Raises UnrenderableError."""
+    body = _decoded(row["body"], "body") if row["body"] is not None else None
+    if not isinstance(body, dict):
+        raise UnrenderableError("`body` must be an object with `messages`")
+    return body
+
+
+def parameters_in(body: JsonObject) -> JsonObject:
+    """The parameters of a batch request. Raises UnrenderableError for what could cost money or break the run."""
+    parameters = {key: value for key, value in body.items() if key not in NEVER_SENT and value is not None}
+    paths = [(), ("request",), *(("request", name) for name in parameters)]
+    draft = Draft("body", {"request": parameters}, dict.fromkeys(paths, Origin(file="body")))
+    check_request(draft)
+    if draft.mistakes:
+        raise UnrenderableError(draft.mistakes[0].message)
+    return parameters
+
+
+def checked(messages: Json, where: str) -> list[JsonObject]:
+    """The same, if it is a list of messages. Raises UnrenderableError."""
+    if not isinstance(messages, list) or not messages:
+        raise UnrenderableError(f"{where} must hold a list of messages")
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise UnrenderableError(f"{where} holds a message without a role")
+        if message.get("content") is None and not message.get("tool_calls"):
+            raise UnrenderableError(f"{where} holds a message without content")
+    return messages
+
+
+def without_nulls(value: Json) -> Json:
+    """The same without null keys: a struct has the keys of all rows, most of them null."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
+    return value
+
+
+def _decoded(text: str, column: str) -> Json:
+    try:
+        return without_surrogates(json.loads(text, parse_constant=_refuse))
+    except (ValueError, RecursionError) as error:
+        raise UnrenderableError(f"the column `{column}` is not JSON: {error}") from error
+
+
+def _refuse(constant: str) -> Json:
+    raise ValueError(f"{constant} is no JSON number")

@@ -1,0 +1,133 @@
+"""Prompts: what a job asks of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
+from batchfree.core.errors import Mistake, SpecError
+from batchfree.data.prompts.messages import Compiler, KeyPath, Row
+from batchfree.data.prompts.own_messages import NEVER_SENT, body_in, checked, messages_in, parameters_in
+from batchfree.data.prompts.sandbox import sandbox
+from batchfree.data.prompts.template import UnrenderableError
+from batchfree.jobspec.lines import line_of
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from batchfree.jobspec import JobSpec
+
+MESSAGES = "messages"
+BODY = "body"
+DEFAULT_PROMPT = "{{ prompt }}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """Renders rows; made by `compile_prompts`."""
+
+    ask: Callable[[Row], ChatRequest]
+    columns: frozenset[str]
+    """The columns that a row needs to be rendered."""
+
+    def render(self, row: Mapping[str, Any]) -> ChatRequest | Failure:
+        """What this row asks, or why it can't be asked."""
+        try:
+            return self.ask(row)
+        except UnrenderableError as error:
+            return Failure(kind=Kind.RENDER, message=str(error))
+
+
+def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
+    """Compiles every template against the columns. Raises SpecError with all that is wrong; no columns: no rows."""
+    mistakes: list[Mistake] = []
+
+    def blame(path: KeyPath, message: str) -> None:
+        mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=_dotted(path)))
+
+    compiler = Compiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame)
+    if spec.input.format == "openai-batch":
+        if spec.prompt is not None or spec.messages is not None:
+            key = "prompt" if spec.prompt is not None else MESSAGES
+            blame((key,), "an openai-batch input brings its own messages; leave this key out")
+        prompts = _from_bodies(spec, compiler)
+    else:
+        prompts = _from_templates(spec, compiler)
+    if mistakes:
+        raise SpecError(mistakes)
+    return prompts
+
+
+def _from_templates(spec: JobSpec, compiler: Compiler) -> Prompts:
+    system = _system(spec, compiler)
+    messages = _messages(spec, compiler)
+    parameters = {key: value for key, value in spec.request.items() if key not in NEVER_SENT}
+
+    def ask(row: Row) -> ChatRequest:
+        return ChatRequest(messages=_filled([*system(row), *messages(row)]), parameters=parameters)
+
+    return Prompts(ask=ask, columns=frozenset(compiler.used))
+
+
+def _messages(spec: JobSpec, compiler: Compiler) -> Callable[[Row], list[JsonObject]]:
+    if spec.messages is not None:
+        return compiler.value(list(spec.messages), (MESSAGES,))
+    if spec.prompt is None and MESSAGES in compiler.schema:
+        compiler.used.add(MESSAGES)
+        return lambda row: messages_in(row, MESSAGES)
+    prompt = compiler.text(DEFAULT_PROMPT if spec.prompt is None else spec.prompt, ("prompt",))
+    return lambda row: [{"role": "user", "content": prompt(row)}]
+
+
+def _from_bodies(spec: JobSpec, compiler: Compiler) -> Prompts:
+    compiler.used.add(BODY)
+    system = _system(spec, compiler)
+
+    def ask(row: Row) -> ChatRequest:
+        body = body_in(row)
+        messages = checked(body.get(MESSAGES), "`body.messages`")
+        return ChatRequest(
+            messages=_filled([*system(row), *messages]), parameters={**spec.request, **parameters_in(body)}
+        )
+
+    return Prompts(ask=ask, columns=frozenset(compiler.used))
+
+
+def _system(spec: JobSpec, compiler: Compiler) -> Callable[[Row], list[JsonObject]]:
+    """The first system message; none where it is blank."""
+    if spec.system is None:
+        return lambda row: []
+    text = compiler.text(spec.system, ("system",))
+
+    def render(row: Row) -> list[JsonObject]:
+        content = text(row)
+        return [{"role": "system", "content": content}] if content.strip() else []
+
+    return render
+
+
+def _filled(messages: list[JsonObject]) -> tuple[JsonObject, ...]:
+    """The messages, if the last one of the user says something. Raises UnrenderableError."""
+    for message in reversed(messages):
+        if message["role"] == "user":
+            if _is_blank(message.get("content")):
+                raise UnrenderableError("the prompt is empty")
+            break
+    return tuple(messages)
+
+
+def _is_blank(content: Json) -> bool:
+    if isinstance(content, str):
+        return not content or content.isspace()
+    if not isinstance(content, list):
+        return True
+    return all(
+        isinstance(part, dict) and part.get("type") == "text" and not str(part.get("text") or "").strip()
+        for part in content
+    )
+
+
+def _dotted(path: KeyPath) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

@@ -1,0 +1,153 @@
+"""One template: checked against the columns when it is compiled, then rendered row by row."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
+
+from batchfree.core.text import clean
+from batchfree.data.prompts.sandbox import TEXT_MOST, Sandbox, null, without_globals
+
+ROW = "row"
+"""The name under which a template finds the whole row, for columns whose names are no identifiers."""
+
+RENDER_ERRORS = (
+    *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError),
+    *(AttributeError, RecursionError, MemoryError, AssertionError),
+)
+"""What a template may raise over a row's values."""
+
+
+class TextError(Exception):
+    """A template that can't work for any row; says why."""
+
+
+class UnrenderableError(Exception):
+    """A row that the template can't be rendered for; says why."""
+
+
+class Text:
+    """A compiled template."""
+
+    def __init__(self, source: str, environment: Sandbox, columns: Sequence[str]) -> None:
+        """Raises TextError. Where `columns` is empty there are no rows, and any name may stand."""
+        tree = _parsed(source, environment)
+        _refuse_files(tree)
+        names = meta.find_undeclared_variables(without_globals().parse(source))
+        if columns:
+            unknown = _unknown(tree, names, set(columns), environment.globals)
+            if unknown:
+                raise TextError(_no_column(unknown, columns))
+        known = set(columns)
+        self._template = environment.from_string(tree)
+        self._names = tuple(sorted(names & known))
+        self._nulls = {name: null(f"the column `{name}`") for name in self._names}
+        self._globals = {name: environment.globals[name] for name in names - known if name in environment.globals}
+        self._wants_row = ROW in names and ROW not in known
+        self.columns = None if self._wants_row else frozenset(self._names)
+        """The columns that it looks at; None where that can be any."""
+        self.constant = _constant(tree)
+        """The text itself, where nothing in it depends on the row."""
+
+    def __call__(self, row: Mapping[str, Any]) -> str:
+        """The text for one row. Raises UnrenderableError."""
+        if self.constant is not None:
+            return self.constant
+        values = dict(self._globals)
+        for name in self._names:
+            value = row[name]
+            values[name] = self._nulls[name] if value is None else value
+        if self._wants_row:
+            values[ROW] = row
+        template = self._template
+        try:
+            pieces = template.root_render_func(template.new_context(values, shared=True))
+            return clean(_joined(pieces))
+        except RENDER_ERRORS as error:
+            raise UnrenderableError(_sentence(error)) from error
+
+
+def _joined(pieces: Iterator[str]) -> str:
+    kept, size = [], 0
+    for piece in pieces:
+        size += len(piece)
+        if size > TEXT_MOST:
+            raise ValueError(f"the rendered text is longer than {TEXT_MOST} characters")
+        kept.append(piece)
+    return "".join(kept)
+
+
+def _sentence(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, TemplateError | ValueError) else f"{type(error).__name__}: {text}"
+
+
+def _parsed(source: str, environment: Sandbox) -> nodes.Template:
+    try:
+        tree = environment.parse(source)
+        environment.compile(tree)
+    except TemplateSyntaxError as error:
+        place = f"line {error.lineno} of the template: " if "\n" in source.strip() else ""
+        raise TextError(f"{place}{error.message}") from error
+    except TemplateError as error:
+        raise TextError(str(error)) from error
+    return environment.parse(source)
+
+
+def _refuse_files(tree: nodes.Template) -> None:
+    kinds = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+    for node in tree.find_all(kinds):
+        raise TextError(f"line {node.lineno} of the template: a prompt can't include other files")
+
+
+def _constant(tree: nodes.Template) -> str | None:
+    parts = []
+    for node in tree.body:
+        if not isinstance(node, nodes.Output) or not all(isinstance(part, nodes.TemplateData) for part in node.nodes):
+            return None
+        parts += [part.data for part in node.nodes if isinstance(part, nodes.TemplateData)]
+    return clean("".join(parts))
+
+
+def _unknown(tree: nodes.Template, names: set[str], columns: set[str], provided: Mapping[str, Any]) -> str | None:
+    """A column that is used but that no row has. Asking whether it is defined, or giving a default, is no use."""
+    asked = {name for name in map(_column, _asked(tree)) if name}
+    fields = {name for node in tree.find_all((nodes.Getattr, nodes.Getitem)) if (name := _of_row(node))}
+    if ROW in columns:
+        fields = set()
+    fields -= set(dir(dict))
+    unknown = sorted((names | fields) - columns - asked - set(provided) - {ROW})
+    return unknown[0] if unknown else None
+
+
+def _asked(tree: nodes.Template) -> Iterator[nodes.Expr | None]:
+    for test in tree.find_all(nodes.Test):
+        if test.name in ("defined", "undefined"):
+            yield test.node
+    for applied in tree.find_all(nodes.Filter):
+        if applied.name in ("default", "d"):
+            yield applied.node
+
+
+def _column(node: nodes.Node | None) -> str | None:
+    return node.name if isinstance(node, nodes.Name) else _of_row(node)
+
+
+def _of_row(node: nodes.Node | None) -> str | None:
+    """The column in `row.x` or `row["x"]`."""
+    if not isinstance(node, nodes.Getattr | nodes.Getitem) or not isinstance(node.node, nodes.Name):
+        return None
+    if node.node.name != ROW:
+        return None
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
+
+
+def _no_column(name: str, columns: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, columns, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(columns)}"
+    return f"no row has a column `{name}`; {hint}"

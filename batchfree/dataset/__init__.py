@@ -1,5 +1,0 @@
-"""Rows in: the input scanned in batches, checked before anything is sent, never whole in memory."""
-
-from batchfree.dataset.opened import Dataset, open_dataset
-
-__all__ = ["Dataset", "open_dataset"]

@@ -1,0 +1,35 @@
+"""One fault of the catalogue: its name, what it does in words, its options, and the function that does it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from batchfree.emulator.error_bodies import Refusal
+from batchfree.emulator.model import JsonObject
+from batchfree.emulator.replies import Reply
+from batchfree.emulator.rules import Occasion
+
+Options: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """`says` completes "the service …"; `options` are their names and defaults, which also tell their types.
+
+    Exactly one of `refuse`, `spoil` (changes the completion in place) and `carry` is there. `loses_answer`: nothing
+    that could be taken for the answer is left.
+    """
+
+    name: str
+    says: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    refuse: Callable[[Occasion, Options], Refusal] | None = None
+    spoil: Callable[[JsonObject, Occasion, Options], None] | None = None
+    carry: Callable[[Reply, Occasion, Options], Reply] | None = None
+    loses_answer: bool = False
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return dict(self.options)

@@ -1,0 +1,176 @@
+"""Faults of the text itself: fences, commas, prose, wrong labels, and everything that packs suffer. Pure."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from batchfree.emulator.chance import generator
+from batchfree.emulator.faults.fault import Options
+from batchfree.emulator.rules import Occasion
+
+Change: TypeAlias = Callable[[str, Occasion, Options], str]
+LEADS = ("Sure! Here is the JSON you asked for:\n\n", "Here's my answer: ", "The result is\n")
+TAILS = ("\n\nLet me know if you need anything else!", "\nI hope this helps.", "")
+
+
+def _rng(o: Occasion, purpose: str) -> random.Random:
+    return generator(o.seed, o.about, o.model, purpose)
+
+
+def fenced(text: str, o: Occasion, options: Options) -> str:
+    return f"```json\n{text}\n```"
+
+
+def trailing_comma(text: str, o: Occasion, options: Options) -> str:
+    end = max(text.rfind("}"), text.rfind("]"))
+    return text if end < 1 else f"{text[:end]},{text[end:]}"
+
+
+def prose(text: str, o: Occasion, options: Options) -> str:
+    rng = _rng(o, "prose")
+    return f"{rng.choice(LEADS)}{text}{rng.choice(TAILS)}"
+
+
+def half_json(text: str, o: Occasion, options: Options) -> str:
+    return text[: max(1, int(len(text) * options["share"]))]
+
+
+def single_quotes(text: str, o: Occasion, options: Options) -> str:
+    return text.replace('"', "'")
+
+
+def thinking(text: str, o: Occasion, options: Options) -> str:
+    return f"<think>The options are clear, so let me decide.</think>\n{text}"
+
+
+def wrong_label(text: str, o: Occasion, options: Options) -> str:
+    pairs = _pairs(text)
+    wrong = options["label"]
+    return _object([(code, wrong) for code, _ in pairs]) if pairs else wrong
+
+
+def lose_rows(text: str, o: Occasion, options: Options) -> str:
+    pairs = _pairs(text)
+    kept = [pair for pair in pairs if generator(o.seed, o.about, o.model, pair[0]).random() >= options["share"]]
+    return _object(kept) if pairs else text
+
+
+def permute(text: str, o: Occasion, options: Options) -> str:
+    pairs = _pairs(text)
+    _rng(o, "permute").shuffle(pairs)
+    return _object(pairs) if pairs else text
+
+
+def renumber(text: str, o: Occasion, options: Options) -> str:
+    pairs = _pairs(text)
+    return _object([(str(number), value) for number, (_, value) in enumerate(pairs, 1)]) if pairs else text
+
+
+def swap_codes(text: str, o: Occasion, options: Options) -> str:
+    """Codes of rows that exist, at other rows' answers: the one fault that no client can notice."""
+    pairs = _pairs(text)
+    return _object([(pairs[index - 1][0], value) for index, (_, value) in enumerate(pairs)]) if pairs else text
+
+
+def duplicate_codes(text: str, o: Occasion, options: Options) -> str:
+    """Some codes come twice, the second time with another row's answer, or with nonsense."""
+    pairs = _pairs(text)
+    rng = _rng(o, "duplicate")
+    for code, value in list(pairs):
+        if rng.random() < options["share"]:
+            other = [known for _, known in pairs if known != value]
+            pairs.insert(rng.randrange(len(pairs) + 1), (code, other[0] if other else "duplicate"))
+    return _object(pairs) if pairs else text
+
+
+def unknown_codes(text: str, o: Occasion, options: Options) -> str:
+    """Codes that nobody asked for; the answers of the others stay."""
+    pairs = _pairs(text)
+    rng = _rng(o, "unknown")
+    for _ in range(options["count"]):
+        code = "".join(rng.choices("abcdefghjkmnpqrstuvwxyz23456789", k=4))
+        pairs.insert(rng.randrange(len(pairs) + 1), (code, pairs[0][1] if pairs else "unknown"))
+    return _object(pairs)
+
+
+def truncate(text: str, o: Occasion, options: Options) -> str:
+    share = options["share"] if options["share"] is not None else _rng(o, "truncate").uniform(0.2, 0.95)
+    return text[: int(len(text) * share)]
+
+
+def interleave(text: str, o: Occasion, options: Options) -> str:
+    """Prose between the pairs: no JSON any more, though every answer is there."""
+    lines = [f"For this one I would say:\n{json.dumps(code)}: {json.dumps(value)}," for code, value in _pairs(text)]
+    return "{\n" + "\n".join(lines) + "\n}" if lines else text
+
+
+def wrong_rows(text: str, o: Occasion, options: Options) -> str:
+    pairs = [
+        (code, options["label"] if generator(o.seed, o.about, "wrong", code).random() < options["share"] else value)
+        for code, value in _pairs(text)
+    ]
+    return _object(pairs) if pairs else text
+
+
+def _pairs(text: str) -> list[tuple[str, Any]]:
+    """The pairs of a JSON object; none where the text is something else."""
+    try:
+        pairs = json.loads(text[text.index("{") : text.rindex("}") + 1], object_pairs_hook=_Pairs)
+    except ValueError:
+        return []
+    return [(code, _plain(value)) for code, value in pairs] if isinstance(pairs, _Pairs) else []
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as its pairs, duplicates kept."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Pairs):
+        return {key: _plain(member) for key, member in value}
+    return [_plain(member) for member in value] if isinstance(value, list) else value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> str:
+    """A JSON object in the spelling of the emulated models, duplicates and all."""
+    written = (f"{json.dumps(code)}: {json.dumps(value, ensure_ascii=False)}" for code, value in pairs)
+    return "{" + ", ".join(written) + "}"
+
+
+CHANGES: tuple[tuple[tuple[str, str, Change, Mapping[str, Any]], bool], ...] = (
+    (("fenced", "wraps the answer in a Markdown fence", fenced, {}), False),
+    (("trailing_comma", "leaves a comma before the last brace", trailing_comma, {}), False),
+    (("prose", "wraps the answer in prose", prose, {}), False),
+    (("thinking", "writes its thoughts into the content, in <think> tags", thinking, {}), False),
+    (("single_quotes", "writes Python instead of JSON", single_quotes, {}), False),
+    (("half_json", "stops in the middle of the JSON and calls it finished", half_json, {"share": 0.6}), False),
+    (("wrong_label", "answers with a label that nobody offered", wrong_label, {"label": "perhaps"}), True),
+    (("lose_rows", "leaves out a `share` of a pack's rows", lose_rows, {"share": 0.02}), False),
+    (("permute", "answers a pack's rows in another order", permute, {}), False),
+    (("renumber", "numbers a pack's rows from one instead of using their codes", renumber, {}), True),
+    (("swap_codes", "gives a pack's answers to the wrong codes (can't be noticed)", swap_codes, {}), True),
+    (("duplicate_codes", "answers a `share` of a pack's codes twice", duplicate_codes, {"share": 0.2}), False),
+    (("unknown_codes", "invents `count` codes", unknown_codes, {"count": 2}), False),
+    (
+        (
+            "truncate",
+            "cuts the text by length after a `share` (else somewhere)",
+            truncate,
+            {"share": None, "finish_reason": "length"},
+        ),
+        False,
+    ),
+    (("interleave", "writes prose between a pack's pairs", interleave, {}), False),
+    (
+        (
+            "wrong_rows",
+            "gives a `share` of a pack's rows a wrong label",
+            wrong_rows,
+            {"share": 0.1, "label": "perhaps"},
+        ),
+        False,
+    ),
+)

@@ -1,0 +1,1 @@
+"""The emulated OpenRouter as an HTTP service."""

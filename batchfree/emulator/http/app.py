@@ -1,0 +1,102 @@
+"""The emulated OpenRouter as an ASGI application: its paths, its envelopes, its headers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+from starlette.datastructures import State
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from batchfree.emulator.chat_service import Service
+from batchfree.emulator.http import account
+from batchfree.emulator.http import models as listing
+from batchfree.emulator.http.stream import Sleep, send_reply
+from batchfree.emulator.request_log import Book
+from batchfree.emulator.scenario import Scenario
+
+PREFIXES = ("/api/v1", "/v1")
+
+
+class Emulator:
+    """An ASGI application. `state.book` is what it saw, `state.service` what it remembers."""
+
+    def __init__(self, service: Service, sleep: Sleep) -> None:
+        self.service = service
+        self.sleep = sleep
+        self.state = State()
+        self.state.book = service.book
+        self.state.service = service
+        self.router = Router(routes=[*self._routes()], redirect_slashes=False, default=self._not_found)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith("/chat/completions"):
+            await self._chat(scope, receive, send)
+        elif scope["type"] in ("http", "lifespan"):
+            await self.router(scope, receive, send)
+
+    def _routes(self) -> list[Route]:
+        gets: dict[str, Callable[[Service, Request], Response]] = {
+            "/models": listing.models,
+            "/models/user": listing.models_of_user,
+            "/models/count": listing.count,
+            "/models/{author}/{slug}/endpoints": listing.endpoints,
+            "/model/{author}/{slug}": listing.model,
+            "/key": account.key,
+            "/auth/key": account.key,
+            "/credits": account.credits,
+            "/generation": account.generation,
+        }
+        return [
+            Route(prefix + path, self._endpoint(answer), methods=["GET"])
+            for prefix in PREFIXES
+            for path, answer in gets.items()
+        ]
+
+    def _endpoint(self, answer: Callable[[Service, Request], Response]) -> Callable[[Request], Response]:
+        async def endpoint(request: Request) -> Response:
+            response = answer(self.service, request)
+            response.headers["x-generation-id"] = self.service.new_id()
+            return response
+
+        return endpoint  # type: ignore[return-value]
+
+    async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = JSONResponse({"error": {"message": "Not Found", "code": 404}}, status_code=404)
+        response.headers["x-generation-id"] = self.service.new_id()
+        await response(scope, receive, send)
+
+    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Cancelled, it leaves the POST in the book as not delivered."""
+        request = Request(scope, receive)
+        if not scope["path"].startswith(PREFIXES):
+            await self._not_found(scope, receive, send)
+            return
+        post, reply = self.service.chat(await request.body(), request.headers)
+        try:
+            post.delivered = await send_reply(reply, receive, send, self.sleep, self.service.scenario.time_scale)
+        finally:
+            self.service.book.close(post, self.service.clock())
+
+
+def create_app(
+    scenario: Scenario | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    sleep: Sleep = anyio.sleep,
+    seed: int | None = None,
+    require_key: bool = True,
+    book_path: Path | None = None,
+) -> Emulator:
+    """The emulated service; `clock` gives epoch seconds, and it waits only through `sleep`.
+
+    `seed` replaces the scenario's; without `require_key` nobody needs one.
+    """
+    scenario = scenario or Scenario()
+    seed = scenario.seed if seed is None else seed
+    return Emulator(Service(scenario, clock, Book(book_path), seed=seed, require_key=require_key), sleep)

@@ -1,0 +1,120 @@
+"""The catalogue over HTTP: `/models` with its filters and pages, one model, its endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from batchfree.emulator import error_bodies as bodies
+from batchfree.emulator.chat_service import Service
+from batchfree.emulator.http.account import refused
+from batchfree.emulator.model import JsonObject, Model
+
+MOST_A_PAGE = 1000
+MILLION = 1_000_000
+
+
+def models(service: Service, request: Request) -> Response:
+    """`GET /models`: `{data, total_count, links}`; the whole list unless `offset` or `limit` is given."""
+    query = request.query_params
+    listed = [model.entry for model in service.models() if _fits(model, query)]
+    try:
+        offset = max(0, int(query.get("offset", 0)))
+        limit = min(MOST_A_PAGE, int(query.get("limit", 500 if "offset" in query else MOST_A_PAGE)))
+    except ValueError:
+        return refused(bodies.refusal(400, "Invalid query: offset and limit are whole numbers"))
+    page = listed[offset : offset + limit]
+    following = None
+    if offset + limit < len(listed):
+        wanted = dict(query) | {"offset": str(offset + limit), "limit": str(limit)}
+        following = f"/api/v1/models?{urlencode(wanted)}"
+    return JSONResponse({"data": page, "total_count": len(listed), "links": {"next": following}})
+
+
+def models_of_user(service: Service, request: Request) -> Response:
+    """`GET /models/user`: what this account may use: not the models reserved for agents."""
+    refusal = service.check_key(request.headers)
+    if refusal is not None:
+        return refused(refusal)
+    listed = [model.entry for model in service.models() if model.nature not in ("gated", "media")]
+    return JSONResponse({"data": listed, "total_count": len(listed), "links": {"next": None}})
+
+
+def count(service: Service, request: Request) -> Response:
+    return JSONResponse({"data": {"count": len([m for m in service.models() if _fits(m, request.query_params)])}})
+
+
+def model(service: Service, request: Request) -> Response:
+    """`GET /model/{author}/{slug}`."""
+    found = _find(service.models(), request)
+    return JSONResponse({"data": found.entry}) if found else _unknown(request)
+
+
+def endpoints(service: Service, request: Request) -> Response:
+    """`GET /models/{author}/{slug}/endpoints`: one endpoint a model, none for a router."""
+    found = _find(service.models(), request)
+    if found is None:
+        return _unknown(request)
+    keys = ("id", "name", "created", "description", "architecture")
+    listed = [] if found.nature == "router" else [_endpoint(found)]
+    return JSONResponse({"data": {key: found.entry.get(key) for key in keys} | {"endpoints": listed}})
+
+
+def _endpoint(model: Model) -> JsonObject:
+    return {
+        "name": f"{model.provider} | {model.id}",
+        "model_id": model.id,
+        "model_name": model.entry["name"],
+        "context_length": model.context,
+        "pricing": {**model.entry["pricing"], "discount": 0},
+        "provider_name": "FakeProvider",
+        "tag": "emulated",
+        "quantization": None,
+        "max_completion_tokens": model.max_output,
+        "max_prompt_tokens": None,
+        "supported_parameters": sorted(model.parameters),
+        "status": 0,
+        "uptime_last_5m": 100.0,
+        "uptime_last_30m": 100.0,
+        "uptime_last_1d": 100.0,
+        "latency_last_30m": None,
+        "throughput_last_30m": None,
+        "supports_implicit_caching": False,
+        "supports_diarization": False,
+        "native_tools": {},
+        "service_tier": None,
+        "supports_tool_choice": dict.fromkeys(("none", "auto", "required", "function"), "tools" in model.parameters),
+    }
+
+
+def _fits(model: Model, query: object) -> bool:
+    """The filters of the query that are worth having here; unknown ones are ignored, as the service does."""
+    get = query.get  # type: ignore[attr-defined]
+    written = (model.entry.get("architecture") or {}).get("output_modalities") or ["text"]
+    outputs = (get("output_modalities") or "text").split(",")
+    return (
+        all(name in model.parameters for name in filter(None, (get("supported_parameters") or "").split(",")))
+        and all(kind in model.inputs for kind in filter(None, (get("input_modalities") or "").split(",")))
+        and ("all" in outputs or any(kind in written for kind in outputs))
+        and (get("max_price") is None or 0 <= _price(model) <= float(get("max_price")))
+        and (get("context") is None or model.context >= int(get("context")))
+        and (get("q") is None or get("q").lower() in f"{model.id} {model.entry['name']}".lower())
+    )
+
+
+def _price(model: Model) -> float:
+    """USD for a million tokens of prompt; below zero where the entry names none."""
+    return float((model.entry.get("pricing") or {}).get("prompt", -1)) * MILLION
+
+
+def _find(models: Sequence[Model], request: Request) -> Model | None:
+    id = f"{request.path_params['author']}/{request.path_params['slug']}"
+    return next((model for model in models if id in (model.id, model.entry["canonical_slug"])), None)
+
+
+def _unknown(request: Request) -> Response:
+    id = f"{request.path_params['author']}/{request.path_params['slug']}"
+    return refused(bodies.refusal(404, f"Model {id} not found"))

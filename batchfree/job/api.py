@@ -1,0 +1,66 @@
+"""A job from its file to its table. Puts the parts together and decides nothing.
+
+The road of one row: `spec` reads the job file; `dataset` reads the row, `prompts` renders it, `questions` gives its
+question a name; `opened` passes over what `history` knows as answered; `feed` puts it into a parcel; `runner` hands
+the parcel to a worker; `sending` draws a model, waits for a start, sends, lets `openrouter.judge` read the response,
+`answers` check it, and writes the attempt into the `journal`; `aftermath` says where the row goes next; `results`
+derives the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import anyio
+import polars as pl
+
+from batchfree.job.endpoint import Transport
+from batchfree.job.session import Session
+from batchfree.job.state import reading
+from batchfree.jobspec.job import Job, RunOptions
+from batchfree.run.summary import Progress, Summary
+
+DEFAULTS = RunOptions()
+Observer = Callable[[Progress], None]
+
+
+def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = None) -> Summary:
+    """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("an event loop is running here, as in a notebook: write `await batchfree.arun(job)`")
+    return anyio.run(arun, job, options, observer)
+
+
+async def arun(
+    job: Job,
+    options: RunOptions = DEFAULTS,
+    observer: Observer | None = None,
+    clock: Callable[[], float] = time.time,
+    transport: Transport = None,
+) -> Summary:
+    """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
+
+    `clock` gives epoch seconds; `transport` is the httpx transport through which the service is reached.
+    """
+    try:
+        return await Session(job, options, observer or _unobserved, clock, transport).run()
+    except BaseExceptionGroup as group:
+        raise _single(group) from None
+
+
+def table(job: Job) -> pl.LazyFrame:
+    """The table as it stands, derived from input and journal while it is read."""
+    return reading(job).table()
+
+
+def _single(error: BaseException) -> BaseException:
+    """The one exception inside the groups that task groups wrap it in."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _unobserved(progress: Progress) -> None:
+    """Nobody watches."""

@@ -1,0 +1,193 @@
+"""Rules that look at several keys of a job spec, or at a value's meaning. Pure.
+
+A rule is passed over where a value that it looks at is already known to be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from batchfree.jobspec.draft import Draft, KeyPath, holds_key
+from batchfree.jobspec.rules.messages import FIRST_ROLES
+from batchfree.jobspec.rules.outputs import output_complaints, overwriting
+from batchfree.jobspec.rules.request import near_parameter
+from batchfree.jobspec.rules.routes import base_url_complaints, route_complaints
+from batchfree.jobspec.schema import JobSpec
+
+KEY_NAMES = {
+    "api_key",
+    "apikey",
+    "api-key",
+    "x-api-key",
+    "authorization",
+    "bearer",
+    "access_token",
+    "openrouter_api_key",
+}
+KEY_ADVICE = (
+    "a key must not stand in a job file; put it into an environment variable, name that under endpoint.api_key_env, "
+    "and take this key out of use if others may have seen the file"
+)
+QUOTED_TAGS = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "nothing", "timestamp": "a date"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A rule that is broken, and the key to look at."""
+
+    path: KeyPath
+    message: str
+
+
+def take_out_keys(draft: Draft) -> None:
+    """Blames every key of a service that stands in the spec, in a value or by its name, and removes it."""
+    for path in list(draft.origins):
+        value = draft.get(*path)
+        named = bool(path) and str(path[-1]).lower() in KEY_NAMES and isinstance(value, str | int)
+        if named or (isinstance(value, str) and holds_key(value)) or (path and holds_key(str(path[-1]))):
+            draft.blame(path, KEY_ADVICE)
+            if isinstance(path[-1], str):
+                draft.remove(path)
+            else:
+                draft.put(path, "hidden")
+
+
+def check_labels(draft: Draft) -> None:
+    """Blames labels that YAML reads as something else than text, and puts their own text in their place."""
+    labels = draft.get("answer", "labels")
+    for index in range(len(labels) if isinstance(labels, list) else 0):
+        path: KeyPath = ("answer", "labels", index)
+        origin = draft.origins.get(path)
+        if origin is not None and origin.plain and origin.tag in QUOTED_TAGS and origin.text is not None:
+            text = origin.text or "null"
+            draft.blame(path, f'YAML reads the label {text} as {QUOTED_TAGS[origin.tag]}; put it in quotes: "{text}"')
+            draft.put(path, text)
+
+
+def check(draft: Draft, spec: JobSpec) -> None:
+    """Walks the table of rules."""
+    for rule, looks_at in RULES.items():
+        if not any(draft.broken(tuple(key.split("."))) for key in looks_at):
+            for finding in list(rule(spec)):
+                draft.blame(finding.path, finding.message)
+
+
+def _paths(spec: JobSpec) -> Iterator[Finding]:
+    places: list[tuple[KeyPath, str]] = [(("input", "path"), path) for path in spec.input.path]
+    places += [(("output", "path"), str(spec.output.path)), (("run_dir",), str(spec.run_dir))]
+    for key, path in places:
+        if any(ord(character) < ord(" ") for character in path):
+            yield Finding(path=key, message="a path holds no control characters")
+
+
+def _name(spec: JobSpec) -> Iterator[Finding]:
+    name = spec.name
+    if name in (".", "..") or any(sign in name for sign in "/\\") or not name.isprintable() or name != name.strip():
+        yield Finding(path=("name",), message="the name is also that of a folder: no slashes, no control characters")
+
+
+def _one_way_to_ask(spec: JobSpec) -> Iterator[Finding]:
+    if spec.prompt is not None and spec.messages is not None:
+        yield Finding(path=("messages",), message="`prompt` and `messages` say two things; keep one of them")
+
+
+def _one_first_message(spec: JobSpec) -> Iterator[Finding]:
+    if spec.system and spec.messages and spec.messages[0].get("role") in FIRST_ROLES:
+        message = "`system` and a first system message in `messages` say two things; keep one of them"
+        yield Finding(path=("system",), message=message)
+
+
+def _one_kind_of_answer(spec: JobSpec) -> Iterator[Finding]:
+    if spec.answer.labels is not None and spec.answer.schema_ is not None:
+        yield Finding(path=("answer", "schema"), message="`labels` and `schema` say two things; keep one of them")
+
+
+def _labels(spec: JobSpec) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for index, label in enumerate(spec.answer.labels or ()):
+        path: KeyPath = ("answer", "labels", index)
+        plain = label.strip().casefold()
+        if not plain:
+            yield Finding(path=path, message="a label must not be blank")
+        elif not label.isprintable():
+            yield Finding(path=path, message="a label stands on one line, without tabs or control characters")
+        elif plain in first:
+            yield Finding(
+                path=path, message=f"this label equals `{first[plain]}` (case and blanks around it don't count)"
+            )
+        first.setdefault(plain, label)
+
+
+def _one_format(spec: JobSpec) -> Iterator[Finding]:
+    kind = "labels" if spec.answer.labels is not None else "schema" if spec.answer.schema_ is not None else None
+    if kind and spec.request.get("response_format") is not None:
+        message = f"`answer.{kind}` already says what is sent as response_format; leave it out here"
+        yield Finding(path=("request", "response_format"), message=message)
+
+
+def _pack(spec: JobSpec) -> Iterator[Finding]:
+    if spec.pack == 1:
+        return
+    if spec.answer.labels is None and spec.answer.schema_ is None:
+        yield Finding(path=("pack",), message="several rows in one request need `answer.labels` or `answer.schema`")
+    if spec.request.get("tools"):
+        yield Finding(
+            path=("pack",), message="rows with tools can't share a request; write pack: 1, or leave out request.tools"
+        )
+
+
+def _slips(spec: JobSpec) -> Iterator[Finding]:
+    """Parameters that OpenRouter would drop without a word. Another service may know more of them."""
+    if spec.endpoint.is_openrouter or spec.endpoint.embedded:
+        for name in spec.request:
+            near = near_parameter(name)
+            if near:
+                message = f"OpenRouter knows no such parameter; did you mean `request.{near}`?"
+                yield Finding(path=("request", name), message=message)
+
+
+def _base_url(spec: JobSpec) -> Iterator[Finding]:
+    for complaint in base_url_complaints(spec.endpoint.base_url):
+        yield Finding(path=("endpoint", "base_url"), message=complaint)
+
+
+def _route(spec: JobSpec) -> Iterator[Finding]:
+    for complaint in route_complaints(spec.router.route, spec.endpoint.base_url):
+        yield Finding(path=("router", "route"), message=complaint)
+
+
+def _output(spec: JobSpec) -> Iterator[Finding]:
+    for complaint in output_complaints(str(spec.output.path)):
+        yield Finding(path=("output", "path"), message=complaint)
+
+
+def _own_output(spec: JobSpec) -> Iterator[Finding]:
+    for complaint in overwriting(str(spec.output.path), spec.input.path, str(spec.run_dir)):
+        yield Finding(path=("output", "path"), message=complaint)
+
+
+def _reserve(spec: JobSpec) -> Iterator[Finding]:
+    day = spec.limits.requests_per_day
+    if isinstance(day, int) and spec.limits.reserve >= day:
+        message = f"all {day} requests of the day are left for others, so none could be sent"
+        yield Finding(path=("limits", "reserve"), message=message)
+
+
+RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
+    _name: ("name",),
+    _paths: ("name", "input.path", "output.path", "run_dir"),
+    _one_way_to_ask: ("prompt", "messages"),
+    _one_first_message: ("system", "messages"),
+    _one_kind_of_answer: ("answer.labels", "answer.schema"),
+    _labels: (),
+    _one_format: ("answer.labels", "answer.schema", "request.response_format"),
+    _pack: ("pack", "answer.labels", "answer.schema", "request.tools"),
+    _slips: ("endpoint.base_url",),
+    _route: ("router.route", "endpoint.base_url"),
+    _base_url: ("endpoint.base_url",),
+    _output: ("output.path",),
+    _own_output: ("output.path", "input.path", "run_dir"),
+    _reserve: ("limits.reserve", "limits.requests_per_day"),
+}
+"""Rule → the keys that must be sound for it to mean anything. In this order: a bad host doesn't hide a paid route."""

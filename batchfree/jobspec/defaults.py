@@ -1,0 +1,97 @@
+"""What depends on the job file's place or on other keys: absolute paths, names, limits of free routes. Pure.
+
+Works on data that may still be wrong: what has the wrong type is left as it is, and said later.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from batchfree.core.chat import FREE_ROUTER, Json
+from batchfree.jobspec.draft import Draft
+from batchfree.jobspec.rules.routes import base_url_complaints, is_free, normalised
+
+FREE_REQUESTS_PER_MINUTE = 20
+SECTIONS = ("answer", "request", "router", "limits", "retry", "output", "endpoint")
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def absolute(path: str, folder: Path, home: Path) -> str:
+    """A path as seen from the job file's folder. URLs stay, `~` is the home folder, `..` is worked out."""
+    if _URL.match(path) or not path.strip():
+        return path
+    if path == "~" or path.startswith(("~/", "~\\")):
+        path = str(home) + path[1:]
+    return _tidy(folder / path)
+
+
+def complete(draft: Draft, file: Path, home: Path) -> None:
+    """Fills in what a user may leave out and a run needs to know."""
+    data, folder = draft.data, file.parent
+    for section in SECTIONS:
+        if data.get(section) is None:
+            data[section] = {}
+    if data.get("input") is None:
+        data.pop("input", None)
+    if data.get("name") is None:
+        data["name"] = file.stem
+    for section, key in (("input", "path"), ("router", "route")):
+        if isinstance(value := draft.get(section, key), str):
+            data[section][key] = [value]
+    paths = draft.get("input", "path")
+    if isinstance(paths, list):
+        data["input"]["path"] = [absolute(path, folder, home) if isinstance(path, str) else path for path in paths]
+    _complete_places(draft, folder, home)
+    _complete_limits(draft)
+    base_url = draft.get("endpoint", "base_url")
+    if isinstance(base_url, str) and not any(base_url_complaints(base_url)):
+        data["endpoint"]["base_url"] = normalised(base_url)
+
+
+def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
+    """The output and the run folder beside it."""
+    data, name = draft.data, draft.data["name"] or "job"
+    output = data["output"]
+    if isinstance(output, dict):
+        if output.get("path") is None:
+            output["path"] = f"{name}.parquet"
+        if isinstance(output["path"], str):
+            output["path"] = absolute(output["path"], folder, home)
+    run_dir = data.get("run_dir")
+    if isinstance(run_dir, str):
+        data["run_dir"] = absolute(run_dir, folder, home)
+    elif run_dir is None:
+        table = draft.get("output", "path")
+        beside = Path(table).parent if isinstance(table, str) else folder
+        data["run_dir"] = str(beside / f"{name}.run")
+
+
+def _complete_limits(draft: Draft) -> None:
+    """Null and nothing mean the same: 20 a minute and the service's own day on free routes, none on other models."""
+    limits = draft.data["limits"]
+    if not isinstance(limits, dict):
+        return
+    free = _free(draft.get("router", "route"))
+    if limits.get("requests_per_minute") is None:
+        limits["requests_per_minute"] = FREE_REQUESTS_PER_MINUTE if free else None
+    if limits.get("requests_per_day") in (None, "auto"):
+        limits["requests_per_day"] = "auto" if free else None
+
+
+def _free(route: Json) -> bool:
+    """Whether free limits apply: where any of the routes is free, or none is given."""
+    routes = route if isinstance(route, list) else [FREE_ROUTER]
+    return any(isinstance(each, str) and is_free(each) for each in routes)
+
+
+def _tidy(path: Path) -> str:
+    """Without `.` and `..`; the folder in front holds no links, so `..` may be worked out in the text."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == ".." and len(parts) > 1:
+            parts.pop()
+        elif part != "..":
+            parts.append(part)
+    return str(Path(*parts))

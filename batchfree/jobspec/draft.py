@@ -1,0 +1,147 @@
+"""A job spec on its way from text to values: plain data, where each value came from, and what is wrong so far. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.errors import Mistake
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+OVERRIDE = "--set"
+"""What stands in a mistake's `file` when the value came from the command line."""
+
+SHOWN_CHARACTERS = 60
+
+_KEY = re.compile(r"sk-or-v1-[0-9A-Za-z]+|(?<![0-9A-Za-z])sk-(?=[A-Za-z_-]*[0-9])[0-9A-Za-z_-]{20,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a value came from. `line` counts from one and is that of its key; `text` is a scalar's own text."""
+
+    file: str
+    line: int | None = None
+    text: str | None = None
+    tag: str = "map"
+    """What YAML takes the value for: str, int, float, bool, null, timestamp, map or seq."""
+    plain: bool = False
+    """A scalar without quotes."""
+    source: str | None = None
+    """The text before environment variables were put in, where there were any."""
+
+
+def dotted(path: KeyPath) -> str:
+    """The path as people write it: `messages[0].content`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def holds_key(text: str) -> bool:
+    """Whether something in the text looks like the key of a service."""
+    return _KEY.search(text) is not None
+
+
+def masked(text: str) -> str:
+    """The text without anything that looks like the key of a service."""
+    return _KEY.sub("sk-…", text)
+
+
+def shown(value: Json) -> str:
+    """A value as a message may quote it: short, on one line, without keys."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (a boolean)"
+    if isinstance(value, str):
+        return repr(_short(masked(value)))
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "a mapping" if isinstance(value, Mapping) else _short(str(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+class Draft:
+    """Data and origins by path, and the mistakes found so far; a broken value is hidden from later rules."""
+
+    def __init__(self, file: str, data: JsonObject, origins: Mapping[KeyPath, Origin]) -> None:
+        """`origins` holds every path of `data`, the empty one too."""
+        self.file = file
+        self.data = data
+        self.origins = dict(origins)
+        self.mistakes: list[Mistake] = []
+        self._broken: set[KeyPath] = set()
+
+    def get(self, *path: str | int) -> Json:
+        """The value at a path; None where there is none."""
+        value: Json = self.data
+        for part in path:
+            if isinstance(value, dict) and isinstance(part, str):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def put(self, path: KeyPath, value: Json) -> None:
+        """Sets a value at a path whose parent exists."""
+        self.get(*path[:-1])[path[-1]] = value
+
+    def remove(self, path: KeyPath) -> None:
+        """Takes a value out of its mapping or list, if it is there."""
+        parent = self.get(*path[:-1])
+        if isinstance(parent, dict):
+            parent.pop(path[-1], None)
+        elif isinstance(parent, list) and isinstance(path[-1], int) and path[-1] < len(parent):
+            parent.pop(path[-1])
+
+    def place(self, path: KeyPath) -> KeyPath:
+        """The longest part of a path that was written down somewhere."""
+        while path and path not in self.origins:
+            path = path[:-1]
+        return path
+
+    def origin(self, path: KeyPath) -> Origin:
+        """Where the value at a path came from, or its nearest parent."""
+        return self.origins[self.place(path)]
+
+    def under(self, path: KeyPath) -> Iterator[KeyPath]:
+        """Every written path that is `path` or lies below it."""
+        return (other for other in list(self.origins) if other[: len(path)] == path)
+
+    def blame(self, path: KeyPath, message: str, *, breaks: bool = True) -> None:
+        """Records a mistake; `breaks` says that the value can't be relied on by rules that look at several keys."""
+        origin = self.origin(path)
+        key = masked(dotted(path)) or None
+        mistake = Mistake(message=masked(message), file=origin.file, line=origin.line, key=key)
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+        if breaks:
+            self._broken.add(path)
+
+    def accept(self, mistake: Mistake, path: KeyPath | None = None) -> None:
+        """Takes over a mistake found by a reader of text; `path` is what it breaks, else what its key names."""
+        self.mistakes.append(mistake)
+        found = [each for each in self.origins if dotted(each) == mistake.key]
+        self._broken.update([path] if path else found)
+
+    def blamed(self, path: KeyPath) -> bool:
+        """Whether this very value is known to be wrong."""
+        return path in self._broken
+
+    def broken(self, path: KeyPath) -> bool:
+        """Whether a mistake was found at the path, above it or below it."""
+        return any(path[: len(other)] == other[: len(path)] for other in self._broken)
+
+    def shown(self, path: KeyPath, value: Json) -> str:
+        """A value as a message may quote it; what came from the environment is named, never quoted."""
+        source = self.origins[path].source if path in self.origins else None
+        return shown(value) if source is None else f"the value of {masked(source)}"

@@ -1,0 +1,61 @@
+"""The JSON Schema of a job file, for editors: `# yaml-language-server: $schema=…`. Pure."""
+
+from __future__ import annotations
+
+from batchfree.core.chat import JsonObject
+from batchfree.jobspec.defaults import FREE_REQUESTS_PER_MINUTE, SECTIONS
+from batchfree.jobspec.rules.unbuilt import unbuilt_schema
+from batchfree.jobspec.schema import NOTHING, JobSpec
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+VARIABLE: JsonObject = {"type": "string", "pattern": r"^\$\{"}
+OPTIONAL = ("name", "run_dir")
+"""Keys that a job file may leave out or leave empty, though a spec always has them."""
+
+
+def json_schema() -> JsonObject:
+    """A JSON Schema (draft 2020-12) of everything that may stand in a job file, with a sentence on every key."""
+    schema = _plain(JobSpec.model_json_schema(by_alias=True))
+    properties, parts = schema["properties"], schema["$defs"]
+    for key in OPTIONAL:
+        properties[key] = _or(properties[key], NOTHING)
+    output = parts["OutputSpec"]
+    output["properties"]["path"] = _or(output["properties"]["path"], NOTHING)
+    del output["required"]
+    schema["required"] = ["input"]
+    for section in SECTIONS:
+        properties[section].pop("default", None)
+    properties["prompt"]["default"] = "{{ prompt }}"
+    limits = parts["LimitsSpec"]["properties"]
+    limits["requests_per_minute"]["default"] = FREE_REQUESTS_PER_MINUTE
+    limits["requests_per_day"]["default"] = "auto"
+    properties["pack"] = _or(properties["pack"], VARIABLE)
+    for name, part in parts.items():
+        if name != "AnswerSpec":
+            part["properties"] = {key: _with_variable(value) for key, value in part["properties"].items()}
+    properties |= unbuilt_schema()
+    return {"$schema": DIALECT, "title": "batchfree job", **schema}
+
+
+def _with_variable(schema: JsonObject) -> JsonObject:
+    """Numbers and choices may also come from the environment; text may hold a variable anyway."""
+    return schema if schema.get("type") == "string" and "enum" not in schema else _or(schema, VARIABLE)
+
+
+def _or(schema: JsonObject, alternative: JsonObject) -> JsonObject:
+    """The schema, or the alternative, with description and default kept on top."""
+    about: JsonObject = {key: schema[key] for key in ("description", "default") if key in schema}
+    form: JsonObject = {key: value for key, value in schema.items() if key not in about}
+    forms = form["anyOf"] if set(form) == {"anyOf"} else [form]
+    return {"anyOf": [*forms, alternative], **about}
+
+
+def _plain(schema: JsonObject) -> JsonObject:
+    """Without the titles that pydantic makes up and the formats that no editor needs."""
+    plain = {key: value for key, value in schema.items() if not (key in ("title", "format") and isinstance(value, str))}
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            plain[key] = _plain(value)
+        elif isinstance(value, list):
+            plain[key] = [_plain(each) if isinstance(each, dict) else each for each in value]
+    return plain

@@ -1,0 +1,55 @@
+"""A job file that was read: its spec, and the environment in which its key is looked up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from batchfree.jobspec import JobSpec, load_spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job: its spec, and the environment in which its key and variables are looked up."""
+
+    spec: JobSpec
+    environment: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What one run does differently from what the spec says.
+
+    `limit`: rows to answer in this run. `until`: no start after this moment, in epoch seconds. `fail_threshold`: per
+    cent of the rows that may fail without exit code 1. `signals`: stop on SIGINT, SIGTERM and SIGHUP; a second one
+    leaves at once.
+    """
+
+    limit: int | None = None
+    retry_failed: bool = False
+    fail_threshold: float = 0.0
+    fresh: bool = False
+    until: float | None = None
+    on_quota: Literal["stop", "wait"] | None = None
+    signals: bool = False
+
+
+def load(
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    endpoint: str | None = None,
+    output: Path | None = None,
+) -> Job:
+    """Reads a job spec. `overrides` are dotted, as in `limits.concurrency=4`. Raises SpecError with every mistake."""
+    environment = os.environ if environment is None else environment
+    spec = load_spec(Path(file), overrides=overrides, environment=environment)
+    if endpoint is not None:
+        spec = spec.with_endpoint(endpoint)
+    if output is not None:
+        spec = spec.with_output(output)
+    return Job(spec=spec, environment=dict(environment))

@@ -1,0 +1,157 @@
+"""A job file → a frozen, checked job spec, or every mistake in it at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.errors import Mistake, SpecError
+from batchfree.jobspec.check import check, check_labels, take_out_keys
+from batchfree.jobspec.defaults import absolute, complete
+from batchfree.jobspec.draft import OVERRIDE, Draft, KeyPath
+from batchfree.jobspec.files import home, placed, read_text
+from batchfree.jobspec.overrides import expand, override
+from batchfree.jobspec.rules.answer_schema import schema_faults
+from batchfree.jobspec.rules.messages import check_messages
+from batchfree.jobspec.rules.request import check_request
+from batchfree.jobspec.rules.unbuilt import take_out_unbuilt
+from batchfree.jobspec.schema import JobSpec
+from batchfree.jobspec.type_errors import blame_all
+from batchfree.jobspec.variables import reread, substitute
+from batchfree.jobspec.yaml.parse import Text, parse
+
+MAX_PASSES = 10
+
+
+def load_spec(file: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str]) -> JobSpec:
+    """The job spec in `file` with `overrides` (KEY=VALUE) on top; raises SpecError with every mistake."""
+    draft = _read(file)
+    place = placed(file)
+    expand(draft)
+    override(draft, overrides)
+    substitute(draft, environment)
+    take_out_keys(draft)
+    take_out_unbuilt(draft)
+    _load_schema(draft, place)
+    check_labels(draft)
+    check_request(draft)
+    check_messages(draft)
+    _reread_variables(draft, place)
+    complete(draft, place, home())
+    spec = _validate(draft, place)
+    if spec is not None:
+        check(draft, spec)
+    if draft.mistakes or spec is None:
+        raise SpecError(sorted(draft.mistakes, key=_reading_order))
+    return spec
+
+
+def _reading_order(mistake: Mistake) -> tuple[bool, str, int]:
+    """The job file from top to bottom, then other files, then the command line."""
+    return mistake.file == OVERRIDE, mistake.file or "", mistake.line or 0
+
+
+def _read(file: Path) -> Draft:
+    """The job file as it stands, with the mistakes of its YAML; raises SpecError where nothing can be read from it."""
+    text = read_text(file, str(file))
+    if isinstance(text, Mistake):
+        raise SpecError([text])
+    read = parse(text, str(file))
+    if read.data is None and not read.mistakes:
+        raise SpecError([Mistake(file=str(file), line=1, message="the file is empty")])
+    if not isinstance(read.data, dict):
+        message = f"a job file is a mapping of keys such as `input: rows.jsonl`, not {_kind(read.data)}"
+        raise SpecError(read.mistakes or [Mistake(file=str(file), line=1, message=message)])
+    draft = Draft(str(file), read.data, read.origins)
+    for mistake in read.mistakes:
+        draft.accept(mistake)
+    return draft
+
+
+def _kind(data: Json) -> str:
+    return "a list" if isinstance(data, list) else "a single value"
+
+
+def _validate(draft: Draft, place: Path) -> JobSpec | None:
+    """The typed spec; wrong values are blamed and left out, so that rules can be tried on the rest; else None."""
+    for _ in range(MAX_PASSES):
+        try:
+            return _typed(draft, place)
+        except ValidationError as error:
+            for path in blame_all(draft, error):
+                _leave_out(draft, path)
+            complete(draft, place, home())
+    return None
+
+
+def _typed(draft: Draft, place: Path) -> JobSpec:
+    return JobSpec.model_validate_json(json.dumps(draft.data), context=place)
+
+
+def _reread_variables(draft: Draft, place: Path) -> None:
+    """Tries the other reading of every value from the environment that does not fit."""
+    try:
+        _typed(draft, place)
+    except ValidationError as error:
+        for path in {draft.place(fault["loc"]) for fault in error.errors(include_url=False)}:
+            reread(draft, path)
+
+
+def _leave_out(draft: Draft, path: KeyPath) -> None:
+    """Removes a wrong value, or the whole list that it stands in; a required one gets a stand-in."""
+    within = next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))
+    draft.remove(path[:within])
+    if path[0] == "input" and not draft.get("input", "path"):
+        draft.data["input"] = {"path": ["missing"]}
+
+
+def _load_schema(draft: Draft, place: Path) -> None:
+    """Reads the file that `answer.schema` names, and checks the schema wherever it came from."""
+    path: KeyPath = ("answer", "schema")
+    named = draft.get(*path)
+    if isinstance(named, str):
+        origin = Path(absolute(named, place.parent, home()))
+        schema = _schema_in(draft, path, origin)
+        draft.put(path, schema)
+        if schema is None:
+            return
+        for fault in schema_faults(schema):
+            draft.blame(path, f"in {origin.name}, at {'.'.join(map(str, fault.path)) or 'its top'}: {fault.message}")
+    elif isinstance(named, dict):
+        for fault in schema_faults(named):
+            draft.blame((*path, *fault.path), fault.message)
+    elif named is not None:
+        draft.blame(path, f"expected a JSON Schema (a mapping) or the path of one, got {draft.shown(path, named)}")
+        draft.put(path, None)
+
+
+def _schema_in(draft: Draft, path: KeyPath, file: Path) -> JsonObject | None:
+    text = read_text(file, str(file))
+    if isinstance(text, Mistake):
+        draft.blame(path, f"the schema file {file}: {text.message}")
+        return None
+    reader = parse if file.suffix in (".yaml", ".yml") else _parse_json
+    read = reader(text, str(file))
+    for mistake in read.mistakes:
+        draft.accept(mistake, path)
+    if not read.mistakes and not isinstance(read.data, dict):
+        draft.blame(path, f"{file.name} holds {_kind(read.data)}, not a JSON Schema (a mapping)")
+    return read.data if isinstance(read.data, dict) and not read.mistakes else None
+
+
+def _parse_json(text: str, file: str) -> Text:
+    try:
+        return Text(data=json.loads(text, parse_constant=_refuse_constant))
+    except json.JSONDecodeError as error:
+        mistake = Mistake(file=file, line=error.lineno, message=f"this is not valid JSON: {error.msg}")
+    except (ValueError, RecursionError):
+        mistake = Mistake(file=file, message="this JSON is nested too deeply, or holds a number that JSON has not")
+    return Text(mistakes=(mistake,))
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(name)

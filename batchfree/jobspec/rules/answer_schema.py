@@ -1,0 +1,134 @@
+"""Whether `answer.schema` is a JSON Schema (draft 2020-12) that answers can be checked against. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.jobspec.draft import KeyPath, shown
+from batchfree.jobspec.rules.messages import nearest
+
+TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+MAX_MESSAGE_CHARACTERS = 160
+
+_DATA = {"const", "enum", "default", "examples", "example"}
+_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
+"""Keywords whose schemas apply to the same value as the schema they stand in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaFault:
+    """A mistake in a schema; `path` starts at the schema."""
+
+    path: KeyPath
+    message: str
+
+
+def schema_faults(schema: JsonObject) -> list[SchemaFault]:
+    """Every reason why the schema can't be used."""
+    validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    faults = [_fault(error) for error in validator.iter_errors(schema)]
+    faults += list(_reference_faults(schema))
+    if not faults and _endless(schema):
+        faults.append(
+            SchemaFault(path=(), message="the `$ref`s of this schema lead in a circle; no answer could satisfy it")
+        )
+    return faults
+
+
+def _fault(error: Json) -> SchemaFault:
+    path = tuple(error.absolute_path)
+    if path and path[-1] == "type" and not isinstance(error.instance, list):
+        message = f"{shown(error.instance)} is no type of JSON Schema; expected one of {', '.join(TYPES)}"
+        return SchemaFault(path=path, message=message + nearest(error.instance, TYPES))
+    text = (
+        error.message if len(error.message) <= MAX_MESSAGE_CHARACTERS else error.message[:MAX_MESSAGE_CHARACTERS] + "…"
+    )
+    return SchemaFault(path=path, message=f"this is not valid JSON Schema (draft 2020-12): {text}")
+
+
+def _reference_faults(schema: JsonObject) -> Iterator[SchemaFault]:
+    """References that lead out of the schema or nowhere, and patterns that can't be read."""
+    lookup = _Lookup(schema)
+    for path, part in _parts(schema, ()):
+        for key in ("$ref", "$dynamicRef"):
+            reference = part.get(key)
+            if not isinstance(reference, str):
+                continue
+            if not reference.startswith("#"):
+                yield SchemaFault(path=(*path, key), message="only references within the schema (#/…) are followed")
+            elif lookup.target(reference) is None:
+                yield SchemaFault(path=(*path, key), message=f"{shown(reference)} leads nowhere in this schema")
+        patterns = part.get("patternProperties")
+        texts = [part.get("pattern"), *(patterns if isinstance(patterns, dict) else ())]
+        for text in texts:
+            if isinstance(text, str) and not _compiles(text):
+                yield SchemaFault(
+                    path=path, message=f"the pattern {shown(text)} is no regular expression that can be read"
+                )
+
+
+def _parts(value: Json, path: KeyPath) -> Iterator[tuple[KeyPath, JsonObject]]:
+    """Every mapping inside that may be a schema, with its path."""
+    if isinstance(value, dict):
+        yield path, value
+        for key, inner in value.items():
+            if key not in _DATA:
+                yield from _parts(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _parts(inner, (*path, index))
+
+
+class _Lookup:
+    """Follows references within one schema."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        resource: Resource[Json] = DRAFT202012.create_resource(schema)
+        identity = schema.get("$id")
+        self._base = identity if isinstance(identity, str) else ""
+        registry: Registry[Json] = Registry()
+        self._registry = registry.with_resource(self._base, resource)
+
+    def target(self, reference: str) -> Json:
+        """The schema that a reference means; None where there is none."""
+        try:
+            return self._registry.resolver(self._base).lookup(reference).contents
+        except (Unresolvable, ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return None
+
+
+def _compiles(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _endless(schema: JsonObject) -> bool:
+    """Whether checking one value would come back to a schema that is being checked against that same value."""
+    lookup = _Lookup(schema)
+    settled: set[int] = set()
+
+    def circles(part: Json, above: frozenset[int]) -> bool:
+        if not isinstance(part, dict) or id(part) in settled:
+            return False
+        if id(part) in above:
+            return True
+        inner = [part.get(key) for key in _IN_PLACE]
+        inner = [one for each in inner for one in (each if isinstance(each, list) else [each])]
+        references = [part.get(key) for key in ("$ref", "$dynamicRef")]
+        inner += [lookup.target(reference) for reference in references if isinstance(reference, str)]
+        found = any(circles(each, above | {id(part)}) for each in inner)
+        settled.add(id(part))
+        return found
+
+    return any(circles(part, frozenset()) for _, part in _parts(schema, ()))

@@ -1,0 +1,116 @@
+"""Which attempts a question has had: an index over the journal, small enough for millions of answers.
+
+For every question it keeps the chain of its lines, with its status after each; the lines themselves stay on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from batchfree.core.errors import StorageError
+from batchfree.journal import file as journal
+from batchfree.journal.attempts import Attempt, State, Status, fold, next_status
+from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.file import Damage, Line
+
+STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
+NUMBERS = {status: number for number, status in enumerate(STATUSES)}
+NO_LINK = -1
+
+
+class History:
+    """What the journal knows, question by question."""
+
+    def __init__(self, path: Path, *, names: bool = False) -> None:
+        """An empty history over the journal at `path`, which need not exist yet. `names`: rows have ids to remember."""
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._questions = DigestMap()  # digest → number of its last link
+        self._starts, self._lengths = array("q"), array("I")
+        self._previous, self._statuses = array("q"), array("b")
+        self._names = DigestMap() if names else None
+
+    def load(self, seen: Callable[[Attempt], None], damaged: Callable[[Damage], None]) -> None:
+        """Reads the whole journal, showing each attempt and each damaged line on the way. Raises StorageError."""
+        try:
+            with suppress(FileNotFoundError):
+                for line in journal.scan(self._open(), damaged):
+                    self.add(line)
+                    seen(line.attempt)
+        except OSError as error:
+            raise journal.unreadable(self._path, error) from error
+
+    def add(self, line: Line) -> None:
+        """Takes note of one more line."""
+        for outcome in line.attempt.outcomes:
+            link = len(self._starts)
+            before = self._questions.put(outcome.question, link)
+            status = STATUSES[0 if before is None else self._statuses[before]]
+            self._previous.append(NO_LINK if before is None else before)
+            self._statuses.append(NUMBERS[next_status(status, outcome)])
+            self._starts.append(line.start)
+            self._lengths.append(line.end - line.start)
+            if self._names is not None and outcome.id is not None and outcome.kind is None:
+                self._names.put(_hashed(outcome.id), link)
+
+    def hold(self) -> None:
+        """Holds on to the journal, so that it stays readable whatever happens to its name. Raises StorageError."""
+        try:
+            self._open()
+        except OSError as error:
+            raise journal.unreadable(self._path, error) from error
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was no attempt yet."""
+        return not self._starts
+
+    def has_answered(self, id: str) -> bool:
+        """Whether a row of this name was answered, under whatever question; False where no names are remembered."""
+        return self._names is not None and _hashed(id) in self._names
+
+    def status(self, question: str) -> Status:
+        """Where a question stands; pending where it was never asked."""
+        link = self._questions.get(question)
+        return Status.PENDING if link is None else STATUSES[self._statuses[link]]
+
+    def state(self, question: str) -> State:
+        """Everything about a question, read from its lines. Raises StorageError."""
+        link = self._questions.get(question)
+        return State() if link is None else fold(question, self._attempts(link))
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO:
+        """The file, opened once."""
+        if self._file is None:
+            self._file = self._path.open("rb")
+        return self._file
+
+    def _attempts(self, link: int) -> Iterator[Attempt]:
+        """The attempts of a chain, oldest first."""
+        links = []
+        while link != NO_LINK:
+            links.append(link)
+            link = self._previous[link]
+        try:
+            fd = self._open().fileno()
+            for each in reversed(links):
+                yield journal.read_at(fd, self._starts[each], self._lengths[each])
+        except OSError as error:
+            raise journal.unreadable(self._path, error) from error
+        except ValueError as error:
+            raise StorageError(f"{self._path}: the journal was changed while it was read.") from error
+
+
+def _hashed(id: str) -> str:
+    return hashlib.blake2b(id.encode(), digest_size=16).hexdigest()

@@ -1,5 +1,0 @@
-"""A row → what is asked: templates compiled once, then rendered row by row."""
-
-from batchfree.prompts.compiled import Prompts, compile_prompts
-
-__all__ = ["Prompts", "compile_prompts"]

@@ -1,0 +1,148 @@
+"""What came out of a run, and how far a run is: values for people and for `--json`. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from batchfree.core.chat import JsonObject
+from batchfree.core.stops import Counts, Stopped
+from batchfree.journal.attempts import Attempt, Status
+from batchfree.journal.pack_statistics import PackStatistics
+
+
+def iso(seconds: float | None) -> str | None:
+    """Epoch seconds as an ISO 8601 time in UTC, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+SAMPLE = 12
+"""Rows of the table that a summary shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRow:
+    """A row of the table as it is shown to a person: what it is about, what came out, who said so."""
+
+    about: str
+    answer: str
+    model: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts the rows of the table while they pass, and keeps the first ones to be shown."""
+
+    status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    models: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    sample: list[SampleRow] = field(default_factory=list)
+
+    def add(self, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+        """One row more: of the input, and what the table says of it."""
+        if len(self.sample) < SAMPLE:
+            self.sample.append(_shown(row, columns))
+        status = columns["status"]
+        self.status[status] += 1
+        if status is Status.OK:
+            model = columns.get("model") or "unknown"
+            self.models[model] = self.models.get(model, 0) + 1
+        elif kind := columns.get("error_kind"):
+            self.errors[kind] = self.errors.get(kind, 0) + 1
+            self.examples.setdefault(kind, columns.get("error") or "")
+
+    def counts(self) -> Counts:
+        """The rows by status."""
+        return Counts(**{str(status): number for status, number in self.status.items()})
+
+
+def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
+    """The row by its first text, else by its first value."""
+    texts = [value for value in row.values() if isinstance(value, str)]
+    about = _asked(texts[0]) if texts else next(iter(row.values()), "")
+    answer = columns.get("answer")
+    if columns["status"] is not Status.OK:
+        answer = f"({columns['status']}: {columns['error_kind']})" if columns.get("error_kind") else "(pending)"
+    elif not isinstance(answer, str):
+        answer = json.dumps(answer, ensure_ascii=False)
+    return SampleRow(about=str(about), answer=str(answer), model=columns.get("model") or "")
+
+
+def _asked(text: str) -> str:
+    """What a batch request's body asks at last; any other text as it is."""
+    if not text.startswith("{") or '"messages"' not in text:
+        return text
+    try:
+        content = json.loads(text)["messages"][-1]["content"]
+    except (ValueError, TypeError, LookupError):
+        return text
+    return content if isinstance(content, str) else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What came out of a run.
+
+    `models` counts the answered rows of the table by the model that answered, `errors` the others by `error_kind`;
+    `requests` are those of this run. `exit_code` is the process's.
+    """
+
+    job: str
+    stopped: Stopped | None
+    counts: Counts
+    requests: int
+    models: Mapping[str, int]
+    errors: Mapping[str, int]
+    examples: Mapping[str, str]
+    """For every kind of error, the sentence of its first row."""
+    output: Path | None
+    sample: tuple[SampleRow, ...] = ()
+    """The first rows of the table."""
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    exit_code: int = 0
+    packs: PackStatistics | None = None
+    """What packing has done to the job over all runs; None where there were no packs."""
+
+    def to_json(self) -> JsonObject:
+        """The summary as `run --json` prints it."""
+        stopped = self.stopped and {
+            "reason": str(self.stopped.reason),
+            "until": iso(self.stopped.until),
+            "message": self.stopped.message,
+        }
+        return {
+            "job": self.job,
+            "stopped": stopped,
+            "counts": dict(self.counts),
+            "requests": self.requests,
+            "models": dict(self.models),
+            "errors": dict(self.errors),
+            "output": str(self.output) if self.output else None,
+            "warnings": list(self.warnings),
+            "packs": self.packs and self.packs.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read;
+    `recorded` is the request that was just recorded, if that is the news."""
+
+    total: int
+    skipped: int = 0
+    ok: int = 0
+    failed: int = 0
+    requests: int = 0
+    in_flight: int = 0
+    waiting_for: str | None = None
+    until: float | None = None
+    warnings: tuple[str, ...] = ()
+    recorded: Attempt | None = None

@@ -1,0 +1,238 @@
+"""The ledger of an account: every start of the last days, shared by all processes on the machine.
+
+One SQLite file per fingerprint of account and base URL. A start is reserved before it is sent, in one short
+transaction that also decides whether it may be; so no two processes decide on the same facts, and a crash can only
+leave a start too many. Every method is synchronous: a transaction takes a fraction of a millisecond.
+
+Who has to wait takes a ticket that says when its turn comes, and sleeps until then; others let a ticket in front of
+theirs go first while it is due. A ticket of a dead process is passed over a second after it was due. Methods raise
+StorageError, which names the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeAlias
+
+from batchfree.service.quota import learned as lessons
+from batchfree.service.quota import limits as rules
+from batchfree.service.quota.account import Usage
+from batchfree.service.quota.learned import Learned, Word
+from batchfree.service.quota.ledger_db import LedgerFile
+from batchfree.service.quota.limits import Closure, Limits, Opening, Reason
+
+GRACE = 1.0
+"""Seconds after which a ticket that was due is passed over."""
+POLL = 0.2
+"""Seconds until a waiter that is only held by a ticket in front looks again."""
+KEPT_DAYS = 3
+PRUNE_EVERY = 64
+TICKS_AHEAD = 2.0
+"""Seconds by which another process's start may lie ahead of this clock before the clock counts as set back."""
+
+
+Database: TypeAlias = sqlite3.Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A start that was reserved at `at`; it counts, whatever becomes of the request."""
+
+    id: int
+    at: float
+    job: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    """What a decision rests on, read in one transaction."""
+
+    limits: Limits
+    used: int
+    closures: tuple[Closure, ...]
+
+
+class Ledger:
+    """An open ledger; also a context manager that closes the file."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        """Opens or begins it. `clock` gives epoch seconds."""
+        self._clock = clock
+        self._owner = f"{os.getpid()}-{os.urandom(8).hex()}"
+        self._file = LedgerFile(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Closes the file; a ticket of this process is given up."""
+        try:
+            self.withdraw()
+        finally:
+            self._file.close()
+
+    def reserve(self, limits: Limits, job: str) -> Start | Opening:
+        """A start, recorded for everybody to see; or when to ask again."""
+        with self._file.transaction() as db:
+            now = self._clock()
+            account = _account(db, limits, now)
+            if account.limits.per_minute is None and account.limits.per_day is None and not account.closures:
+                return _grant(db, now, job)
+            opening = _decide(db, account, now)
+            db.execute("DELETE FROM tickets WHERE opens < ?", (now - GRACE,))
+            front: list[tuple[str, float]] = db.execute("SELECT owner, opens FROM tickets ORDER BY id").fetchall()
+            mine = next((place for place, (owner, _) in enumerate(front) if owner == self._owner), None)
+            front = front[:mine]
+            if opening.at > now:
+                ahead = sum(opens <= opening.at + rules.WINDOW for _, opens in front)
+                opening = _decide(db, account, now, ahead) if ahead else opening
+            elif not any(opens <= now for _, opens in front):
+                if mine is not None:
+                    _withdraw(db, self._owner)
+                return _grant(db, now, job)
+            _queue(db, self._owner, opening)
+            return opening if opening.at > now else Opening(at=now + POLL, reason="minute")
+
+    def give_back(self, start: Start) -> None:
+        """Forgets a start whose request was never sent."""
+        with self._file.transaction() as db:
+            gone = db.execute("DELETE FROM starts WHERE id = ? AND at = ?", (start.id, start.at)).rowcount
+            less = "UPDATE days SET starts = starts - ? WHERE day = ? AND job = ?"
+            db.execute(less, (gone, _day(start.at), start.job))
+
+    def withdraw(self) -> None:
+        """Gives up this process's place in the queue."""
+        with self._file.transaction() as db:
+            _withdraw(db, self._owner)
+
+    def close(self, until: float, reason: Reason) -> None:
+        """Nobody starts before `until`; a longer closure stays."""
+        with self._file.transaction() as db:
+            now = self._clock()
+            old = next((each for each in _closures(db, now) if each.reason == reason), None)
+            until = max(until, old.until) if old else until
+            db.execute("INSERT OR REPLACE INTO closures VALUES (?, ?)", (reason, until))
+
+    def learn(self, limits: Limits, refused: Start, *, named: int | None, resets_at: float | None) -> None:
+        """Takes in that the service refused a start for the minute's sake, and the cap that it named."""
+        with self._file.transaction() as db:
+            now = self._clock()
+            known = _learned(db)
+            db.execute("UPDATE starts SET refused = 1 WHERE id = ? AND at = ?", (refused.id, refused.at))
+            since = lessons.minute_mark(refused.at, resets_at)
+            sql = "SELECT count(*) FROM starts WHERE at >= ? AND at < ? AND NOT refused"
+            through = db.execute(sql, (since, since + rules.MINUTE)).fetchone()[0]
+            cap = lessons.effective(limits, known, (), now).per_minute
+            new = lessons.learn(now, refused_at=refused.at, named=named, through=through, cap=cap, known=known)
+            if new != known:
+                fields = (new.per_minute, new.at, new.named)
+                db.execute("INSERT OR REPLACE INTO learned VALUES (1, ?, ?, ?)", fields)
+
+    def told(self, *, day_limit: int | None, day_used: int | None) -> None:
+        """Takes in the service's word on the day: `GET /key`, or the limit that a day 429 named."""
+        with self._file.transaction() as db:
+            now = self._clock()
+            if lessons.outgrown(_words(db), day_limit, day_used, now):
+                db.execute("DELETE FROM closures WHERE reason = 'day'")
+            more = max(0, (day_used or 0) - _own(db, now))
+            db.execute("INSERT INTO words VALUES (?, ?, ?)", (now, day_limit, more))
+
+    def usage(self, limits: Limits = rules.FREE) -> Usage:
+        """What is used and left under these limits, now."""
+        with self._file.transaction() as db:
+            now = self._clock()
+            account = _account(db, limits, now)
+            window = db.execute("SELECT at FROM starts WHERE at > ? ORDER BY at", (now - rules.WINDOW,)).fetchall()
+            ends = {each.reason: each.until for each in account.closures}
+            minute_ends = (ends.get("minute", now), *(at + rules.WINDOW for (at,) in window[-1:]))
+            return Usage(
+                day_limit=account.limits.per_day,
+                day_used=_own(db, now) + lessons.elsewhere(_words(db), now),
+                day_resets_at=ends.get("day", rules.next_day(now)),
+                minute_limit=account.limits.per_minute,
+                minute_used=len(window),
+                minute_resets_at=max(now, *minute_ends),
+                closures=account.closures,
+                jobs=dict(db.execute("SELECT job, starts FROM days WHERE day = ? AND starts > 0", (_day(now),))),
+            )
+
+
+def _account(db: Database, limits: Limits, now: float) -> _Account:
+    closures = _closures(db, now)
+    words = () if limits.per_day is None else _words(db)
+    limits = lessons.effective(limits, _learned(db), words, now)
+    own = 0 if limits.per_day is None else _own(db, now)
+    doubt = lessons.doubt(words, own, limits, now)
+    if doubt:
+        return _Account(limits=limits, used=own, closures=(*closures, doubt))
+    return _Account(limits=limits, used=own + lessons.elsewhere(words, now), closures=closures)
+
+
+def _decide(db: Database, account: _Account, now: float, ahead: int = 0) -> Opening:
+    """When a start may be that `ahead` others go before; reads as many past starts as can matter, mostly one.
+
+    After the clock was set back, starts that lie ahead become starts of this moment.
+    """
+    cap = account.limits.per_minute or 1
+    sql = "SELECT at FROM starts WHERE at > ? ORDER BY at DESC LIMIT ? OFFSET ?"
+    whole = ahead or db.execute(sql, (now - rules.WINDOW, 1, cap - 1)).fetchone()
+    starts = [at for (at,) in db.execute(sql, (now - rules.WINDOW, cap if whole else 1, 0))][::-1]
+    if starts and starts[-1] > now + TICKS_AHEAD:
+        db.execute("UPDATE starts SET at = ? WHERE at > ?", (now, now + TICKS_AHEAD))
+    return rules.opens_at(now, starts, account.used, account.limits, account.closures, ahead)
+
+
+def _day(now: float) -> int:
+    return int(now // rules.DAY)
+
+
+def _own(db: Database, now: float) -> int:
+    return int(db.execute("SELECT total(starts) FROM days WHERE day = ?", (_day(now),)).fetchone()[0])
+
+
+def _closures(db: Database, now: float) -> tuple[Closure, ...]:
+    rows = db.execute("SELECT reason, until FROM closures").fetchall()
+    found = (Closure(reason=reason, until=until) for reason, until in rows)
+    return tuple(each for each in found if rules.stands(each, now))
+
+
+def _learned(db: Database) -> Learned | None:
+    row = db.execute("SELECT per_minute, at, named FROM learned").fetchone()
+    return None if row is None else Learned(per_minute=row[0], at=row[1], named=bool(row[2]))
+
+
+def _words(db: Database) -> tuple[Word, ...]:
+    rows = db.execute("SELECT at, day_limit, elsewhere FROM words").fetchall()
+    return tuple(Word(at=at, limit=limit, elsewhere=more) for at, limit, more in rows)
+
+
+def _grant(db: Database, now: float, job: str) -> Start:
+    id = db.execute("INSERT INTO starts (at, job) VALUES (?, ?)", (now, job)).lastrowid or 0
+    more = "INSERT INTO days VALUES (?, ?, 1) ON CONFLICT (day, job) DO UPDATE SET starts = starts + 1"
+    db.execute(more, (_day(now), job))
+    if id % PRUNE_EVERY == 0:
+        _prune(db, now)
+    return Start(id=id, at=now, job=job)
+
+
+def _queue(db: Database, owner: str, opening: Opening) -> None:
+    sql = "INSERT INTO tickets (owner, opens) VALUES (?, ?) ON CONFLICT (owner) DO UPDATE SET opens = excluded.opens"
+    db.execute(sql, (owner, opening.at))
+
+
+def _withdraw(db: Database, owner: str) -> None:
+    db.execute("DELETE FROM tickets WHERE owner = ?", (owner,))
+
+
+def _prune(db: Database, now: float) -> None:
+    """Forgets what no decision can rest on any more."""
+    db.execute("DELETE FROM starts WHERE at < ?", (now - 2 * rules.WINDOW,))
+    db.execute("DELETE FROM days WHERE day < ?", (_day(now) - KEPT_DAYS,))
+    db.execute("DELETE FROM words WHERE at < ?", (now - KEPT_DAYS * rules.DAY,))

@@ -1,0 +1,185 @@
+"""Which models of the catalogue may answer a request, and why the others may not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fnmatch import fnmatchcase
+
+from batchfree.service.routing.model import FOR_AGENTS, NO_CHAT, TEXT_ONLY, Model, is_free_id, is_safety_classifier
+from batchfree.service.routing.requirements import BUDGETS, TRACKED, Requirements
+
+PARSED = frozenset({"file"})
+"""Inputs that the free file parser turns into text, so that any model can read them."""
+
+ABILITIES = {
+    "tools": "tools",
+    "tool_choice": "tool_choice",
+    "response_format": "json",
+    "structured_outputs": "schema",
+    "reasoning": "reasoning",
+    "seed": "seed",
+    "stop": "stop",
+    "logprobs": "logprobs",
+}
+INPUT_ABILITIES = {"image": "vision", "audio": "audio", "video": "video", "file": "file"}
+
+EVERYTHING = TRACKED | {
+    *BUDGETS,
+    *("tools", "tool_choice", "response_format", "structured_outputs", "reasoning", "include_reasoning"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the user allows. `ids`: these models and no others; `min_context` in tokens.
+
+    `any_model`: for an endpoint of one's own, where `ids` may name models that are neither free nor in a catalogue.
+    """
+
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_context: int | None = None
+    ids: tuple[str, ...] | None = None
+    any_model: bool = False
+
+    @property
+    def restricts(self) -> bool:
+        """Whether it says anything that the service's own draw would not know of."""
+        return bool(self.only or self.exclude or self.min_context or self.ids)
+
+
+def eligible(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> tuple[Model, ...]:
+    """The models that may answer, in the catalogue's order. `today` is the date in UTC."""
+    return tuple(model for model in offer(catalogue, policy) if refusal(model, requirements, policy, today) is None)
+
+
+def offer(catalogue: Sequence[Model], policy: Policy) -> tuple[Model, ...]:
+    """The catalogue, with the models of one's own endpoint that it does not list or says nothing about."""
+    if not policy.any_model or policy.ids is None:
+        return tuple(catalogue)
+    listed = {model.id: model for model in catalogue}
+    own = (listed.get(each) or Model(id=each) for each in policy.ids)
+    return tuple(_trusted(model) for model in own)
+
+
+def _trusted(model: Model) -> Model:
+    """A model of one's own, credited with whatever its server does not speak about."""
+    if model.parameters:
+        return model
+    return replace(model, parameters=EVERYTHING, input_modalities=frozenset({"text", *INPUT_ABILITIES}))
+
+
+def refusal(model: Model, requirements: Requirements, policy: Policy, today: date) -> str | None:
+    """Why a model may not answer, as a sentence for a person; None if it may."""
+    return next(_reasons(model, requirements, policy, today), None)
+
+
+def _reasons(model: Model, requirements: Requirements, policy: Policy, today: date) -> Iterator[str]:
+    yield from _standing(model, policy, today)
+    yield from _choice(model, policy)
+    yield from _lacks(model, requirements)
+    yield from _too_small(model, requirements)
+
+
+def _standing(model: Model, policy: Policy, today: date) -> Iterator[str]:
+    """What keeps a model out of every job."""
+    if not policy.any_model and not is_free_id(model.id):
+        yield "its id does not end in :free"
+    elif not policy.any_model and not model.free:
+        yield "it has a price that is not zero"
+    if is_safety_classifier(model.id):
+        yield "it is a safety classifier: it answers every prompt with a verdict"
+    if NO_CHAT.search(model.id) or model.output_modalities != TEXT_ONLY or "text" not in model.input_modalities:
+        yield "it is no chat model with text output"
+    if model.id.startswith(FOR_AGENTS) and model.id not in (policy.ids or ()):
+        yield "it is reserved for coding agents"
+    if model.expires is not None and model.expires <= today:
+        yield f"it expired on {model.expires.isoformat()}"
+
+
+def _choice(model: Model, policy: Policy) -> Iterator[str]:
+    """What the user's own choice says against it."""
+    if policy.ids is not None and model.id not in policy.ids:
+        yield "the route does not name it"
+    if policy.only and not any(_matches(model.id, pattern) for pattern in policy.only):
+        yield "router.only leaves it out"
+    for pattern in policy.exclude:
+        if _matches(model.id, pattern):
+            yield f"router.exclude names it ({pattern})"
+    if policy.min_context and (model.context_length or 0) < policy.min_context:
+        yield f"its context of {model.context_length or 'unknown'} tokens is below router.min_context"
+
+
+def _matches(model_id: str, pattern: str) -> bool:
+    """Whether a glob names an id, with or without its suffix; case does not matter."""
+    names = (model_id.lower(), model_id.lower().removesuffix(":free"))
+    return any(fnmatchcase(name, pattern.strip().lower()) for name in names)
+
+
+def _lacks(model: Model, requirements: Requirements) -> Iterator[str]:
+    """What the request needs and the model does not list."""
+    for kind in sorted(requirements.inputs - model.input_modalities - PARSED):
+        yield f"it takes no {kind} input"
+    listed = model.parameters | ({"max_tokens"} if model.parameters & set(BUDGETS) else set())
+    for name in sorted(requirements.parameters - listed):
+        yield f"it does not support {name}"
+    if requirements.forbids_reasoning and model.reasoning_mandatory:
+        yield "its reasoning cannot be switched off"
+
+
+def without_lengths(requirements: Requirements) -> Requirements:
+    """What requests of any length need in this way."""
+    return replace(requirements, prompt_tokens=0, completion_tokens=None, context_above=None)
+
+
+def is_large_enough(model: Model, requirements: Requirements) -> bool:
+    """Whether the request fits into a model, as far as the catalogue tells."""
+    return next(_too_small(model, requirements), None) is None
+
+
+def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
+    """Lengths that do not suffice; what the catalogue does not tell is taken as enough."""
+    context, most = model.context_length, model.max_completion_tokens
+    if context is not None and context < requirements.context:
+        yield f"its context of {context} tokens is too small for about {requirements.context}"
+    if context is not None and requirements.context_above is not None and context <= requirements.context_above:
+        yield f"its context of {context} tokens is no larger than one that was too small"
+    if most is not None and (requirements.completion_tokens or 0) > most:
+        yield f"it writes at most {most} tokens"
+
+
+def beyond(requirements: Requirements, refused: Model | None, models: Sequence[Model]) -> Requirements:
+    """The requirements after a model said that its context is too small; `refused` is None where it was not named.
+
+    Then the smallest of `models` is taken to have spoken.
+    """
+    known = [model.context_length for model in models if model.context_length is not None]
+    said = refused.context_length if refused is not None else min(known, default=None)
+    bounds = [bound for bound in (said, requirements.context_above) if bound is not None]
+    return replace(requirements, context_above=max(bounds, default=None))
+
+
+def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
+    """The models with more context than one that refused."""
+    above = beyond(Requirements(), refused, models).context_above
+    return tuple(m for m in models if above is None or m.context_length is None or m.context_length > above)
+
+
+def why_none(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> tuple[str, ...]:
+    """Why no model is eligible: the reasons against the free ones, the most frequent first, each with its count."""
+    reasons: dict[str, int] = {}
+    for model in offer(catalogue, policy):
+        reason = refusal(model, requirements, policy, today)
+        if reason is not None and (policy.any_model or is_free_id(model.id)):
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for each in sorted(set(policy.ids or ()) - {model.id for model in offer(catalogue, policy)}):
+        reasons[f"{each} is not in the catalogue"] = 1
+    return tuple(f"{n} × {reason}" for reason, n in sorted(reasons.items(), key=lambda item: -item[1]))
+
+
+def abilities(model: Model) -> tuple[str, ...]:
+    """What a model can do, in the words of `batchfree models --requires`."""
+    inputs = [word for kind, word in INPUT_ABILITIES.items() if kind in model.input_modalities]
+    return (*inputs, *(word for name, word in ABILITIES.items() if name in model.parameters))

@@ -1,0 +1,124 @@
+"""What a request needs of the model that answers it. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from batchfree.core.chat import ChatRequest, Json
+
+TRACKED = frozenset(
+    {
+        *("temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty"),
+        *("repetition_penalty", "logit_bias", "logprobs", "top_logprobs", "prediction", "seed", "stop", "verbosity"),
+        *("parallel_tool_calls",),
+    }
+)
+"""Parameters of the catalogue's vocabulary (`supported_parameters`) that a model must list if they are sent: a provider
+drops silently what it does not know. The others of the vocabulary are read with more care below."""
+
+BUDGETS = ("max_completion_tokens", "max_tokens")
+"""Two names of one parameter: a model that lists either takes both."""
+
+BYTES_PER_TOKEN = 4
+"""Rough on purpose and rather too few tokens: a model left out wrongly is never asked, a full one says so."""
+TOKENS_PER_PART = 1000
+"""For an image, a sound or a file."""
+
+INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video_url": "video", "file": "file"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What a model must be able to do. `prompt_tokens` is a rough count; None for `completion_tokens`: not said.
+
+    `context_above`: tokens that were too few for this request, so that a model needs more.
+    """
+
+    inputs: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
+    prompt_tokens: int = 0
+    completion_tokens: int | None = None
+    forbids_reasoning: bool = False
+    context_above: int | None = None
+
+    @property
+    def context(self) -> int:
+        """The tokens that must fit into the context: prompt and answer."""
+        return self.prompt_tokens + (self.completion_tokens or 0)
+
+
+def analyze(request: ChatRequest) -> Requirements:
+    """What this request needs, from its messages and parameters."""
+    sent = {name: value for name, value in request.parameters.items() if value is not None}
+    parts = [part for message in request.messages for part in _parts(message)]
+    inputs = frozenset(kind for part in parts if (kind := _input(part)) is not None)
+    budgets = [value for name in BUDGETS if isinstance(value := sent.get(name), int)]
+    return Requirements(
+        inputs=inputs,
+        parameters=frozenset(_needed(sent)),
+        prompt_tokens=_tokens(sent) + sum(_part_tokens(part) for part in parts),
+        completion_tokens=max(budgets) if budgets else None,
+        forbids_reasoning=_thinking(sent) is False,
+    )
+
+
+def _needed(sent: Mapping[str, Json]) -> Iterator[str]:
+    yield from TRACKED & sent.keys()
+    if any(name in sent for name in BUDGETS):
+        yield "max_tokens"
+    match sent.get("response_format"):
+        case {"type": "json_object"}:
+            yield "response_format"
+        case {"type": "json_schema" | "grammar" | "python"}:
+            yield "structured_outputs"
+    if sent.get("tools"):
+        yield "tools"
+        if sent.get("tool_choice", "auto") not in ("auto", "none"):
+            yield "tool_choice"
+    if _thinking(sent):
+        yield "reasoning"
+    if sent.get("include_reasoning"):
+        yield "include_reasoning"
+
+
+def _thinking(sent: Mapping[str, Json]) -> bool | None:
+    """Whether thinking is asked for (True), forbidden (False) or left to the model (None)."""
+    reasoning = sent.get("reasoning")
+    settings = reasoning if isinstance(reasoning, Mapping) else {}
+    effort = settings.get("effort") or sent.get("reasoning_effort")
+    if effort == "none" or settings.get("enabled") is False:
+        return False
+    return True if effort or settings.get("enabled") or settings.get("max_tokens") else None
+
+
+def _parts(message: Mapping[str, Json]) -> Iterator[Json]:
+    """The parts of a message's content; a plain text is one part."""
+    content = message.get("content")
+    if isinstance(content, list | tuple):
+        yield from content
+    elif content is not None:
+        yield content
+    if message.get("tool_calls"):
+        yield json.dumps(message["tool_calls"])
+
+
+def _input(part: Json) -> str | None:
+    return INPUTS.get(str(part.get("type"))) if isinstance(part, Mapping) else None
+
+
+def _part_tokens(part: Json) -> int:
+    if _input(part) is not None:
+        return TOKENS_PER_PART
+    text = part.get("text", "") if isinstance(part, Mapping) else part
+    return _length(str(text))
+
+
+def _tokens(sent: Mapping[str, Json]) -> int:
+    """The tokens of parameters that travel with the prompt."""
+    return sum(_length(json.dumps(sent[name], default=str)) for name in ("tools", "response_format") if name in sent)
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN

@@ -1,0 +1,164 @@
+"""The commands and options about what is left: `quota`, `models`, `run --until`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.processes import JobFolder, emulator
+
+from batchfree.cli import main
+from batchfree.cli.run_command import deadline
+from batchfree.core.errors import SpecError
+
+KEY = "sk-or-v1-f00dfeedf00dfeedf00dfeed"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    limits = "per_minute: 600, per_day: 30, used_today: 4"
+    with emulator(tmp_path_factory.mktemp("service"), limits=limits) as service:
+        yield service.url
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Runs a command; what it printed on stdout, as JSON where it is, on stderr, and its exit code."""
+    for name, value in (("STATE", "state"), ("CACHE", "cache")):
+        monkeypatch.setenv(f"BATCHFREE_{name}_DIR", str(tmp_path / value))
+    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
+
+    def asked(*arguments: str, command: Sequence[str] = ("quota",)) -> tuple[int, Any, str]:
+        code = main([*command, *arguments])
+        out, err = capsys.readouterr()
+        assert KEY not in out + err
+        return code, json.loads(out) if "--json" in arguments else out, err
+
+    return asked
+
+
+def midnight() -> str:
+    return datetime.fromtimestamp((datetime.now(UTC).timestamp() // 86400 + 1) * 86400, UTC).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+
+
+def test_it_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask, url, tmp_path):
+    job = JobFolder(tmp_path / "job", 10, name="reviews", limits={"requests_per_minute": 600}, endpoint=url)
+    code, _, _ = ask(str(job.file), "--progress", "none", "-q", command=["run"])
+    assert code == 0
+    code, told, said = ask(str(job.file), "--json")
+    assert (code, said) == (0, "")
+    assert told["day"] == {"limit": 30, "used": 14, "left": 16, "resets_at": midnight()}
+    assert told["minute"].keys() == {"limit", "used", "left", "resets_at"}
+    assert (told["minute"]["limit"], told["minute"]["used"], told["minute"]["left"]) == (600, 10, 590)
+    reset = datetime.fromisoformat(told["minute"]["resets_at"]).timestamp()
+    assert 50 < reset - datetime.now(UTC).timestamp() < 62
+    assert told["jobs"] == [{"job": "reviews", "today": 10}]
+    code, text, _ = ask("--endpoint", f"{url}/")
+    assert text.splitlines()[0] == f"this UTC day: 16 of 30 left, 14 used, resets at {midnight()}"
+    assert text.splitlines()[-1] == "  reviews: 10 today"
+
+
+def test_a_job_may_be_changed_for_the_question(ask, url, tmp_path):
+    job = JobFolder(tmp_path / "job", 1, endpoint="http://127.0.0.1:9/v1")
+    _, told, _ = ask(str(job.file), "--set", f"endpoint={url}", "--set", "limits.requests_per_day=9", "--json")
+    assert told["day"]["limit"] == 9
+    _, told, _ = ask(str(job.file), "--endpoint", "embedded", "--json")
+    assert told["day"]["used"] == 0
+    code, _, said = ask("--set", f"endpoint={url}")
+    assert (code, said) == (2, "error: --set: changes a job: name one, or leave this out\n")
+
+
+def test_the_embedded_endpoint_has_a_thousand_a_day(ask):
+    code, told, _ = ask("--endpoint", "embedded", "--json")
+    assert (code, told["day"]["left"], told["minute"]["left"], told["jobs"]) == (0, 1000, 20, [])
+
+
+def test_an_endpoint_of_ones_own_has_no_limits_and_is_not_asked(ask, tmp_path):
+    job = JobFolder(
+        tmp_path, 1, endpoint="http://127.0.0.1:9/v1", router={"route": "mistral-small"}, limits={"concurrency": 2}
+    )
+    code, told, said = ask(str(job.file), "--json")
+    assert (code, said) == (0, "")
+    assert (told["day"]["limit"], told["day"]["left"], told["minute"]["limit"]) == (None, None, None)
+
+
+def test_a_service_out_of_reach_is_a_warning(ask):
+    code, told, said = ask("--endpoint", "http://127.0.0.1:9/v1", "--json")
+    assert code == 0
+    assert said.startswith("warning: the service does not say what is left (127.0.0.1")
+    assert told["day"]["used"] == 0
+
+
+def test_a_key_that_is_missing_or_refused_needs_a_person(ask, url, monkeypatch):
+    monkeypatch.setenv("OPENROUTER_API_KEY", "wrong")
+    code, _, said = ask("--endpoint", url)
+    assert (code, said.startswith("error: ")) == (3, True)
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    code, _, said = ask()
+    assert (code, said) == (3, "error: no API key: set OPENROUTER_API_KEY in the environment or in --env-file\n")
+
+
+def test_a_key_from_an_env_file_will_do(ask, url, monkeypatch, tmp_path):
+    monkeypatch.delenv("OPENROUTER_API_KEY")
+    (tmp_path / ".env").write_text(f"OPENROUTER_API_KEY={KEY}\n")
+    assert ask("--endpoint", url, "--env-file", str(tmp_path / ".env"))[0] == 0
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(ask, url, monkeypatch, tmp_path):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("BATCHFREE_STATE_DIR", str(tmp_path / "taken"))
+    code, _, said = ask("--endpoint", url)
+    assert code == 3
+    assert said.startswith(f"error: {tmp_path / 'taken'}/") and "BATCHFREE_STATE_DIR" in said
+
+
+MODEL_KEYS = {"id", "context_length", "max_completion_tokens", "abilities", "eligible", "reason", "health"}
+
+
+def test_models_are_those_of_the_jobs_endpoint_and_by_its_rules(ask, tmp_path):
+    job = JobFolder(tmp_path / "job", 1, endpoint="http://127.0.0.1:9/v1")
+    named = [str(job.file), "--endpoint", "embedded", "--set", "router.only=[emulated/glm*]", "--json"]
+    code, told, _ = ask(*named, command=["models"])
+    assert code == 0
+    assert all(model.keys() >= MODEL_KEYS for model in told)
+    assert {model["id"] for model in told if model["eligible"]} == {"emulated/glm-5.2:free"}
+    assert all(model["reason"] for model in told if not model["eligible"])
+
+
+def test_models_can_be_asked_for_by_ability(ask):
+    _, told, _ = ask("--endpoint", "embedded", "--requires", "vision", "--json", command=["models"])
+    able = {model["id"] for model in told if model["eligible"]}
+    assert able == {model["id"] for model in told if "vision" in model["abilities"]} - safety(told)
+    code, _, said = ask("--endpoint", "embedded", "--requires", "telepathy", command=["models"])
+    assert (code, said.startswith("error: --requires: unknown ability 'telepathy'")) == (2, True)
+
+
+def safety(models: Sequence[dict[str, Any]]) -> set[str]:
+    return {model["id"] for model in models if "safety" in (model["reason"] or "")}
+
+
+UNTIL = [
+    ("22:30", datetime(2026, 10, 6, 22, 30)),
+    ("6:05", datetime(2026, 10, 7, 6, 5)),
+    ("12:00", datetime(2026, 10, 7, 12, 0)),
+    ("90s", datetime(2026, 10, 6, 12, 1, 30)),
+    ("15m", datetime(2026, 10, 6, 12, 15)),
+    ("1h30m", datetime(2026, 10, 6, 13, 30)),
+]
+
+
+@pytest.mark.parametrize(("text", "moment"), UNTIL)
+def test_until_is_a_local_time_tomorrows_if_past_or_a_duration(text, moment):
+    assert deadline(text, datetime(2026, 10, 6, 12, 0)) == moment.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "24:00", "12:60", "90", "1d", "-5m", "h", "1m1h"])
+def test_until_in_other_words_is_refused(text):
+    with pytest.raises(SpecError, match="--until: expected HH:MM"):
+        deadline(text, datetime(2026, 10, 6, 12, 0))

@@ -1,0 +1,155 @@
+"""What the emulated models make of packs, tools, pictures and complaints."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+import zlib
+from xml.sax.saxutils import escape
+
+import pytest
+from support.emulated import SURE, ask, asking, content, emulation, said
+
+from batchfree.emulator.mind import find as finding
+from batchfree.emulator.mind import picture as pixels
+
+GLM, CODE, GEMMA = "emulated/glm-5.2:free", "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"
+MOODS = "Classify the sentiment. Answer with one of these labels:\n- positive\n- negative\n- neutral"
+
+
+def picture(colour: tuple[int, int, int], width: int = 8, height: int = 4, filtered: int = 0) -> bytes:
+    """A PNG of one colour."""
+    row = bytes([filtered]) + (bytes(colour) + bytes(3) * (width - 1) if filtered == 1 else bytes(colour) * width)
+    body = zlib.compress(row * height)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", body), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+def seeing(data: bytes, text: str = "What colour is this?") -> list[dict]:
+    url = "data:image/png;base64," + base64.b64encode(data).decode()
+    return [
+        {"role": "user", "content": [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}]}
+    ]
+
+
+def pack(schema: dict, texts: dict[str, str], words: str) -> dict:
+    rows = "\n".join(f'<row id="{code}">{escape(text)}</row>' for code, text in texts.items())
+    properties = {code: {"$ref": "#/$defs/answer"} for code in texts}
+    whole = {
+        "type": "object",
+        "properties": properties,
+        "required": list(texts),
+        "additionalProperties": False,
+        "$defs": {"answer": schema},
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "pack", "strict": True, "schema": whole}}
+    messages = [{"role": "system", "content": words}, {"role": "user", "content": "The rows:\n" + rows}]
+    return {"messages": messages, "response_format": wanted}
+
+
+TEXTS = {"k3x9": "a <great> film & fun", "t7qd": "boring, dull and bad", "m2vc": "wonderful acting"}
+
+
+@pytest.mark.parametrize("model", [GLM, GEMMA, CODE])
+def test_a_pack_is_answered_row_by_row_under_its_codes(model):
+    body = pack({"enum": ["positive", "negative"]}, TEXTS, MOODS + "\nReply with one JSON object.")
+    app = emulation(SURE)
+    (reply,) = ask(app, body | {"model": model})
+    assert json.loads(content(reply)) == {"k3x9": "positive", "t7qd": "negative", "m2vc": "positive"}
+    assert app.state.book.posts[0].rows == dict(
+        zip(TEXTS.values(), ['"positive"', '"negative"', '"positive"'], strict=True)
+    )
+
+
+def test_a_pack_of_schemas_is_filled_row_by_row():
+    schema = {"type": "object", "properties": {"year": {"type": "integer"}}, "required": ["year"]}
+    body = pack(schema, {"aaaa": "built in 1999", "bbbb": "in May 2024"}, "Answer every row.")
+    assert json.loads(said(body | {"model": GLM})) == {"aaaa": {"year": 1999}, "bbbb": {"year": 2024}}
+
+
+def test_a_tool_is_called_with_arguments_from_the_text():
+    def tool(name: str, **properties: dict) -> dict:
+        parameters = {"type": "object", "properties": properties, "required": list(properties)}
+        return {
+            "type": "function",
+            "function": {"name": name, "description": name.replace("_", " "), "parameters": parameters},
+        }
+
+    tools = [
+        tool("send_mail", email={"type": "string"}),
+        tool("get_weather", city={"type": "string"}, days={"type": "integer"}),
+    ]
+    body = asking("What is the weather in Berlin in the next 3 days?", GLM, tools=tools)
+    (reply,) = ask(emulation(SURE), body)
+    choice = reply.json()["choices"][0]
+    (call,) = choice["message"]["tool_calls"]
+    assert choice["finish_reason"] == "tool_calls" and choice["message"]["content"] is None
+    assert call["function"]["name"] == "get_weather"
+    assert json.loads(call["function"]["arguments"]) == {"city": "Berlin", "days": 3}
+    forced = ask(emulation(SURE), body | {"tool_choice": {"type": "function", "function": {"name": "send_mail"}}})[
+        0
+    ].json()
+    assert forced["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "send_mail"
+    assert said(body | {"tool_choice": "none"}).startswith("In short")
+
+
+def test_a_picture_is_described_by_what_its_bytes_say():
+    text = said({"model": GEMMA, "messages": seeing(picture((220, 30, 30)))})
+    assert "PNG picture, 8 × 4 pixels, landscape" in text and "red (100%)" in text
+    described = pixels.look(picture((40, 70, 210), filtered=1))
+    assert described is not None and described.dominant == "blue" and described.mean == (40, 70, 210)
+
+
+def test_labels_and_schemas_see_the_picture_too():
+    messages = seeing(picture((30, 160, 50)), "Which colour?\nOne of these labels:\n- red\n- green\n- blue")
+    assert said({"model": GEMMA, "messages": messages}) == "green"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"\xff\xd8\xff", b"GIF89a\x02\0\x03\0", b"RIFF\0\0\0\0WEBPVP8 "]
+)
+def test_odd_pictures_do_no_harm(data):
+    described = pixels.look(data)
+    assert described is None or described.describe()
+
+
+def test_a_complaint_about_the_answer_is_understood():
+    body = asking("A wonderful film", GLM)
+    body["messages"] = [
+        {"role": "system", "content": MOODS},
+        *body["messages"],
+        {"role": "assistant", "content": "hm"},
+        {"role": "user", "content": "That was no label: it is bad."},
+    ]
+    assert said(body) == "positive"
+
+
+def test_a_sum_is_worked_out_and_prose_says_that_it_is_an_emulation():
+    assert said(asking("What is 17 + 25?", GLM)) == "42."
+    assert "Emulated answer of glm-5.2:free" in said(asking("Tell me of Rome.", GLM))
+
+
+def test_the_classifier_answers_everything_with_a_verdict():
+    verdicts = {said(asking(f"Hello {n}", "emulated/nemotron-3.5-content-safety:free")) for n in range(30)}
+    assert "User Safety: safe" in verdicts and len(verdicts) > 4
+
+
+@pytest.mark.parametrize(
+    ("find", "text", "expected"),
+    [
+        (
+            finding.dates,
+            "on 2026-02-30, 1 May 2025 and March 3, 2024; 4.5.2023",
+            ["2025-05-01", "2024-03-03", "2023-05-04"],
+        ),
+        (finding.numbers, "1,299.50 for 3 of -4 on 2026-01-02", [1299.5, 3, -4]),
+        (finding.money, "$1,200.50 or 30 EUR", [1200.5, 30]),
+        (finding.names, "The boat of Anna van Dyk met John in Paris.", ["Anna van Dyk", "John", "Paris"]),
+        (finding.sentences, "One 2.5 two. Three? Four", ["One 2.5 two.", "Three?", "Four"]),
+    ],
+)
+def test_values_are_found_in_texts(find, text, expected):
+    assert find(text) == expected

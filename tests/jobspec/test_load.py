@@ -1,0 +1,232 @@
+"""What a job file that is right comes out as."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from batchfree.core.errors import SpecError
+from batchfree.jobspec import JobSpec, load_spec
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    def load(text: str, *overrides: str, **environment: str) -> JobSpec:
+        file = tmp_path / "jobs" / "reviews.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return load_spec(file, overrides=overrides, environment=environment)
+
+    return load
+
+
+def test_the_smallest_job_gets_every_default(load, tmp_path):
+    spec = load("input: ../data/rows.jsonl\n")
+    jobs = tmp_path / "jobs"
+    assert spec.file == jobs / "reviews.yaml"
+    assert spec.folder == jobs
+    assert spec.resolved() == {
+        "name": "reviews",
+        "run_dir": str(jobs / "reviews.run"),
+        "input": {"path": [str(tmp_path / "data" / "rows.jsonl")], "format": "auto", "id": None, "where": None},
+        "prompt": None,
+        "messages": None,
+        "system": None,
+        "answer": {"labels": None, "schema": None, "mode": "auto", "repair": True, "reask": 1},
+        "request": {},
+        "router": {
+            "route": ["openrouter/free"],
+            "only": [],
+            "exclude": [],
+            "min_context": None,
+            "seed": None,
+            "fallbacks": 2,
+        },
+        "pack": 1,
+        "limits": {
+            "requests_per_minute": 20,
+            "requests_per_day": "auto",
+            "reserve": 0,
+            "concurrency": 8,
+            "on_quota": "stop",
+        },
+        "retry": {"max_attempts": 5, "timeout": 120.0, "max_wait": 60.0},
+        "output": {"path": str(jobs / "reviews.parquet"), "prefix": ""},
+        "endpoint": {
+            "base_url": "https://openrouter.ai/api/v1",
+            "api_key_env": "OPENROUTER_API_KEY",
+            "account": None,
+        },
+    }
+
+
+def test_values_are_frozen(load):
+    spec = load("input: x.jsonl\n")
+    with pytest.raises(ValueError, match="frozen"):
+        spec.limits.concurrency = 9
+
+
+def test_short_forms_and_sections_left_empty_are_read(load, tmp_path):
+    spec = load(
+        "input: [a.jsonl, 'https://host/b.jsonl', ~/c.csv]\noutput: ../out/x.csv\nendpoint: embedded\nlimits:\n"
+    )
+    assert spec.input.path == (str(tmp_path / "jobs/a.jsonl"), "https://host/b.jsonl", str(Path.home() / "c.csv"))
+    assert spec.output.path == tmp_path / "out" / "x.csv"
+    assert spec.run_dir == tmp_path / "out" / "reviews.run"
+    assert spec.endpoint.embedded
+
+
+def test_a_byte_order_mark_crlf_anchors_and_odd_numbers_are_read(load):
+    text = "\ufeffinput: x\nrouter: {seed: 1_000}\nretry: {timeout: 1e3, max_wait: 5}\nlimits:\n  <<: {reserve: 2}\n"
+    spec = load(text.replace("\n", "\r\n"))
+    assert (spec.router.seed, spec.retry.timeout, spec.retry.max_wait, spec.limits.reserve) == (1000, 1000.0, 5.0, 2)
+
+
+def test_keys_are_always_text_and_dates_outside_labels_too(load):
+    request = load("input: x\nrequest: {logit_bias: {50256: -100}, metadata: {on: 2024-01-01}}\n").request
+    assert request == {"logit_bias": {"50256": -100}, "metadata": {"on": "2024-01-01"}}
+
+
+def test_surrogate_pairs_as_json_writes_them_become_one_character(load):
+    assert load('input: x\nprompt: "\\ud83d\\ude00 {{ a }}"\n').prompt == "\U0001f600 {{ a }}"
+
+
+def test_quoted_labels_stay_as_they_were_written(load):
+    assert load("input: x\nanswer: {labels: ['yes', \"no\", !!str 1]}\n").answer.labels == ("yes", "no", "1")
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+def test_a_schema_is_read_from_the_file_it_names(load, tmp_path, suffix):
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}
+    (tmp_path / f"schema.{suffix}").write_text(json.dumps(schema))
+    assert load(f"input: x\nanswer: {{schema: ../schema.{suffix}}}\npack: auto\n").answer.schema_ == schema
+
+
+def test_messages_take_our_parts_and_openais(load):
+    parts = [
+        {"type": "text", "text": "{{ a }}"},
+        {"type": "image", "column": "photo"},
+        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+        {"type": "file", "file": {"file_data": "https://x/y.pdf"}},
+        {"type": "file", "file": "a.pdf"},
+        {"type": "audio", "audio": "{{ path }}"},
+    ]
+    messages = [{"role": "system", "content": "be kind"}, {"role": "user", "content": parts}]
+    assert load(f"input: x\nmessages: {json.dumps(messages)}\n").messages == tuple(messages)
+
+
+def test_overrides_reach_into_short_forms_and_the_last_one_wins(load, tmp_path):
+    spec = load(
+        "input: x.jsonl\noutput: y.csv\n",
+        "output.prefix=b_",
+        "limits.concurrency=3",
+        "limits.concurrency=4",
+        "input.where=lang = 'en'",
+        "router.route=[a/b:free, c/d:free]",
+        "endpoint=http://localhost:8000/v1/",
+        "output.path=../z.jsonl",
+        "request.temperature=0.5",
+    )
+    assert spec.output.model_dump() == {"path": tmp_path / "z.jsonl", "prefix": "b_"}
+    assert spec.limits.concurrency == 4
+    assert spec.input.where == "lang = 'en'"
+    assert spec.router.route == ("a/b:free", "c/d:free")
+    assert spec.endpoint.base_url == "http://localhost:8000/v1"
+    assert spec.request == {"temperature": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "fragment"),
+    [
+        ("limits.concurrency=five", "limits.concurrency", "expected an integer, got 'five'"),
+        ("limits.concurency=5", "limits.concurency", "did you mean `limits.concurrency`?"),
+        ("limits.concurrency", None, "write KEY=VALUE"),
+        ("=5", None, "write KEY=VALUE"),
+        ("input.path.x=5", "input.path.x", "`input.path` is no mapping"),
+        ("name=a: b: c", "name", "`:`"),
+        ("answer.labels=[yes, no]", "answer.labels[0]", "in quotes"),
+        ("output=x.txt", "output.path", "suffix"),
+        ("votes=3", "votes", "does not have `votes` yet"),
+    ],
+)
+def test_a_wrong_override_is_named_by_its_key(load, override, key, fragment):
+    with pytest.raises(SpecError) as caught:
+        load("input: x.jsonl\n", override)
+    mistake = caught.value.mistakes[0]
+    assert (mistake.file, mistake.line, mistake.key) == ("--set", None, key)
+    assert fragment in mistake.message
+
+
+def test_the_environment_fills_in_values_but_not_templates(load, tmp_path):
+    text = """
+input: ${DATA}/x.jsonl
+name: ${YEAR}
+prompt: "${DATA} {{ a }}"
+limits: {concurrency: "${N:-4}", reserve: "${M:-3}"}
+request:
+  temperature: ${T:-0.5}
+  top_p: "${P}"
+  stop: "$${x}"
+  user: ${YEAR}
+"""
+    spec = load(text, DATA="/data", YEAR="007", N="6", P="1")
+    assert spec.input.path == ("/data/x.jsonl",)
+    assert spec.name == "007"
+    assert spec.output.path == tmp_path / "jobs" / "007.parquet"
+    assert spec.prompt == "${DATA} {{ a }}"
+    assert (spec.limits.concurrency, spec.limits.reserve) == (6, 3)
+    assert spec.request == {"temperature": 0.5, "top_p": 1, "stop": "${x}", "user": "007"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "per_minute", "per_day"),
+    [
+        ("router: {route: local}", 20, "auto"),
+        ("router: {route: 'a/b:free'}\nendpoint: http://localhost/v1", 20, "auto"),
+        ("router: {route: my-model}\nendpoint: http://localhost/v1", None, None),
+        ("router: {route: my-model}\nendpoint: http://localhost/v1\nlimits: {requests_per_day: auto}", None, None),
+        (
+            "router: {route: my-model}\nendpoint: http://h/v1\nlimits: {requests_per_minute: 3, requests_per_day: 9}",
+            3,
+            9,
+        ),
+        ("limits: {requests_per_minute: 60, requests_per_day: 1000}", 60, 1000),
+        ("limits: {requests_per_minute: null, requests_per_day: null}", 20, "auto"),
+    ],
+)
+def test_free_limits_go_with_the_route(load, lines, per_minute, per_day):
+    limits = load(f"input: x\n{lines}\n").limits
+    assert (limits.requests_per_minute, limits.requests_per_day) == (per_minute, per_day)
+
+
+def test_another_output_leaves_the_run_folder_where_it_was(load, tmp_path):
+    spec = load("input: x.jsonl\n")
+    changed = spec.with_output(tmp_path / "elsewhere.csv")
+    assert changed.output.path == tmp_path / "elsewhere.csv"
+    assert (changed.run_dir, changed.file) == (spec.run_dir, spec.file)
+    for path in ("x.txt", str(tmp_path / "jobs" / "x.jsonl")):
+        with pytest.raises(SpecError, match=r"output\.path"):
+            spec.with_output(Path(path))
+
+
+def test_another_endpoint_is_held_to_the_same_rules(load):
+    own = load("input: x\nrouter: {route: my-model}\nendpoint: http://localhost:8000/v1\n")
+    assert own.with_endpoint("http://LOCALHOST:80/v2/").endpoint.base_url == "http://localhost/v2"
+    assert own.with_endpoint("embedded").endpoint.embedded
+    for endpoint in ("https://openrouter.ai/api/v1", "localhost:8000"):
+        with pytest.raises(SpecError, match=r"--endpoint: endpoint\.base_url"):
+            own.with_endpoint(endpoint)
+
+
+def test_an_output_below_the_folder_of_a_glob_is_no_input(load, tmp_path):
+    assert load("input: data/*.jsonl\noutput: data/out/x.jsonl\n").output.path == tmp_path / "jobs/data/out/x.jsonl"
+
+
+def test_a_job_found_through_a_linked_folder_starts_at_the_real_one(tmp_path):
+    (tmp_path / "real" / "jobs").mkdir(parents=True)
+    (tmp_path / "real" / "jobs" / "a.yaml").write_text("input: ../x.jsonl\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "jobs")
+    spec = load_spec(tmp_path / "link" / "a.yaml", environment={})
+    assert spec.input.path == (str(tmp_path / "real" / "x.jsonl"),)

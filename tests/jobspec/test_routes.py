@@ -1,0 +1,29 @@
+"""Whose host a base URL names, and how it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchfree.jobspec.rules.routes import is_openrouter, normalised
+
+
+@pytest.mark.parametrize(
+    ("url", "theirs"),
+    [
+        ("https://openrouter.ai/api/v1", True),
+        ("https://OpenRouter.AI./api/v1", True),
+        ("https://eu.openrouter.ai:443/api/v1", True),
+        ("https://me@openrouter.ai/api/v1", True),
+        ("https://notopenrouter.ai/api/v1", False),
+        ("https://openrouter.ai.example.com/v1", False),
+        ("http://localhost/openrouter.ai", False),
+        ("embedded", False),
+    ],
+)
+def test_openrouters_host_is_known_however_it_is_written(url, theirs):
+    assert is_openrouter(url) is theirs
+
+
+def test_base_urls_have_one_way_to_be_written():
+    assert normalised("HTTPS://OpenRouter.ai.:443/api/v1//") == "https://openrouter.ai/api/v1"
+    assert normalised("http://[::1]:8000/v1/") == "http://[::1]:8000/v1"

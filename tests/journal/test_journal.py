@@ -1,0 +1,240 @@
+"""The journal survives what happens to files."""
+
+from __future__ import annotations
+
+import json
+import random
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import msgspec
+import polars as pl
+import pytest
+from support.virtual_time import VirtualTime
+
+from batchfree.core.chat import Kind
+from batchfree.core.errors import StorageError
+from batchfree.journal.attempts import Attempt, Outcome, Status
+from batchfree.journal.file import FORMAT, SYNC_EVERY, Damage, Header, Journal, read, read_header
+from batchfree.journal.index import History
+
+HEADER = Header(batchfree=FORMAT, version="0", job="test", file="../test.yaml", spec="s", input="i")
+
+
+def question(number: int) -> str:
+    return f"{number:032x}"
+
+
+def attempt(number: int, answer: object = "an answer") -> Attempt:
+    outcome = Outcome(question=question(number), row=number, answer=answer)
+    return Attempt(
+        at=datetime(2026, 1, 1, 0, 0, number % 60, tzinfo=UTC),
+        route="openrouter/free",
+        models=("openrouter/free",),
+        model=f"some/model-{number}:free",
+        content="x" * 50,
+        outcomes=(outcome,),
+    )
+
+
+def written(path: Path, count: int, start: int = 1) -> None:
+    journal = Journal(path, HEADER)
+    for number in range(start, start + count):
+        journal.append(attempt(number))
+    journal.close()
+
+
+def rows(path: Path, damage: list[Damage] | None = None) -> list[int]:
+    return [line.attempt.outcomes[0].row for line in read(path, (damage if damage is not None else []).append)]
+
+
+def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 3)
+    assert read_header(path) == HEADER
+    assert [line.attempt for line in read(path)] == [attempt(number) for number in (1, 2, 3)]
+
+
+def test_a_torn_last_line_never_happened_wherever_it_tears(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 4)
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for cut in range(len(whole) - len(lines[-1]) - len(lines[-2]), len(whole)):
+        path.write_bytes(whole[:cut])
+        complete = whole[:cut].count(b"\n") - 1
+        assert rows(path) == list(range(1, complete + 1))
+        written(path, 1, start=9)
+        assert rows(path) == [*range(1, complete + 1), 9]
+
+
+def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 6)
+    whole = path.read_bytes()
+    starts = [0]
+    for line in whole.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    rng = random.Random(7)
+    for place in range(starts[2], starts[5]):
+        hit = next(number for number, start in enumerate(starts) if place < start) - 1  # the number of the line's row
+        broken = bytearray(whole)
+        broken[place] ^= 1 << rng.randrange(8)
+        path.write_bytes(bytes(broken))
+        damage: list[Damage] = []
+        found = [line.attempt for line in read(path, damage.append)]
+        assert all(attempt(number) in found for number in range(1, 7) if number != hit)
+        assert len(found) <= 6
+        assert len(damage) <= 2
+
+
+def test_damage_is_reported_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2] = b'{"at": broken\n'
+    path.write_bytes(b"".join(lines))
+    damage: list[Damage] = []
+    assert rows(path, damage) == [1, 3]
+    assert [each.line for each in damage] == [3]
+
+
+def test_a_damaged_header_loses_no_attempt(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 2)
+    path.write_bytes(b"#" + path.read_bytes()[1:])
+    assert read_header(path) is None
+    assert rows(path) == [1, 2]
+
+
+def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(
+        json.dumps({"batchfree": 99, "version": "9.9", "job": "", "file": "", "spec": "", "input": ""}) + "\n"
+    )
+    with pytest.raises(StorageError, match=r"format 99.*9\.9"):
+        read_header(path)
+
+
+def test_polars_reads_it_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 3)
+    frame = pl.read_ndjson(path)
+    assert frame["model"].to_list()[1:] == [f"some/model-{number}:free" for number in (1, 2, 3)]
+
+
+def test_a_history_knows_every_question_after_a_reload(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 3000)
+    history = History(path)
+    history.load(lambda attempt: None, lambda damage: None)
+    assert all(history.status(question(number)) is Status.OK for number in range(1, 3001))
+    assert history.status(question(3001)) is Status.PENDING
+    state = history.state(question(2500))
+    assert (state.status, state.attempts, state.tried) == (Status.OK, 1, ("some/model-2500:free",))
+    assert state.outcome is not None
+    assert state.outcome.answer == "an answer"
+
+
+@pytest.mark.parametrize("answer", ["text", {"a": [1, None, 2.5]}, [1, 2], 7, True, "\u2028 and \n breaks", "🙂"])
+def test_every_kind_of_answer_survives(tmp_path: Path, answer: object) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, HEADER)
+    journal.append(attempt(1, answer))
+    journal.close()
+    assert [line.attempt.outcomes[0].answer for line in read(path)] == [answer]
+
+
+def test_a_flipped_byte_in_the_header_loses_no_attempt_and_crashes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 2)
+    whole = path.read_bytes()
+    for place in range(whole.index(b"\n") + 1):
+        for bit in range(8):
+            broken = bytearray(whole)
+            broken[place] ^= 1 << bit
+            path.write_bytes(bytes(broken))
+            with suppress(StorageError):
+                read_header(path)
+            assert rows(path)[-1:] == [2]
+
+
+def test_a_header_of_another_shape_is_another_format_not_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"batchfree": 2, "owner": {"job": "x"}}\n')
+    with pytest.raises(StorageError, match="format 2, written by batchfree unknown"):
+        read_header(path)
+    assert read_header(path, any_format=True) is None
+
+
+def test_a_line_read_while_it_is_written_does_not_count_yet(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 2)
+    with path.open("ab") as file:
+        file.write(path.read_bytes().splitlines()[1])
+    damage: list[Damage] = []
+    assert (rows(path, damage), damage) == ([1, 2], [])
+
+
+def test_a_history_reads_on_from_a_journal_whose_name_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path, HEADER)
+    history = History(path)
+    history.hold()
+    history.add(journal.append(attempt(1)))
+    path.unlink()
+    assert not journal.has_room()
+    history.add(journal.append(attempt(2)))
+    journal.close()
+    assert [history.state(question(number)).attempts for number in (1, 2)] == [1, 1]
+    history.close()
+    with pytest.raises(StorageError, match="the journal can't be read"):
+        history.state(question(1))
+
+
+def test_a_history_remembers_who_was_answered(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    history = History(path, names=True)
+    journal = Journal(path, HEADER)
+    for id, kind in (("a", None), ("b", Kind.TIMEOUT), (None, None)):
+        outcome = Outcome(question=question(1), row=0, id=id, kind=kind, answer=None if kind else "yes")
+        history.add(journal.append(msgspec.structs.replace(attempt(1), outcomes=(outcome,))))
+    journal.close()
+    assert [history.has_answered(id) for id in ("a", "b", "c")] == [True, False, False]
+    again = History(path)
+    again.load(lambda attempt: None, lambda damage: None)
+    assert not again.has_answered("a"), "names are not remembered where none was promised"
+
+
+def test_what_was_appended_is_synced_within_a_second_of_virtual_time(tmp_path: Path) -> None:
+    time, synced = VirtualTime(), []
+
+    async def main() -> None:
+        journal = Journal(tmp_path / "journal.jsonl", HEADER)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.keep_synced)
+            await anyio.sleep(100)
+            for number in range(3):
+                journal.append(attempt(number))
+                assert journal.is_dirty
+                await anyio.sleep(SYNC_EVERY + 0.01)
+                synced.append(not journal.is_dirty)
+                await anyio.sleep(1000)
+            tasks.cancel_scope.cancel()
+        journal.close()
+
+    time.run(main)
+    assert synced == [True, True, True]
+
+
+@pytest.mark.parametrize("name", ["", "abc", "0" * 31 + "<", "0" * 33, "0" * 31 + "A", "0_" * 16, "0" * 31 + "\n"])
+def test_a_question_whose_name_is_damaged_is_a_damaged_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    written(path, 3)
+    whole = path.read_text()
+    path.write_text(whole.replace(question(2), json.dumps(name)[1:-1]))
+    damage: list[Damage] = []
+    assert rows(path, damage) == [1, 3]
+    assert [each.line for each in damage] == [3]

@@ -1,0 +1,111 @@
+"""One run of a job at a time, whoever died before; and reading beside a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.processes import JobFolder, emulator, finished, until
+from support.rehearsal import Rehearsal
+
+from batchfree.core.errors import OutputError, StorageError
+from batchfree.core.stops import StopReason
+from batchfree.job.state import status
+from batchfree.journal import lock
+
+ROWS = [{"prompt": f"Name thing {n}."} for n in range(3)]
+
+
+def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+    job = Rehearsal(tmp_path, ROWS)
+    assert job.run().exit_code == 0
+    with lock.locked(tmp_path / "job.run" / "lock") as holder:
+        assert holder is None
+        summary = job.run()
+    assert (summary.exit_code, summary.counts.ok) == (75, 3), "all is answered, but nobody looked whether the table is"
+    assert summary.stopped is not None
+    assert summary.stopped.reason is StopReason.LOCKED
+    assert f"process {os.getpid()} on " in summary.stopped.message
+    assert len(job.posts) == 3
+
+
+@pytest.mark.parametrize(
+    "left",
+    [b"", b"{", b'{"pid": 1, "host": "another-boot"}\n', b'["pid"]', b"\xff" * 9000],
+    ids=["empty", "torn", "another's", "odd", "garbage"],
+)
+def test_a_lock_that_was_left_behind_is_taken_over(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "lock"
+    path.write_bytes(left)
+    assert lock.holder(path) is None
+    with lock.locked(path) as holder:
+        assert holder is None
+        assert json.loads(path.read_bytes())["pid"] == os.getpid()
+        assert f"process {os.getpid()}" in (lock.holder(path) or "")
+        path.write_bytes(left)
+        assert lock.holder(path) == ("process 1 on another-boot" if b"boot" in left else "another process")
+    assert lock.holder(path) is None
+
+
+def test_looking_for_the_holder_never_keeps_a_run_out(tmp_path: Path) -> None:
+    path, over = tmp_path / "lock", threading.Event()
+
+    def look() -> None:
+        while not over.is_set():
+            lock.holder(path)
+
+    watchers = [threading.Thread(target=look) for _ in range(2)]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for _ in range(100):
+            with lock.locked(path) as holder:
+                assert holder is None
+    finally:
+        over.set()
+        for watcher in watchers:
+            watcher.join()
+
+
+@pytest.mark.parametrize(("place", "error"), [("missing/lock", OutputError), ("file/lock", OutputError)])
+def test_a_place_where_no_lock_can_be_is_told(tmp_path: Path, place: str, error: type[StorageError]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(error, match="the run can't be locked"), lock.locked(tmp_path / place):
+        pass
+
+
+def test_while_a_run_goes_on_others_wait_outside_and_read(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path, 120)
+    with emulator(tmp_path, latency=0.3) as service:
+        running = job.start(service)
+        assert until(lambda: len(job.attempts()) >= 4, running)
+        seen = [status(job.load(), 0.0) for _ in range(20)]
+        second = job.start(service)
+        state = job.command("status", "--json")
+        export = job.command("export", "-o", str(tmp_path / "now.jsonl"), "--json")
+        refused = finished(second)
+        assert running.poll() is None
+        assert (refused.returncode, f"process {running.pid} on" in refused.stderr) == (75, True), refused.stderr
+        running.send_signal(signal.SIGKILL)
+        finished(running)
+        assert not status(job.load(), 0.0).running
+        assert job.run(service, "--set", "limits.concurrency=40").returncode == 0
+    counts = [each.counts for each in seen]
+    assert all(each.running for each in seen)
+    assert all(each.rows == 120 for each in counts)
+    assert [each.ok for each in counts] == sorted(each.ok for each in counts)
+    told = json.loads(state.stdout)
+    assert told["running"] is True
+    assert 4 <= told["counts"]["ok"] < 120
+    assert sum(told["counts"].values()) == 120
+    assert json.loads(export.stdout)["rows"] == 120
+    table = pl.read_ndjson(tmp_path / "now.jsonl", infer_schema_length=None)
+    assert table["n"].to_list() == list(range(120))
+    assert 4 <= (table["status"] == "ok").sum() < 120
+    assert set(table["status"]) == {"ok", "pending"}
+    assert len(service.asked()) - 120 <= 4

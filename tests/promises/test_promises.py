@@ -1,0 +1,174 @@
+"""Promises that hold for a whole run, whatever happens in it; those of one part are tested with that part."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from support.rehearsal import Rehearsal, scenario
+
+import batchfree
+from batchfree.journal.attempts import Status
+
+ROOT = Path(__file__).parents[2]
+UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
+CALM = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
+BAD = (
+    CALM
+    + """
+faults:
+  - {fault: upstream_429, chance: 0.1}
+  - {fault: overloaded_200, chance: 0.1}
+  - {fault: cut, chance: 0.1}
+  - {fault: content_policy_400, content: "7"}
+  - {fault: context_400, content: "11"}
+"""
+)
+
+
+def some_rows(seed: int, number: int = 40) -> list[dict[str, Any]]:
+    """Rows with nulls, blanks, odd characters, and many that are equal but for a column that is not asked about."""
+    rng = random.Random(seed)
+    asked = [None, "", " ", "a\x00b", "\u2028", "Größe 漢字 🎉", *(f"What is {n} + {n}?" for n in range(12))]
+    return [{"row": n, "prompt": rng.choice(asked), "nested": {"list": [n, None]}} for n in range(number)]
+
+
+@pytest.mark.parametrize("pack", [1, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_there_is_exactly_one_output_row_per_input_row_whatever_happened_to_it(
+    tmp_path: Path, seed: int, pack: int
+) -> None:
+    rows = some_rows(seed)
+    spec = {"limits": UNLIMITED, "retry": {"max_attempts": 2}, "router": {"seed": seed}, "pack": pack}
+    job = Rehearsal(tmp_path, rows, spec | {"answer": {"labels": ["odd", "even"]}}, scenario(BAD))
+    for _ in range(2):
+        summary = job.run(limit=9)
+        table = job.table()
+        assert table.select("row", "prompt", "nested").to_dicts() == rows
+        assert sum(summary.counts.values()) == len(rows)
+        assert {status: (table["status"] == status).sum() for status in Status} == dict(summary.counts)
+    assert len(set(summary.counts.values()) - {0}) > 1  # it was a bad day
+
+
+def test_a_table_says_of_every_row_what_belongs_to_its_status(tmp_path: Path) -> None:
+    spec = {"limits": UNLIMITED, "retry": {"max_attempts": 2}}
+    job = Rehearsal(tmp_path, some_rows(1), spec, scenario(BAD))
+    job.run()
+    for row in job.table().to_dicts():
+        if row["status"] == "ok":
+            assert row["answer"] and row["model"] and row["answered_at"] and row["models_tried"][-1] == row["model"]
+            assert row["error_kind"] is row["error"] is None
+            assert row["attempts"] == len(row["models_tried"]) >= 1
+        elif row["status"] == "failed":
+            assert row["answer"] is row["answered_at"] is None
+            assert row["error_kind"] and row["error"]
+        assert row["cost"] in (None, 0.0)
+
+
+def test_equal_rows_show_the_same_whatever_became_of_their_question(tmp_path: Path) -> None:
+    job = Rehearsal(tmp_path, some_rows(2), {"limits": UNLIMITED, "retry": {"max_attempts": 2}}, scenario(BAD))
+    job.run()
+    shown: dict[str | None, set[str]] = {}
+    for row in job.table().drop("row", "nested").to_dicts():
+        shown.setdefault(row["prompt"], set()).add(json.dumps(row, default=str))
+    assert all(len(each) == 1 for each in shown.values())
+    assert len(shown) < 40
+
+
+def test_on_a_calm_day_there_is_one_request_per_question_and_none_besides(tmp_path: Path) -> None:
+    rows = [{"prompt": f"What is {n % 10} + 1?"} for n in range(30)]
+    job = Rehearsal(tmp_path, rows, {"limits": UNLIMITED}, scenario(CALM))
+    for _ in range(2):
+        assert job.run().counts == {"ok": 30, "failed": 0, "pending": 0}
+    asked = [post.body["messages"][-1]["content"] for post in job.posts]
+    assert sorted(asked) == sorted({row["prompt"] for row in rows})
+
+
+def test_columns_of_the_input_that_would_be_covered_up_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    rows = [{"prompt": "What is 1 + 1?", "model": "mine", "bf_status": 1}]
+    job = Rehearsal(tmp_path, rows, {"limits": UNLIMITED}, scenario(CALM))
+    for output in ("out.parquet", {"path": "out.parquet", "prefix": "bf_"}):
+        job.write_spec({"limits": UNLIMITED, "output": output})
+        with pytest.raises(batchfree.SpecError, match=r"output\.prefix"):
+            job.run()
+    assert job.posts == []
+    job.write_spec({"limits": UNLIMITED, "output": {"path": "out.parquet", "prefix": "asked_"}})
+    job.run()
+    table = job.table()
+    assert table["model"].to_list() == ["mine"]
+    assert table.columns[3:5] == ["asked_status", "asked_answer"]
+
+
+TYPES = {
+    "status": pl.Enum(["ok", "failed", "pending"]),
+    "answer": pl.String(),
+    **dict.fromkeys(("response", "model", "provider", "route"), pl.String()),
+    "attempts": pl.UInt16(),
+    "models_tried": pl.List(pl.String()),
+    **dict.fromkeys(("error_kind", "error", "finish_reason"), pl.String()),
+    **dict.fromkeys(("prompt_tokens", "completion_tokens"), pl.UInt32()),
+    **dict.fromkeys(("cost", "latency_s"), pl.Float64()),
+    "request_id": pl.String(),
+    "answered_at": pl.Datetime("ms", "UTC"),
+    "pack_size": pl.UInt16(),
+    "repaired": pl.Boolean(),
+}
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(("answer", "dtype"), [
+    ({}, pl.String()),
+    ({"labels": ["good", "bad"]}, pl.String()),
+    ({"schema": CITY}, pl.Struct({"city": pl.String(), "days": pl.Int64()})),
+])  # fmt: skip
+def test_the_columns_have_their_types_in_every_table(
+    tmp_path: Path, answer: dict[str, Any], dtype: pl.DataType
+) -> None:
+    rows = [{"prompt": "Three good days in Berlin."}]
+    job = Rehearsal(tmp_path, rows, {"limits": UNLIMITED, "answer": answer}, scenario(CALM))
+    expected = {"prompt": pl.String(), **TYPES, "answer": dtype}
+    assert dict(batchfree.table(job.job()).collect_schema()) == expected
+    job.run()
+    assert dict(job.table().schema) == expected
+    assert job.table()["status"].to_list() == ["ok"]
+
+
+MEASURE = """
+import json, resource, sys
+from pathlib import Path
+import batchfree
+
+folder, rows = Path(sys.argv[1]), int(sys.argv[2])
+with (folder / "rows.jsonl").open("w") as file:
+    for n in range(rows):
+        file.write(json.dumps({"n": n, "title": None, "text": "x" * 2_000}) + chr(10))
+(folder / "job.yaml").write_text("input: rows.jsonl\\nprompt: '{{ title }}'\\nendpoint: embedded\\n")
+job = batchfree.load(folder / "job.yaml", environment={"BATCHFREE_STATE_DIR": str(folder)})
+assert batchfree.run(job).counts.failed == rows
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def megabytes(folder: Path, rows: int) -> float:
+    """The most memory that a process needs for a job of so many rows of 2 kB."""
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(folder), str(rows)], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return int(done.stdout) / 1e6
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
+    """200 MB of input more need at most what is read and written at a time more."""
+    assert megabytes(tmp_path / "large", 110_000) - megabytes(tmp_path / "small", 10_000) < 140

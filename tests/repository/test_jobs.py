@@ -1,0 +1,207 @@
+"""The jobs in `jobs/`: each loads, finds its input, asks of every row what it is meant to ask, and is answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import polars as pl
+import pytest
+from support.rehearsal import KEY, scenario
+from support.virtual_time import VirtualTime
+
+import batchfree
+from batchfree.core.chat import ChatRequest
+from batchfree.data.input import open_dataset
+from batchfree.data.prompts import compile_prompts
+from batchfree.emulator import Emulator, create_app
+from batchfree.emulator.http.in_process import InProcessTransport
+from batchfree.job.preview import bodies
+from batchfree.jobspec import JobSpec, load_spec
+
+ROOT = Path(__file__).parents[2]
+ROWS = {"quickstart": 12, "labels": 66, "extract": 10, "vision": 5, "tools": 12, "cron": 64, "openai-batch": 5}
+
+
+def loaded(name: str) -> JobSpec:
+    return load_spec(ROOT / "jobs" / f"{name}.yaml", environment={})
+
+
+def rows(spec: JobSpec) -> Iterator[tuple[dict[str, Any], ChatRequest]]:
+    """Every row of a job with what it asks."""
+    dataset = open_dataset(spec.input)
+    assert dataset.check() == []
+    prompts = compile_prompts(spec, dataset.schema)
+    for batch in dataset.batches():
+        for row in batch.iter_rows(named=True):
+            request = prompts.render(row)
+            assert isinstance(request, ChatRequest), request
+            yield row, request
+
+
+def test_every_job_is_tried() -> None:
+    assert {path.stem for path in (ROOT / "jobs").glob("*.yaml")} == set(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_of_the_job_becomes_a_request(name: str) -> None:
+    spec = loaded(name)
+    assert len(list(rows(spec))) == ROWS[name]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_job_writes_where_git_does_not_look(name: str) -> None:
+    spec = loaded(name)
+    assert (spec.name, spec.output.path.parent) == (name, ROOT / "out")
+    assert spec.run_dir == ROOT / "out" / f"{name}.run"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_job_runs_on_the_embedded_endpoint_too(name: str) -> None:
+    spec = load_spec(ROOT / "jobs" / f"{name}.yaml", overrides=["endpoint=embedded"], environment={})
+    assert spec.endpoint.embedded
+    assert loaded(name).endpoint.is_openrouter
+
+
+@pytest.mark.parametrize("name", ["labels", "cron"])
+def test_the_labels_are_those_of_the_data(name: str) -> None:
+    spec = loaded(name)
+    assert {row["label"] for row, _ in rows(spec)} == set(spec.answer.labels or ())
+
+
+def test_the_shapes_are_those_of_the_pictures_and_travel_inside_the_request() -> None:
+    spec = loaded("vision")
+    asked = list(rows(spec))
+    assert {row["shape"] for row, _ in asked} == set(spec.answer.labels or ())
+    for _, request in asked:
+        assert "data:image/png;base64," in str(request.messages[-1]["content"])
+
+
+def test_tools_travel_with_the_rows_that_are_part_of_the_job() -> None:
+    for row, request in rows(loaded("tools")):
+        assert row["label"] in ("home", "utility")
+        assert len(request.parameters["tools"]) == 3
+
+
+def test_the_model_of_an_openai_batch_line_is_not_asked_for() -> None:
+    spec = loaded("openai-batch")
+    lines = [json.loads(line)["body"] for line in Path(spec.input.path[0]).read_text(encoding="utf-8").splitlines()]
+    for (_, request), body in zip(rows(spec), lines, strict=True):
+        assert list(request.messages) == body["messages"]
+        assert dict(request.parameters) == {
+            key: value for key, value in body.items() if key not in ("model", "messages")
+        }
+
+
+class Trial:
+    """One of the jobs with its output, run folder and state elsewhere, and an emulation that has a calm day."""
+
+    def __init__(self, name: str, folder: Path, *overrides: str) -> None:
+        self.folder, self.time = folder, VirtualTime()
+        calm = scenario("limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}")
+        self.emulator: Emulator = create_app(calm, clock=self.time.clock)
+        self.output = folder / loaded(name).output.path.name
+        self.job = batchfree.load(
+            ROOT / "jobs" / f"{name}.yaml",
+            overrides=[f"run_dir={folder / 'run'}", "endpoint=http://emulated.invalid/api/v1", *overrides],
+            environment={
+                "OPENROUTER_API_KEY": KEY,
+                **{f"BATCHFREE_{place}_DIR": str(folder / place) for place in ("STATE", "CACHE")},
+            },
+            output=self.output,
+        )
+
+    def run(self) -> batchfree.Summary:
+        transport = InProcessTransport(self.emulator)
+        summary: batchfree.Summary = self.time.run(
+            lambda: batchfree.arun(self.job, clock=self.time.clock, transport=transport)
+        )
+        return summary
+
+    def table(self) -> pl.DataFrame:
+        return batchfree.table(self.job).collect()
+
+
+def without_codes(body: dict[str, Any]) -> str:
+    """A body as JSON, with the codes of a pack replaced by their places."""
+    text = json.dumps(body)
+    for place, code in enumerate(dict.fromkeys(re.findall(r'<row id=\\"(\w+)\\"', text))):
+        text = re.sub(rf"\b{code}\b", f"row-{place}", text)
+    return text
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_is_answered_and_names_its_model(name: str, tmp_path: Path) -> None:
+    trial = Trial(name, tmp_path)
+    summary = trial.run()
+    assert (dict(summary.counts), summary.exit_code) == ({"ok": ROWS[name], "failed": 0, "pending": 0}, 0)
+    table = trial.table()
+    assert all(model.startswith("emulated/") for model in table["model"])
+    assert sum(summary.models.values()) == table.height == ROWS[name]
+    assert trial.output.exists()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_preview_shows_is_what_is_sent(name: str, tmp_path: Path) -> None:
+    trial = Trial(name, tmp_path, "limits.concurrency=1")
+    shown = bodies(trial.job, ROWS[name], lambda row, why: pytest.fail(why))
+    trial.run()
+    sent = [post.body for post in trial.emulator.state.book.posts]
+    if trial.job.spec.pack == "auto":  # later packs go by what came of the first ones
+        shown, sent = shown[:1], sent[:1]
+    assert sorted(map(without_codes, shown)) == sorted(map(without_codes, sent))
+
+
+@pytest.mark.parametrize(("name", "least"), [("labels", 0.35), ("cron", 0.65)])
+def test_the_answers_are_labels_and_far_better_than_chance(name: str, least: float, tmp_path: Path) -> None:
+    trial = Trial(name, tmp_path)
+    trial.run()
+    table = trial.table()
+    assert set(table["answer"]) <= set(trial.job.spec.answer.labels or ())
+    assert table.select((pl.col("answer") == pl.col("label")).mean()).item() >= least
+    assert len(trial.emulator.state.book.posts) == {"labels": 7, "cron": 8}[name]  # some ten rows a request
+
+
+def test_the_pictures_are_recognised(tmp_path: Path) -> None:
+    trial = Trial("vision", tmp_path)
+    trial.run()
+    table = trial.table()
+    assert table["answer"].to_list() == table["shape"].to_list()
+
+
+def test_the_orders_satisfy_their_schema(tmp_path: Path) -> None:
+    trial = Trial("extract", tmp_path)
+    trial.run()
+    answers = trial.table()["answer"]
+    assert isinstance(answers.dtype, pl.Struct)
+    for answer, row in zip(answers, trial.table()["email"], strict=True):
+        jsonschema.validate(answer, trial.job.spec.answer.schema_ or {})
+        assert answer["product"] in row
+
+
+def test_the_tools_are_called_with_arguments_that_fit(tmp_path: Path) -> None:
+    trial = Trial("tools", tmp_path)
+    trial.run()
+    tools = {tool["function"]["name"]: tool["function"] for tool in trial.job.spec.request["tools"]}
+    for answer in trial.table()["answer"]:
+        for call in json.loads(answer):
+            jsonschema.validate(call["arguments"], tools[call["name"]]["parameters"])
+
+
+def test_the_result_lines_are_those_of_the_batch_api(tmp_path: Path) -> None:
+    trial = Trial("openai-batch", tmp_path)
+    trial.run()
+    asked = [json.loads(line)["custom_id"] for line in Path(trial.job.spec.input.path[0]).read_text().splitlines()]
+    results = [json.loads(line) for line in trial.output.read_text(encoding="utf-8").splitlines()]
+    assert [result["custom_id"] for result in results] == asked
+    for result in results:
+        assert set(result) == {"id", "custom_id", "response", "error"} and result["error"] is None
+        assert set(result["response"]) == {"status_code", "request_id", "body"}
+        body = result["response"]["body"]
+        assert body["object"] == "chat.completion" and body["model"].startswith("emulated/")
+        assert body["choices"][0]["message"]["content"]
+        assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]

@@ -1,0 +1,67 @@
+"""What follows from a failure, and how long a backoff is."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchfree.core.chat import Kind
+from batchfree.run.backoff import CONSEQUENCES, Consequence, backoff
+
+TABLE = {
+    Consequence.REJECT: {"render", "invalid_request", "context_length", "tied"},
+    Consequence.ANOTHER_ANSWER: {"bad_answer", "empty", "truncated", "not_chat", "refused", "content_policy"},
+    Consequence.ANOTHER_MODEL: {
+        *("model_unavailable", "upstream_rate_limit", "upstream_error", "timeout", "connection", "bad_response"),
+    },
+    Consequence.ACCOUNT: {"minute_limit", "day_limit"},
+    Consequence.PERSON: {"key_refused", "credits_owed", "privacy_setting"},
+}
+
+
+@pytest.mark.parametrize("consequence", Consequence)
+def test_every_kind_leads_to_what_users_were_promised(consequence: Consequence) -> None:
+    assert {str(kind) for kind, leads_to in CONSEQUENCES.items() if leads_to is consequence} == TABLE[consequence]
+
+
+def test_no_kind_is_left_without_a_consequence() -> None:
+    assert set(CONSEQUENCES) == set(Kind)
+
+
+@given(
+    attempt=st.integers(1, 10_000),
+    seed=st.integers(),
+    max_wait=st.floats(0.1, 3600),
+    hint=st.none() | st.floats(allow_nan=True, allow_infinity=True),
+)
+def test_no_backoff_is_longer_than_its_cap_or_shorter_than_a_hint_below_it(
+    attempt: int, seed: int, max_wait: float, hint: float | None
+) -> None:
+    wait = backoff(attempt, rng=random.Random(seed), max_wait=max_wait, hint=hint)
+    assert 0 <= wait <= max_wait
+    if hint is not None and 0 < hint < max_wait:
+        assert wait >= hint
+
+
+def test_the_bound_doubles_and_the_whole_range_below_it_is_used() -> None:
+    rng = random.Random(1)
+    longest = [max(backoff(n, rng=rng, max_wait=60, hint=None) for _ in range(500)) for n in range(1, 8)]
+    shortest = min(backoff(6, rng=rng, max_wait=60, hint=None) for _ in range(500))
+    assert all(1.7 < later / earlier < 2.3 for earlier, later in pairwise(longest[:6]))
+    assert longest[-1] <= 60 and shortest < 1
+
+
+def test_waits_at_the_cap_are_still_spread() -> None:
+    rng = random.Random(2)
+    waits = [backoff(30, rng=rng, max_wait=60, hint=hint) for hint in (None, 600.0) for _ in range(100)]
+    assert max(waits[:100]) - min(waits[:100]) > 50
+    assert max(waits[100:]) - min(waits[100:]) > 12
+
+
+def test_the_same_seed_waits_the_same() -> None:
+    first, second = ([backoff(n, rng=random.Random(7), max_wait=60, hint=None) for n in range(1, 9)] for _ in range(2))
+    assert first == second

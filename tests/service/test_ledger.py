@@ -1,0 +1,458 @@
+"""The ledger: starts that every process sees, in a file that explains itself when it can't be used."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from batchfree.core.errors import StorageError
+from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
+from batchfree.service.quota.learned import LAG
+from batchfree.service.quota.ledger import GRACE, POLL, Ledger, Start
+from batchfree.service.quota.limits import DAY, FREE, WINDOW, Limits, Opening
+
+MIDNIGHT = 20_000 * DAY
+NOON = MIDNIGHT + DAY / 2
+NEXT = MIDNIGHT + DAY
+FORK = multiprocessing.get_context("fork")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, now=NOON):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(path, clock):
+    with Ledger(path, clock) as opened:
+        yield opened
+
+
+def take(ledger, clock, count, limits, job="reviews", apart=0.1):
+    """Takes starts one after the other, each of which must be granted at once."""
+    starts = []
+    for _ in range(count):
+        start = ledger.reserve(limits, job)
+        assert isinstance(start, Start), start
+        starts.append(start)
+        clock.now += apart
+    return starts
+
+
+# Whose ledger
+
+SAME = [
+    "https://openrouter.ai/api/v1",
+    "https://openrouter.ai/api/v1/",
+    "HTTPS://OpenRouter.AI/api/v1",
+    "https://openrouter.ai:443/api/v1",
+    "https://openrouter.ai./api/v1//",
+    " https://user:word@openrouter.ai/api/v1#top ",
+]
+OTHERS = [
+    "http://openrouter.ai/api/v1",
+    "https://openrouter.ai:444/api/v1",
+    "https://openrouter.ai/api/v2",
+    "https://openrouter.ai/API/v1",
+    "https://eu.openrouter.ai/api/v1",
+    "http://[::1]:8000/v1",
+    "embedded",
+]
+
+
+def test_equal_base_urls_written_differently_share_a_ledger():
+    assert len({fingerprint("key", url) for url in SAME}) == 1
+    assert len({fingerprint("key", url) for url in [SAME[0], *OTHERS]}) == 1 + len(OTHERS)
+
+
+def test_keys_have_ledgers_of_their_own_unless_they_share_an_account():
+    url = SAME[0]
+    assert fingerprint("one", url) != fingerprint("two", url)
+    assert fingerprint("one", url, "ours") == fingerprint("two", url, "ours")
+    assert fingerprint("ours", url) != fingerprint("two", url, "ours")
+    assert fingerprint(None, url) != fingerprint("one", url)
+
+
+def test_the_fingerprint_reveals_nothing():
+    found = fingerprint("sk-or-v1-secret", SAME[0])
+    assert len(found) == 32
+    assert set(found) <= set("0123456789abcdef")
+
+
+def test_ledgers_lie_in_the_state_directory(tmp_path):
+    assert state_dir({"BATCHFREE_STATE_DIR": str(tmp_path)}) == tmp_path
+    assert state_dir({}) == state_dir({"BATCHFREE_STATE_DIR": ""}) == Path(platformdirs.user_state_dir("batchfree"))
+    assert ledger_path(tmp_path, "abc") == tmp_path / "abc.sqlite3"
+
+
+# Starts
+
+
+def test_a_start_is_granted_while_the_window_has_room_and_then_named_for_later(ledger, clock):
+    first, *_ = take(ledger, clock, 20, Limits(per_minute=20))
+    assert ledger.reserve(Limits(per_minute=20), "reviews") == Opening(at=first.at + WINDOW, reason="minute")
+    clock.now = first.at + WINDOW
+    take(ledger, clock, 20, Limits(per_minute=20))
+
+
+def test_the_day_counts_all_jobs_and_ends_at_midnight(ledger, clock):
+    take(ledger, clock, 30, Limits(per_day=50), "one")
+    take(ledger, clock, 20, Limits(per_day=50), "two")
+    assert ledger.reserve(Limits(per_day=50), "two") == Opening(at=NEXT, reason="day")
+    clock.now = NEXT
+    take(ledger, clock, 50, Limits(per_day=50))
+
+
+def test_a_job_with_a_reserve_stops_earlier_than_others(ledger, clock):
+    take(ledger, clock, 40, Limits(per_day=50, reserve=10))
+    assert ledger.reserve(Limits(per_day=50, reserve=10), "reviews") == Opening(at=NEXT, reason="day")
+    take(ledger, clock, 10, Limits(per_day=50))
+
+
+def test_starts_of_jobs_without_limits_count_for_others(ledger, clock):
+    take(ledger, clock, 20, Limits(), "fast")
+    assert isinstance(ledger.reserve(Limits(per_minute=20), "slow"), Opening)
+    assert ledger.usage().jobs == {"fast": 20}
+
+
+def test_starts_survive_the_process(path, clock):
+    with Ledger(path, clock) as ledger:
+        first, *_ = take(ledger, clock, 20, FREE)
+    with Ledger(path, clock) as ledger:
+        assert ledger.reserve(FREE, "reviews") == Opening(at=first.at + WINDOW, reason="minute")
+
+
+def test_a_start_that_was_never_sent_can_be_given_back(ledger, clock):
+    *_, last = take(ledger, clock, 5, Limits(per_day=5))
+    ledger.give_back(last)
+    ledger.give_back(last)
+    assert ledger.usage().day_used == 4
+    take(ledger, clock, 1, Limits(per_day=5))
+    assert isinstance(ledger.reserve(Limits(per_day=5), "reviews"), Opening)
+
+
+def test_days_older_than_three_are_forgotten(ledger, clock, path):
+    for _ in range(8):
+        take(ledger, clock, 100, Limits())
+        ledger.told(day_limit=50, day_used=1)
+        clock.now += DAY
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM days").fetchone()[0] <= 4
+        assert db.execute("SELECT count(*) FROM words").fetchone()[0] <= 4
+        assert db.execute("SELECT count(*) FROM starts").fetchone()[0] <= 164
+
+
+def test_after_the_clock_was_set_back_nobody_waits_longer_than_a_minute(ledger, clock):
+    take(ledger, clock, 20, Limits(per_minute=20))
+    ledger.close(clock.now + 60, "minute")
+    clock.now -= 7200
+    opening = ledger.reserve(Limits(per_minute=20), "reviews")
+    assert opening == Opening(at=clock.now + WINDOW, reason="minute")
+    clock.now = opening.at
+    take(ledger, clock, 20, Limits(per_minute=20))
+
+
+def test_the_days_of_a_clock_set_forward_and_back_are_kept_apart(ledger, clock):
+    clock.now += DAY
+    take(ledger, clock, 50, Limits(per_day=50))
+    clock.now -= DAY
+    take(ledger, clock, 50, Limits(per_day=50))
+
+
+# Closures, lessons, the service's word
+
+
+def test_a_closure_holds_everybody(ledger, clock, path):
+    with Ledger(path, clock) as other:
+        other.close(NOON + 40, "minute")
+        other.close(NOON + 30, "minute")
+    for limits in (FREE, Limits()):
+        assert ledger.reserve(limits, "reviews") == Opening(at=NOON + 40, reason="minute")
+    clock.now = NOON + 40
+    take(ledger, clock, 1, FREE)
+
+
+def test_a_day_closure_holds_until_midnight(ledger, clock):
+    ledger.close(NEXT + 1, "day")
+    assert ledger.reserve(FREE, "reviews") == Opening(at=NEXT + 1, reason="day")
+    assert ledger.usage().day_resets_at == NEXT + 1
+
+
+def test_an_account_that_grows_within_the_day_is_open_again(ledger, clock):
+    ledger.told(day_limit=50, day_used=50)
+    ledger.close(NEXT + 1, "day")
+    clock.now += 3600
+    ledger.told(day_limit=50, day_used=20)
+    assert ledger.reserve(FREE, "reviews").reason == "day"
+    ledger.told(day_limit=1000, day_used=50)
+    assert isinstance(ledger.reserve(FREE, "reviews"), Start)
+    assert ledger.usage().left("day") == 949
+
+
+def test_a_cap_that_a_429_names_is_everybodys(ledger, clock, path):
+    starts = take(ledger, clock, 12, FREE)
+    ledger.learn(FREE, starts[-1], named=10, resets_at=NOON + 60)
+    with Ledger(path, clock) as other:
+        assert other.usage().minute_limit == 10
+        assert other.usage(Limits()).minute_limit == 10
+        assert isinstance(other.reserve(Limits(), "reviews"), Opening)
+    clock.now += 3600
+    assert ledger.usage().minute_limit == 20
+
+
+def test_a_cap_that_is_not_named_is_what_went_through(ledger, clock):
+    starts = take(ledger, clock, 15, FREE)
+    for start in starts[12:]:
+        ledger.learn(FREE, start, named=None, resets_at=NOON + 60)
+    assert ledger.usage().minute_limit == 12
+
+
+def test_the_services_word_raises_the_count_and_never_lowers_it(ledger, clock):
+    take(ledger, clock, 10, FREE)
+    ledger.told(day_limit=50, day_used=40)
+    assert ledger.usage().day_used == 40
+    ledger.told(day_limit=50, day_used=2)
+    assert ledger.usage().day_used == 40
+    take(ledger, clock, 10, FREE)
+    assert ledger.usage().day_used == 50
+    assert ledger.reserve(FREE, "reviews").reason == "day"
+    clock.now = NEXT
+    assert ledger.usage().day_used == 0
+
+
+def test_a_laggard_word_does_not_lower_our_own_count(ledger, clock):
+    take(ledger, clock, 20, FREE)
+    ledger.told(day_limit=50, day_used=2)
+    assert ledger.usage().day_used == 20
+
+
+def test_the_days_limit_follows_the_account(ledger, clock):
+    assert ledger.usage().day_limit == 50
+    ledger.told(day_limit=1000, day_used=0)
+    assert ledger.usage().day_limit == 1000
+    assert ledger.usage(Limits(per_day=200)).day_limit == 200
+    ledger.told(day_limit=None, day_used=None)
+    assert ledger.usage().day_limit == 1000
+    clock.now += 60
+    ledger.told(day_limit=50, day_used=None)
+    assert ledger.usage().day_limit == 50
+
+
+def test_a_full_day_told_just_after_midnight_is_believed_until_half_past(ledger, clock):
+    clock.now = MIDNIGHT + 30
+    ledger.told(day_limit=50, day_used=50)
+    assert ledger.reserve(FREE, "reviews") == Opening(at=MIDNIGHT + LAG, reason="day")
+    clock.now = MIDNIGHT + LAG
+    take(ledger, clock, 1, FREE)
+
+
+def test_usage_tells_what_a_person_wants_to_know(ledger, clock):
+    empty = ledger.usage()
+    assert (empty.day_used, empty.minute_used, empty.jobs) == (0, 0, {})
+    assert (empty.day_limit, empty.day_resets_at, empty.minute_limit, empty.minute_resets_at) == (50, NEXT, 20, NOON)
+    take(ledger, clock, 3, FREE, "one", apart=1)
+    take(ledger, clock, 2, FREE, "two", apart=1)
+    usage = ledger.usage()
+    assert (usage.day_used, usage.minute_used, usage.jobs) == (5, 5, {"one": 3, "two": 2})
+    assert usage.minute_resets_at == NOON + 4 + WINDOW
+    assert (usage.left("day"), usage.left("minute")) == (45, 15)
+    assert ledger.usage(Limits()).left("day") is None
+    ledger.close(NOON + 100, "minute")
+    assert ledger.usage().minute_resets_at == NOON + 100
+    assert ledger.usage().left("minute") == 0
+
+
+# The queue
+
+ONE = Limits(per_minute=1)
+
+
+def test_waiters_are_served_in_the_order_of_their_coming(ledger, clock, path):
+    take(ledger, clock, 1, ONE)
+    with Ledger(path, clock) as second, Ledger(path, clock) as third:
+        assert second.reserve(ONE, "b").at == NOON + WINDOW
+        assert third.reserve(ONE, "c").at == NOON + 2 * WINDOW
+        clock.now = NOON + WINDOW
+        assert ledger.reserve(ONE, "a") == Opening(at=clock.now + POLL, reason="minute")
+        assert third.reserve(ONE, "c") == Opening(at=clock.now + POLL, reason="minute")
+        assert isinstance(second.reserve(ONE, "b"), Start)
+
+
+def test_a_waiter_that_never_comes_is_passed_over(ledger, clock, path):
+    take(ledger, clock, 1, ONE)
+    with Ledger(path, clock) as dead:
+        dead.reserve(ONE, "b")
+        ledger.reserve(ONE, "a")
+        clock.now = NOON + WINDOW + 0.5
+        assert isinstance(ledger.reserve(ONE, "a"), Opening)
+        clock.now = NOON + WINDOW + GRACE + 0.1
+        assert isinstance(ledger.reserve(ONE, "a"), Start)
+
+
+def test_a_waiter_that_gives_up_holds_nobody(ledger, clock, path):
+    take(ledger, clock, 1, ONE)
+    with Ledger(path, clock) as other:
+        other.reserve(ONE, "b")
+        ledger.reserve(ONE, "a")
+    clock.now = NOON + WINDOW
+    assert isinstance(ledger.reserve(ONE, "a"), Start)
+
+
+def test_a_job_that_waits_for_its_day_does_not_hold_others(ledger, clock, path):
+    take(ledger, clock, 1, Limits(per_minute=1, per_day=10))
+    with Ledger(path, clock) as thrifty:
+        assert thrifty.reserve(Limits(per_day=10, reserve=9), "b").at == NEXT
+        assert ledger.reserve(Limits(per_minute=1, per_day=10), "a").at == NOON + WINDOW
+        clock.now = NOON + WINDOW
+        assert isinstance(ledger.reserve(Limits(per_minute=1, per_day=10), "a"), Start)
+
+
+# Many processes
+
+SPEED = 200.0
+HAMMERED = Limits(per_minute=600, per_day=1500)
+
+
+def hammer(path, began, job, results):
+    """One process that starts as much as it may until the day is spent."""
+
+    def clock():
+        return NOON + (time.time() - began) * SPEED
+
+    granted = []
+    with Ledger(path, clock) as ledger:
+        while True:
+            answer = ledger.reserve(HAMMERED, job)
+            if isinstance(answer, Start):
+                granted.append(answer)
+            elif answer.reason == "day":
+                break
+            else:
+                time.sleep(max(0.0, answer.at - clock()) / SPEED)
+    results.put((job, granted))
+
+
+def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(path):
+    results, began = FORK.Queue(), time.time()
+    jobs = ["one", "two"] * 3
+    processes = [FORK.Process(target=hammer, args=(path, began, job, results)) for job in jobs]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    granted = sorted((start for _, starts in found for start in starts), key=lambda start: start.at)
+    ats = [start.at for start in granted]
+    assert len(ats) == HAMMERED.per_day
+    assert all(later - earlier >= WINDOW for earlier, later in zip(ats, ats[HAMMERED.per_minute :], strict=False))
+    with Ledger(path, lambda: NOON + 600) as ledger:
+        assert sum(ledger.usage(HAMMERED).jobs.values()) == len(ats)
+        counts = {job: sum(start.job == job for start in granted) for job in ("one", "two")}
+        assert ledger.usage(HAMMERED).jobs == counts
+
+
+def crash(path):
+    """A process that dies with a transaction open."""
+    ledger = Ledger(path, lambda: NOON)
+    ledger.reserve(FREE, "reviews")
+    with ledger._file.transaction() as db:
+        db.execute("DELETE FROM starts")
+        os._exit(1)
+
+
+def test_a_process_that_dies_in_the_middle_leaves_the_ledger_whole(path, clock):
+    process = FORK.Process(target=crash, args=(path,))
+    process.start()
+    process.join()
+    with Ledger(path, clock) as ledger:
+        assert ledger.usage().minute_used == 1
+
+
+# Files that can't be used
+
+
+def test_a_file_that_is_no_ledger_is_refused_by_name(path, clock):
+    path.parent.mkdir()
+    path.write_bytes(b"this is not a database, " * 100)
+    with pytest.raises(StorageError, match=rf"{path}: .*only the memory of past starts is lost"):
+        Ledger(path, clock)
+
+
+def test_a_file_that_is_damaged_within_is_refused_by_name(path, clock):
+    with Ledger(path, clock) as ledger:
+        take(ledger, clock, 500, Limits())
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\x5a" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match=str(path)), Ledger(path, clock) as ledger:
+        ledger.reserve(FREE, "reviews")
+
+
+def test_a_newer_format_is_refused(path, clock):
+    Ledger(path, clock).disconnect()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 7")
+    with pytest.raises(StorageError, match=rf"{path}: .*format 7.*newer batchfree"):
+        Ledger(path, clock)
+
+
+def test_a_folder_in_the_way_is_told(tmp_path, clock):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "ledger.sqlite3"):
+        with pytest.raises(StorageError, match=str(path)):
+            Ledger(path, clock)
+
+
+def as_nobody(path, results):
+    """Opens a ledger as a user who owns nothing."""
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    try:
+        with Ledger(path, lambda: NOON) as ledger:
+            results.put(str(ledger.reserve(FREE, "reviews")))
+    except StorageError as error:
+        results.put(str(error))
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_read_only_ledger_is_told(what):
+    folder = Path(tempfile.mkdtemp())
+    path = folder / "ledger.sqlite3"
+    try:
+        if what == "file":
+            Ledger(path, lambda: NOON).disconnect()
+            path.chmod(0o444)
+        folder.chmod(0o555)
+        results = FORK.Queue()
+        process = FORK.Process(target=as_nobody, args=(path, results))
+        process.start()
+        said = results.get(timeout=10)
+        process.join()
+        assert said.startswith(f"{path}: the quota ledger can't be")
+        assert "BATCHFREE_STATE_DIR" in said
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

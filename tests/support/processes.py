@@ -1,0 +1,179 @@
+"""Real processes for tests: the emulator with its book, and runs of a job in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from batchfree.jobspec.job import Job, load
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Real seconds after which a process that should have done something is given up."""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables for a process whose state and cache lie in `folder`."""
+    return os.environ | {
+        "BATCHFREE_STATE_DIR": str(folder / "state"),
+        "BATCHFREE_CACHE_DIR": str(folder / "cache"),
+        "OPENROUTER_API_KEY": "sk-or-v1-test",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """A served emulation."""
+
+    url: str
+    book: Path
+
+    def posts(self) -> list[dict[str, Any]]:
+        """Every POST that is done, in the order of arrival."""
+        lines = self.book.read_text(encoding="utf-8").splitlines(keepends=True)
+        return sorted((json.loads(line) for line in lines if line.endswith("\n")), key=lambda post: post["number"])
+
+    def asked(self) -> list[int]:
+        """The numbers of the rows that POSTs were about, in the order of arrival, packs one after the other."""
+        return [row for post in self.posts() for row in rows_in(post)]
+
+
+def rows_in(post: dict[str, Any]) -> list[int]:
+    """The numbers of the rows that a POST is about."""
+    return [int(number) for number in re.findall(r"thing number (\d+)", post["body"]["messages"][-1]["content"])]
+
+
+@contextmanager
+def emulator(
+    folder: Path, *, latency: float | str = 0, more: str = "", limits: str = "per_minute: null, per_day: null"
+) -> Iterator[Emulator]:
+    """An emulator without classifiers; `latency` in seconds, or a distribution as in a scenario."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenario, book = folder / "scenario.yaml", folder / "book.jsonl"
+    if isinstance(latency, int | float):
+        latency = f"{{constant: {latency}}}"
+    scenario.write_text(
+        f"limits: {{{limits}}}\nrouter: {{draws_classifier: false}}\n"
+        f"pool: {{accuracy: 1.0, follows: 1.0, latency: {latency}}}\n{more}"
+    )
+    command = ["emulate", "--port", "0", "--scenario", str(scenario), "--book", str(book)]
+    with batchfree(folder, command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            yield Emulator(url=process.stderr.readline().split()[-1], book=book)
+        finally:
+            process.terminate()
+
+
+def batchfree(folder: Path, arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """A process of the command line."""
+    options = {"env": environment(folder)} | options
+    return subprocess.Popen([sys.executable, "-m", "batchfree", *arguments], **options)
+
+
+class JobFolder:
+    """A job with an input of numbered rows, and what its runs leave behind."""
+
+    def __init__(self, folder: Path, rows: int | Sequence[dict[str, Any]] = 10, **spec: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.file = folder, folder / "job.yaml"
+        self.write_rows([{"n": n, "note": "x"} for n in range(rows)] if isinstance(rows, int) else rows)
+        self.spec = {
+            "input": "input.jsonl",
+            "prompt": "What is the name of thing number {{ n }}?",
+            "output": "table.parquet",
+            "limits": {"requests_per_minute": 100_000, "requests_per_day": 100_000, "concurrency": 4},
+            "retry": {"max_wait": 1},
+            **spec,
+        }
+        self.write_spec()
+
+    def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """The input, anew."""
+        (self.folder / "input.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def write_spec(self, **changes: Any) -> None:
+        """The job file, anew, with keys replaced."""
+        self.spec |= changes
+        self.file.write_text(yaml.safe_dump(self.spec))
+
+    @property
+    def run_dir(self) -> Path:
+        return self.folder / "job.run"
+
+    @property
+    def journal(self) -> Path:
+        return self.run_dir / "journal.jsonl"
+
+    def load(self) -> Job:
+        """The job, for what is read in this process."""
+        return load(self.file, environment=environment(self.folder))
+
+    def start(self, service: Emulator | None, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
+        """Starts a run."""
+        endpoint = ["--endpoint", "embedded" if service is None else service.url]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        command = ["run", str(self.file), "--progress", "none", *endpoint, *arguments]
+        return batchfree(self.folder, command, **options)
+
+    def run(self, service: Emulator | None, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """A run to its end."""
+        return finished(self.start(service, *arguments, **options))
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command on this job, such as `status`."""
+        name, *rest = arguments
+        started = batchfree(
+            self.folder, [name, str(self.file), *rest], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        return finished(started)
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """The whole lines of the journal after its header."""
+        if not self.journal.exists():
+            return []
+        lines = self.journal.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines[1:] if line.endswith("\n")]
+
+    def answered(self) -> set[int]:
+        """The numbers of the rows that the journal has answers of."""
+        outcomes = (outcome for attempt in self.attempts() for outcome in attempt["outcomes"])
+        return {outcome["row"] for outcome in outcomes if outcome["kind"] is None}
+
+    def table(self) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / "table.parquet")
+
+
+def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """What came of a process."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"still running after {PATIENCE:g} s: {out}{err}") from None
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def until(condition: Callable[[], object], process: subprocess.Popen[Any]) -> bool:
+    """Waits in real time until the condition holds; False where the process ended before."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if process.poll() is not None:
+            return bool(condition())
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+    return True

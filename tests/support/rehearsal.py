@@ -1,0 +1,88 @@
+"""A whole run of a job against the emulated OpenRouter, in process and in virtual time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import yaml
+from support.virtual_time import VirtualTime
+
+import batchfree
+from batchfree.emulator import Emulator, Scenario, create_app
+from batchfree.emulator.http.in_process import InProcessTransport
+from batchfree.emulator.scenario.load import read_scenario
+
+BASE_URL = "http://emulated.invalid/api/v1"
+KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
+
+
+def scenario(text: str = "") -> Scenario:
+    """A scenario from YAML."""
+    return read_scenario(text, "a test", Path.cwd(), "test") if text.strip() else Scenario()
+
+
+@dataclass
+class Rehearsal:
+    """A job in a folder of its own, with a service and a clock that outlive its runs."""
+
+    folder: Path
+    rows: Sequence[Mapping[str, Any]]
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    service: Scenario = field(default_factory=Scenario)
+    time: VirtualTime = field(default_factory=VirtualTime)
+
+    def __post_init__(self) -> None:
+        self.emulator: Emulator = create_app(self.service, clock=self.time.clock)
+        self.environment = {
+            "OPENROUTER_API_KEY": KEY,
+            "BATCHFREE_STATE_DIR": str(self.folder / "state"),
+            "BATCHFREE_CACHE_DIR": str(self.folder / "cache"),
+        }
+        self.write_rows(self.rows)
+        self.write_spec(self.spec)
+
+    @property
+    def job_file(self) -> Path:
+        return self.folder / "job.yaml"
+
+    def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (self.folder / "rows.jsonl").write_text(text, encoding="utf-8")
+
+    def write_spec(self, spec: Mapping[str, Any]) -> None:
+        whole = {"input": "rows.jsonl", "output": "out.parquet", "endpoint": BASE_URL, **spec}
+        self.job_file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
+
+    def job(self) -> batchfree.Job:
+        return batchfree.load(self.job_file, environment=self.environment)
+
+    def run(self, **options: Any) -> batchfree.Summary:
+        return self.run_over(InProcessTransport(self.emulator), **options)
+
+    def run_over(self, transport: httpx.AsyncBaseTransport, **options: Any) -> batchfree.Summary:
+        """A run that reaches the service, or something else, through this transport."""
+
+        async def main() -> batchfree.Summary:
+            return await batchfree.arun(
+                self.job(),
+                batchfree.RunOptions(**options),
+                clock=self.time.clock,
+                transport=transport,
+            )
+
+        summary: batchfree.Summary = self.time.run(main)
+        return summary
+
+    def table(self) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / "out.parquet")
+
+    @property
+    def posts(self) -> list[Any]:
+        """Every request that the service saw."""
+        return self.emulator.state.book.posts
