@@ -27,8 +27,10 @@ from batchfree.core.version import __version__
 if TYPE_CHECKING:
     from batchfree.core.stops import Counts, Stopped
     from batchfree.job.api import arun, run, table
-    from batchfree.jobspec.job import Job, RunOptions, load
-    from batchfree.run.summary import Progress, Summary
+    from batchfree.job.options import RunOptions
+    from batchfree.jobspec.job import Job, load
+    from batchfree.run.progress import Progress
+    from batchfree.run.summary import Summary
 
 __all__ = [
     "BatchfreeError",
@@ -54,9 +56,11 @@ __all__ = [
 
 _LATE = {
     **dict.fromkeys(("arun", "run", "table"), "batchfree.job.api"),
-    **dict.fromkeys(("Job", "RunOptions", "load"), "batchfree.jobspec.job"),
+    **dict.fromkeys(("Job", "load"), "batchfree.jobspec.job"),
+    "RunOptions": "batchfree.job.options",
     **dict.fromkeys(("Counts", "Stopped"), "batchfree.core.stops"),
-    **dict.fromkeys(("Progress", "Summary"), "batchfree.run.summary"),
+    "Progress": "batchfree.run.progress",
+    "Summary": "batchfree.run.summary",
 }
 """Where the names live that are looked up when they are first used: they bring polars, pydantic and httpx along."""
 

@@ -1,7 +1,7 @@
-"""Raw text → checked answer, and what a request says of the form of its answer. Pure.
+"""A reply becomes a checked answer; `packs` puts several rows into one request and reads them back.
 
-An answer is one of the job's labels, JSON that satisfies its schema, tool calls where the request offers tools, or else
-any text. Half an answer is none: a reply cut off by length fails whatever it says.
+Imports: core.
+Pure: all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What surrounds an answer in a model's text: thinking, fences, tokens of the chat format; and verdicts. Pure."""
+"""What surrounds an answer in a model's text: thinking, fences, tokens of the chat format; and verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule in words and as `response_format`: what is added to a request so that the reply can be read. Pure."""
+"""A rule in words and as `response_format`: what is added to a request so that the reply can be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that may and may not stand around a label that is stated. Pure."""
+"""The words that may and may not stand around a label that is stated."""
 
 from __future__ import annotations
 

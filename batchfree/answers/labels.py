@@ -1,4 +1,4 @@
-"""Which label a reply states. Pure.
+"""Which label a reply states.
 
 The rule: a reply states a label if all of this holds.
 - No other label stands anywhere in it; of labels that contain one another the longest counts.

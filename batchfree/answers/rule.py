@@ -1,4 +1,4 @@
-"""What counts as an answer, and what a reply was read as. Pure."""
+"""What counts as an answer, and what a reply was read as."""
 
 from __future__ import annotations
 

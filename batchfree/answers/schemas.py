@@ -1,4 +1,4 @@
-"""JSON out of a model's text, mended where it must be, checked against a JSON Schema (draft 2020-12). Pure.
+"""JSON out of a model's text, mended where it must be, checked against a JSON Schema (draft 2020-12).
 
 Half JSON never stands as an answer: what was opened and not closed is not mended. Mending may move punctuation and
 nothing else: a letter or digit more or less, and the mended value is refused.

@@ -1,4 +1,4 @@
-"""JSON to the letter, and where it stands in a text. Pure.
+"""JSON to the letter, and where it stands in a text.
 
 Python's own parser lets pass what would do harm here: a key given twice, NaN, half a surrogate pair, numbers beyond any
 float.

@@ -1,4 +1,4 @@
-"""Tool calls as an answer. Pure."""
+"""Tool calls as an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's labels, and the words of a text as they are compared with them. Pure.
+"""A job's labels, and the words of a text as they are compared with them.
 
 Case, width, markup and punctuation are no part of a word; `card_arrival` and `Card arrival` are the same two words.
 What stands between two words is kept: it decides whether a label is stated or only mentioned.

@@ -1,4 +1,8 @@
-"""The command line: what is said to a person goes to stderr, results and `--json` go to stdout."""
+"""The command line: what is said to a person goes to stderr, results and `--json` go to stdout.
+
+Imports: core, jobspec, data, service, run, job, emulator.
+Pure: none.
+"""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def validate(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Says how far the job is."""
-    from batchfree.job.state import status as status_of
+    from batchfree.job.status import status as status_of
 
     job_status = status_of(load(arguments), time.time())
     if arguments.json:

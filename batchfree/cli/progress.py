@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from batchfree.cli.terminal import say, talking
-from batchfree.run.summary import Progress
+from batchfree.run.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -13,8 +13,8 @@ from batchfree.cli.progress import Observer, observer
 from batchfree.cli.terminal import say, talking
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.job.api import run as run_job
-from batchfree.jobspec.job import RunOptions
-from batchfree.run.summary import Progress
+from batchfree.job.options import RunOptions
+from batchfree.run.progress import Progress
 
 
 def run(arguments: argparse.Namespace) -> int:

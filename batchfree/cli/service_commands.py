@@ -14,10 +14,11 @@ from batchfree.cli.terminal import say
 from batchfree.core.chat import JsonObject, Kind
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.stops import NEEDS_A_PERSON, OK
-from batchfree.job.endpoint import Connection, Endpoint, connect, key_of
+from batchfree.core.text import iso
+from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import Offer, offers, requirements
 from batchfree.jobspec.job import Job
-from batchfree.run.summary import iso
+from batchfree.service.connection import Connection, connect, key_of
 from batchfree.service.quota.limits import FREE, Limits
 
 

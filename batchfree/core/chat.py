@@ -1,4 +1,4 @@
-"""The words of one exchange: what is asked, what was answered, and how it failed. Pure.
+"""The words of one exchange: what is asked, what was answered, and how it failed.
 
 Field names follow OpenAI's chat completions; `ErrorKind` is the vocabulary of the output column `error_kind`,
 `Kind` adds what is never a row's failure: limits of the account, and what only a person can mend.
@@ -13,8 +13,6 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
-
-FREE_ROUTER = "openrouter/free"
 
 
 class Kind(StrEnum):

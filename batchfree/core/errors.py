@@ -1,4 +1,4 @@
-"""Every exception that a caller of batchfree may meet. Pure.
+"""Every exception that a caller of batchfree may meet.
 
     BatchfreeError
     ├── MistakesError        the user's files are wrong; carries every `Mistake` that was found

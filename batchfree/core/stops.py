@@ -1,4 +1,4 @@
-"""Why a run ends before its rows do, and which exit code that is. Pure."""
+"""Why a run ends before its rows do, and which exit code that is."""
 
 from __future__ import annotations
 

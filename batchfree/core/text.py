@@ -1,6 +1,9 @@
-"""Halves of UTF-16 characters, which JSON can escape and no UTF-8 text can hold: they become U+FFFD. Pure."""
+"""Text for people and files: lone surrogates, times, and the nearest known word."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from batchfree.core.chat import Json
 
@@ -25,3 +28,21 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def iso(seconds: float | None) -> str | None:
+    """Epoch seconds as an ISO 8601 time in UTC, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that looks most like `word`, for "did you mean"; None if none is near.
+
+    `cutoff` is the least similarity, from 0 to 1, as `difflib.SequenceMatcher.ratio` measures it.
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1, cutoff=cutoff)
+    return close[0] if close else None

@@ -1,1 +1,5 @@
-"""Rows in (`input`), rows as requests (`prompts`), the table out (`output`)."""
+"""Rows in (`input`), rows as requests (`prompts`), the table out (`output`).
+
+Imports: core, jobspec, journal.
+Pure: output.row.
+"""

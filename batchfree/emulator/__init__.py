@@ -1,4 +1,8 @@
-"""An emulated OpenRouter: its free models, its limits and its bad days, over HTTP, without network or key."""
+"""An emulated OpenRouter: its free models, its limits and its bad days, over HTTP, without network or key.
+
+Imports: nothing.
+Pure: all but chat_service, http, quotas, request_log, scenario.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models on offer: a small built-in catalogue, or the entries of a real `/models` snapshot. Pure.
+"""The models on offer: a small built-in catalogue, or the entries of a real `/models` snapshot.
 
 The built-in names say that they are emulated; their abilities vary the way the free models of August 2026 did.
 """

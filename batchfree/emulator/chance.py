@@ -1,4 +1,4 @@
-"""Chance that can be repeated: every draw depends on the seed and on what was asked, not on who came first. Pure."""
+"""Chance that can be repeated: every draw depends on the seed and on what was asked, not on who came first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a chat request is well-formed, as the service checks it before any model sees it. Pure."""
+"""Whether a chat request is well-formed, as the service checks it before any model sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Error bodies, word for word as the service was seen to send them. Pure.
+"""Error bodies, word for word as the service was seen to send them.
 
 Sources: OpenRouter docs (errors, limits, provider selection), and recorded traffic of August to October 2026.
 """

@@ -1,4 +1,4 @@
-"""Which emulated model gets a request: the free router's draw, concrete ids, and why a model cannot serve. Pure.
+"""Which emulated model gets a request: the free router's draw, concrete ids, and why a model cannot serve.
 
 Sources: OpenRouter docs (free models router, model fallbacks, provider selection). The free router filters by
 abilities and draws at random; prompt length is not looked at before the draw, as the docs name no such filter.

@@ -1,4 +1,4 @@
-"""What one emulated model is: its entry in `/models`, its nature, its hand, and when it is on offer. Pure."""
+"""What one emulated model is: its entry in `/models`, its nature, its hand, and when it is on offer."""
 
 from __future__ import annotations
 

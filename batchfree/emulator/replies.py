@@ -1,4 +1,4 @@
-"""A chat reply as the service words it: `chat.completion`, its usage, and what kind of bytes carry it. Pure."""
+"""A chat reply as the service words it: `chat.completion`, its usage, and what kind of bytes carry it."""
 
 from __future__ import annotations
 

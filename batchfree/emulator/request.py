@@ -1,4 +1,4 @@
-"""What a request body asks for: its texts, its pictures, the abilities it needs, its size. Pure.
+"""What a request body asks for: its texts, its pictures, the abilities it needs, its size.
 
 Written apart from the client's own reading of requests: a referee does not borrow the player's rule book.
 """

@@ -1,4 +1,4 @@
-"""When a fault is played: rules over model, count, content, chance and time. Pure."""
+"""When a fault is played: rules over model, count, content, chance and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same reply as a stream of server-sent events. Pure. Source: OpenRouter docs, streaming page."""
+"""The same reply as a stream of server-sent events. Source: OpenRouter docs, streaming page."""
 
 from __future__ import annotations
 

@@ -16,11 +16,13 @@ from collections.abc import Callable
 import anyio
 import polars as pl
 
-from batchfree.job.endpoint import Transport
+from batchfree.job.options import RunOptions
 from batchfree.job.session import Session
 from batchfree.job.state import reading
-from batchfree.jobspec.job import Job, RunOptions
-from batchfree.run.summary import Progress, Summary
+from batchfree.jobspec.job import Job
+from batchfree.run.progress import Progress
+from batchfree.run.summary import Summary
+from batchfree.service.connection import Transport
 
 DEFAULTS = RunOptions()
 Observer = Callable[[Progress], None]

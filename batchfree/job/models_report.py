@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.routes import is_free_id
 from batchfree.job.endpoint import policy
 from batchfree.jobspec.job import Job
 from batchfree.journal import file as journal
@@ -99,7 +100,7 @@ def offers(models: Sequence[Model], needed: Requirements, job: Job | None, now: 
             health=records.get(model.id, Record()),
         )
         for model in routing.offer(models, allowed)
-        if allowed.any_model or routing.is_free_id(model.id)
+        if allowed.any_model or is_free_id(model.id)
     ]
     return sorted(found, key=lambda offer: (offer.reason is not None, offer.model.id))
 

@@ -13,10 +13,11 @@ from batchfree.core.chat import ChatRequest, Failure
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.data import output as results
 from batchfree.data.input import Dataset, open_dataset
+from batchfree.data.output.row import describe
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.jobspec import JobSpec
 from batchfree.jobspec.rules.outputs import OVER_INPUT
-from batchfree.journal.attempts import Status, describe
+from batchfree.journal.attempts import Status
 from batchfree.journal.digest_map import DigestMap
 from batchfree.journal.index import History
 from batchfree.journal.questions import Question, digest

@@ -9,11 +9,11 @@ from batchfree import answers
 from batchfree.answers import packs as packing
 from batchfree.core.chat import ChatRequest, Failure, JsonObject
 from batchfree.core.errors import Mistake, MistakesError
+from batchfree.core.routes import LOCAL
 from batchfree.data import output as results
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
 from batchfree.service.openrouter import wire
-from batchfree.service.routing import LOCAL
 
 SEED = 0
 """Pack codes of a preview are always the same."""

@@ -16,10 +16,11 @@ from batchfree.core.errors import DatasetError, StorageError
 from batchfree.core.stops import Stopped, StopReason, exit_code
 from batchfree.data import output as results
 from batchfree.job import reasked as reasking
-from batchfree.job.endpoint import Endpoint, Transport, connect, key_of
+from batchfree.job.endpoint import Endpoint
 from batchfree.job.open_job import open_job
+from batchfree.job.options import RunOptions
 from batchfree.job.state import Reading, reading
-from batchfree.jobspec.job import Job, RunOptions
+from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import Journal, Line
@@ -33,6 +34,7 @@ from batchfree.run.signals import heeded, is_interruption
 from batchfree.run.summary import Summary, Tally
 from batchfree.run.task_queue import Feed
 from batchfree.run.tasks import Task
+from batchfree.service.connection import Transport, connect, key_of
 from batchfree.service.router import Router
 
 REMEMBERED = 2_000

@@ -1,6 +1,7 @@
-"""The job spec: YAML text → frozen, validated values, or every mistake with its file, line and key.
+"""The job file: YAML in, a frozen and validated `JobSpec` out, or every mistake with file, line and key.
 
-Pure but for `files.py`, which reads the job file and a schema that it names, and `lines.py`, which looks it up again.
+Imports: core.
+Pure: all but files, job, lines, load.
 """
 
 from batchfree.jobspec.editor_schema import json_schema

@@ -1,4 +1,4 @@
-"""Rules that look at several keys of a job spec, or at a value's meaning. Pure.
+"""Rules that look at several keys of a job spec, or at a value's meaning.
 
 A rule is passed over where a value that it looks at is already known to be wrong.
 """

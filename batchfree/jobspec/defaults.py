@@ -1,4 +1,4 @@
-"""What depends on the job file's place or on other keys: absolute paths, names, limits of free routes. Pure.
+"""What depends on the job file's place or on other keys: absolute paths, names, limits of free routes.
 
 Works on data that may still be wrong: what has the wrong type is left as it is, and said later.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from batchfree.core.chat import FREE_ROUTER, Json
+from batchfree.core.chat import Json
+from batchfree.core.routes import FREE_ROUTER, is_free_route
+from batchfree.core.urls import normalize_base_url
 from batchfree.jobspec.draft import Draft
-from batchfree.jobspec.rules.routes import base_url_complaints, is_free, normalised
+from batchfree.jobspec.rules.routes import base_url_complaints
 
 FREE_REQUESTS_PER_MINUTE = 20
 SECTIONS = ("answer", "request", "router", "limits", "retry", "output", "endpoint")
@@ -47,7 +49,7 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
     _complete_limits(draft)
     base_url = draft.get("endpoint", "base_url")
     if isinstance(base_url, str) and not any(base_url_complaints(base_url)):
-        data["endpoint"]["base_url"] = normalised(base_url)
+        data["endpoint"]["base_url"] = normalize_base_url(base_url)
 
 
 def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
@@ -83,7 +85,7 @@ def _complete_limits(draft: Draft) -> None:
 def _free(route: Json) -> bool:
     """Whether free limits apply: where any of the routes is free, or none is given."""
     routes = route if isinstance(route, list) else [FREE_ROUTER]
-    return any(isinstance(each, str) and is_free(each) for each in routes)
+    return any(isinstance(each, str) and is_free_route(each) for each in routes)
 
 
 def _tidy(path: Path) -> str:

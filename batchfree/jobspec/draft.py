@@ -1,4 +1,4 @@
-"""A job spec on its way from text to values: plain data, where each value came from, and what is wrong so far. Pure."""
+"""A job spec on its way from text to values: plain data, where each value came from, and what is wrong so far."""
 
 from __future__ import annotations
 

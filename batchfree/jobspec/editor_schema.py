@@ -1,4 +1,4 @@
-"""The JSON Schema of a job file, for editors: `# yaml-language-server: $schema=…`. Pure."""
+"""The JSON Schema of a job file, for editors: `# yaml-language-server: $schema=…`."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from batchfree.jobspec import JobSpec, load_spec
 
@@ -17,24 +16,6 @@ class Job:
 
     spec: JobSpec
     environment: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What one run does differently from what the spec says.
-
-    `limit`: rows to answer in this run. `until`: no start after this moment, in epoch seconds. `fail_threshold`: per
-    cent of the rows that may fail without exit code 1. `signals`: stop on SIGINT, SIGTERM and SIGHUP; a second one
-    leaves at once.
-    """
-
-    limit: int | None = None
-    retry_failed: bool = False
-    fail_threshold: float = 0.0
-    fresh: bool = False
-    until: float | None = None
-    on_quota: Literal["stop", "wait"] | None = None
-    signals: bool = False
 
 
 def load(

@@ -1,4 +1,4 @@
-"""The short forms of a job spec, and `--set KEY=VALUE` on top of them. Pure."""
+"""The short forms of a job spec, and `--set KEY=VALUE` on top of them."""
 
 from __future__ import annotations
 

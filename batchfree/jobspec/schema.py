@@ -1,4 +1,4 @@
-"""The job spec as typed, frozen values, with a sentence on every key for editors. Pure.
+"""The job spec as typed, frozen values, with a sentence on every key for editors.
 
 Values come in resolved: paths absolute, a schema loaded, defaults that depend on other keys filled in.
 """
@@ -11,11 +11,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr
 from pydantic_core import CoreSchema
 
-from batchfree.core.chat import FREE_ROUTER, JsonObject
+from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.routes import FREE_ROUTER
+from batchfree.core.urls import is_openrouter, normalize_base_url
 from batchfree.jobspec.rules.messages import MESSAGES_SCHEMA
 from batchfree.jobspec.rules.outputs import output_complaints, overwriting
-from batchfree.jobspec.rules.routes import EMBEDDED, base_url_complaints, is_openrouter, normalised, route_complaints
+from batchfree.jobspec.rules.routes import EMBEDDED, base_url_complaints, route_complaints
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 MAX_CONCURRENCY = 10_000
@@ -207,7 +209,7 @@ class JobSpec(Part):
         """This job on another base URL, or embedded; raises SpecError where its routes may not be asked there."""
         complaints = list(base_url_complaints(endpoint)) or list(route_complaints(self.router.route, endpoint))
         _refuse("--endpoint", "endpoint.base_url", complaints)
-        changed = self.endpoint.model_copy(update={"base_url": normalised(endpoint)})
+        changed = self.endpoint.model_copy(update={"base_url": normalize_base_url(endpoint)})
         return self.model_copy(update={"endpoint": changed})
 
     def resolved(self) -> JsonObject:

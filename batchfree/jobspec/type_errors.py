@@ -1,4 +1,4 @@
-"""Wrong types, unknown keys and values out of range, as sentences that anybody understands. Pure."""
+"""Wrong types, unknown keys and values out of range, as sentences that anybody understands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`${VAR}` and `${VAR:-default}` in the values of a job spec. Pure.
+"""`${VAR}` and `${VAR:-default}` in the values of a job spec.
 
 Templates and data are left alone: `prompt`, `messages`, `system` and `answer`. `$${` stands for a literal `${`.
 """

@@ -1,21 +1,22 @@
-"""One request and what it brought to each of its rows; and the state of a question, folded from its attempts. Pure.
+"""One request and what it brought to each of its rows; and the state of a question, folded from its attempts.
 
 `Attempt` and `Outcome` are msgspec structs because each is a line, or a part of a line, of the journal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
-from batchfree.core.chat import FREE_ROUTER, Json, JsonObject, Kind
+from batchfree.core.chat import Json, JsonObject, Kind
+from batchfree.core.consequences import CONSEQUENCES, Consequence
+from batchfree.core.routes import FREE_ROUTER
 from batchfree.journal.pack_statistics import Fate, PackRecord
-from batchfree.run.backoff import CONSEQUENCES, Consequence
 
 MISSING = "the reply to a pack has nothing for this row"
 """The error of such a row, by which it is told from one whose answer does not fit."""
@@ -195,40 +196,3 @@ def _fate(outcome: Outcome) -> Fate:
     if outcome.kind is Kind.TRUNCATED:
         return Fate.CUT_OFF
     return Fate.MISSING if outcome.error == MISSING else Fate.INVALID
-
-
-def share(total: int | None, parts: int, place: int) -> int | None:
-    """The part of `total` that falls to the row at `place` (from zero) of a pack; the parts add up to the total."""
-    if total is None:
-        return None
-    return total // parts + (place < total % parts)
-
-
-def describe(state: State) -> Mapping[str, Any]:
-    """A question's columns in the output table, by name; those that have nothing to say are left out."""
-    attempt, outcome = state.shown, state.outcome
-    if attempt is None or outcome is None:
-        return {"status": state.status, "attempts": state.attempts, "models_tried": []}
-    place, size = attempt.outcomes.index(outcome), len(attempt.outcomes)
-    failed = state.status is not Status.OK
-    return {
-        "status": state.status,
-        "answer": outcome.answer,
-        "response": attempt.content,
-        "model": attempt.model if attempt.content is not None else None,
-        "provider": attempt.provider,
-        "route": attempt.route,
-        "attempts": state.attempts,
-        "models_tried": list(state.tried),
-        "error_kind": outcome.kind if failed else None,
-        "error": outcome.error if failed else None,
-        "finish_reason": attempt.finish_reason,
-        "prompt_tokens": share(attempt.prompt_tokens, size, place),
-        "completion_tokens": share(attempt.completion_tokens, size, place),
-        "cost": attempt.cost / size,
-        "latency_s": attempt.latency_s,
-        "request_id": attempt.request_id,
-        "answered_at": attempt.at if not failed else None,
-        "pack_size": size,
-        "repaired": outcome.repaired,
-    }

@@ -1,4 +1,4 @@
-"""A map from digests to numbers that holds millions of them. Pure.
+"""A map from digests to numbers that holds millions of them.
 
 Python's own dict spends over 150 bytes on such an entry, this table 16 plus 8, at a load of at most two thirds.
 """

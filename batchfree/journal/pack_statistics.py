@@ -1,4 +1,4 @@
-"""What packing does to a job: yield by model and size, what goes wrong, whether the place in a pack matters. Pure."""
+"""What packing does to a job: yield by model and size, what goes wrong, whether the place in a pack matters."""
 
 from __future__ import annotations
 

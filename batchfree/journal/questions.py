@@ -1,4 +1,4 @@
-"""A row's question and its identity. Pure.
+"""A row's question and its identity.
 
 Answers belong to questions, rows point at them: equal questions are asked once, and an answer stands as long as its
 question does. The digest covers the rendered messages, the request parameters and what counts as an answer.

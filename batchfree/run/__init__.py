@@ -1,1 +1,5 @@
-"""The run itself: task queue, worker pool, sender, what follows from an attempt, progress."""
+"""A run at work: task queue, worker pool, sender, what follows from an attempt, progress.
+
+Imports: core, answers, journal, service.
+Pure: backoff, follow_up, summary, tasks.
+"""

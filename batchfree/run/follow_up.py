@@ -1,4 +1,4 @@
-"""What one attempt means to the rows that it carried, and where each of them goes next. Pure."""
+"""What one attempt means to the rows that it carried, and where each of them goes next."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from batchfree import answers
 from batchfree.answers import Answer, AnswerRule, Complaint
 from batchfree.answers import packs as packing
 from batchfree.core.chat import Completion, Failure, JsonObject, Judged, Kind
+from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.journal.attempts import MISSING, Attempt, Outcome, Status
-from batchfree.run.backoff import CONSEQUENCES, Consequence
 from batchfree.run.tasks import Parcel, Task, halves
 from batchfree.service.routing import Draw
 

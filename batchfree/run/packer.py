@@ -10,7 +10,8 @@ from typing import Literal
 from batchfree import answers
 from batchfree.answers import AnswerRule
 from batchfree.answers import packs as packing
-from batchfree.core.chat import FREE_ROUTER, ChatRequest, Kind
+from batchfree.core.chat import ChatRequest, Kind
+from batchfree.core.routes import FREE_ROUTER
 from batchfree.journal.attempts import Attempt
 from batchfree.run.follow_up import Patience, complaint
 from batchfree.run.tasks import Parcel, Task

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.run_folder import EventLog
-from batchfree.run.summary import Progress, Summary
+from batchfree.run.summary import Summary
 from batchfree.run.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read;
+    `recorded` is the request that was just recorded, if that is the news."""
+
+    total: int
+    skipped: int = 0
+    ok: int = 0
+    failed: int = 0
+    requests: int = 0
+    in_flight: int = 0
+    waiting_for: str | None = None
+    until: float | None = None
+    warnings: tuple[str, ...] = ()
+    recorded: Attempt | None = None
+
 
 Observer = Callable[[Progress], None]
 

@@ -15,10 +15,11 @@ import anyio
 from batchfree import answers
 from batchfree.answers import AnswerRule
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
+from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import StorageError
+from batchfree.core.routes import LOCAL
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.journal.file import Journal, Line
-from batchfree.run.backoff import CONSEQUENCES, Consequence
 from batchfree.run.follow_up import Next, Patience, Reply, attempt_of, follow, outcomes, read
 from batchfree.run.packer import Packs, Written
 from batchfree.run.tasks import Parcel, Task, halves
@@ -27,7 +28,7 @@ from batchfree.service.openrouter import wire
 from batchfree.service.quota.ledger import Start
 from batchfree.service.quota.rate_limiter import Pacer
 from batchfree.service.router import Ask, Plan, Router, needs_of
-from batchfree.service.routing import LOCAL, Draw, Nothing, Requirements, Rest
+from batchfree.service.routing import Draw, Nothing, Requirements, Rest
 
 LEAST_WAIT = 0.05
 """Seconds to wait at least where somebody must be waited for: clocks are rounded."""

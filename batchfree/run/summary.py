@@ -1,26 +1,18 @@
-"""What came out of a run, and how far a run is: values for people and for `--json`. Pure."""
+"""What came out of a run, and how far a run is: values for people and for `--json`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts, Stopped
-from batchfree.journal.attempts import Attempt, Status
+from batchfree.core.text import iso
+from batchfree.journal.attempts import Status
 from batchfree.journal.pack_statistics import PackStatistics
-
-
-def iso(seconds: float | None) -> str | None:
-    """Epoch seconds as an ISO 8601 time in UTC, to the second."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
 
 SAMPLE = 12
 """Rows of the table that a summary shows."""
@@ -129,20 +121,3 @@ class Summary:
             "warnings": list(self.warnings),
             "packs": self.packs and self.packs.to_json(),
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read;
-    `recorded` is the request that was just recorded, if that is the news."""
-
-    total: int
-    skipped: int = 0
-    ok: int = 0
-    failed: int = 0
-    requests: int = 0
-    in_flight: int = 0
-    waiting_for: str | None = None
-    until: float | None = None
-    warnings: tuple[str, ...] = ()
-    recorded: Attempt | None = None

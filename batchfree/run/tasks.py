@@ -1,4 +1,4 @@
-"""What one request carries: a task, or several that travel together. Pure."""
+"""What one request carries: a task, or several that travel together."""
 
 from __future__ import annotations
 

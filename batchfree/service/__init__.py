@@ -1,1 +1,6 @@
-"""The service that answers: routing among free models, the OpenRouter protocol, the quota of the account."""
+"""The service that answers: `routing` among free models, the `openrouter` protocol, the `quota` of the account.
+
+Imports: core, jobspec, journal, emulator.
+Pure: routing, quota.learned, quota.limits, openrouter.evidence, openrouter.judge, openrouter.lenient,
+openrouter.masking, openrouter.verdicts, openrouter.wire.
+"""

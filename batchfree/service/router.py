@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
-from batchfree.core.chat import FREE_ROUTER, ChatRequest, Completion, Failure, Judged
+from batchfree.core.chat import ChatRequest, Completion, Failure, Judged
 from batchfree.core.errors import UnavailableError
+from batchfree.core.routes import FREE_ROUTER, LOCAL
 from batchfree.journal.attempts import Attempt
 from batchfree.service import routing
 from batchfree.service.routing import STRUCTURED, Draw, Health, Model, Nothing, Policy, Requirements, Rest
@@ -93,7 +94,7 @@ class Router:
         try:
             offered = await (self._catalogue.refresh() if self._gone else self._catalogue.models())
         except UnavailableError:
-            if self._route == (routing.LOCAL,):
+            if self._route == (LOCAL,):
                 raise
             offered = () if self._policy.any_model else None
         self._gone = False

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from batchfree.core.chat import Kind
-from batchfree.journal.attempts import Attempt, Outcome, Status, describe, fold, share
+from batchfree.data.output.row import describe, share
+from batchfree.journal.attempts import Attempt, Outcome, Status, fold
 
 Q = "0" * 32
 

@@ -15,7 +15,7 @@ from support.rehearsal import Rehearsal
 
 from batchfree.core.errors import OutputError, StorageError
 from batchfree.core.stops import StopReason
-from batchfree.job.state import status
+from batchfree.job.status import status
 from batchfree.journal import lock
 
 ROWS = [{"prompt": f"Name thing {n}."} for n in range(3)]

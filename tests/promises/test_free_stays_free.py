@@ -11,7 +11,7 @@ import yaml
 from support.rehearsal import Rehearsal, scenario
 
 import batchfree
-from batchfree.service.routing import is_free_id
+from batchfree.core.routes import is_free_id
 
 OPENROUTER = "https://openrouter.ai/api/v1"
 ROWS = [{"prompt": f"Is trip {n} to Berlin good or bad?"} for n in range(12)]

@@ -13,7 +13,7 @@ import pytest
 from support.rehearsal import Rehearsal, scenario
 
 from batchfree.emulator.scenario.load import presets
-from batchfree.job.state import status
+from batchfree.job.status import status
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import read
 

@@ -1,4 +1,4 @@
-"""The ladder that the modules stand on, and what the pure ones keep away from."""
+"""Which room may import which, and what the pure modules keep away from; both are read from the rooms' docstrings."""
 
 from __future__ import annotations
 
@@ -7,26 +7,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "batchfree"
-
-# From the top down. A module imports only from rooms above its own, or from its own. Rooms that share a step may import
-# each other until each of them has one of its own.
-LADDER: dict[str, tuple[str, ...]] = {
-    "words": ("core",),
-    "decide": ("jobspec",),
-    "act": ("middle", "data", "emulator"),
-    "wire": ("job",),
-    "talk": ("", "cli", "__main__"),  # "" is batchfree/__init__.py
-}
-MIDDLE = {"answers", "journal", "service", "run"}
-STEPS = [step for rung in LADDER.values() for step in rung]
-
-# Rooms of the deciding rungs whose entrance reads files; every module in them that says so is pure all the same.
-NOT_PURE_AS_A_WHOLE = {"jobspec"}
 
 # The emulator is a referee: it has its own files and these (httpx for the embedded transport), nothing of the client.
 REFEREE_MAY_IMPORT = {"anyio", "httpx", "starlette", "uvicorn", "yaml"}
@@ -56,18 +43,46 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def step_of(name: str) -> str:
-    room = name.split(".")[0]
-    return "middle" if room in MIDDLE else room
+def room_of(name: str) -> str:
+    """`service.quota.limits` → `service`; the package's own files are in no room."""
+    return name.split(".")[0] if name.split(".")[0] in rooms() else ""
+
+
+@cache
+def rooms() -> dict[str, str]:
+    """Every room with its docstring."""
+    return {path.parent.name: ast.get_docstring(tree_of(path)) or "" for path in sorted(PACKAGE.glob("*/__init__.py"))}
+
+
+def listed(room: str, heading: str) -> str:
+    """What a room's docstring says under `Imports:` or `Pure:`, up to the full stop."""
+    found = re.search(rf"^{heading}: (.+?)\.$", rooms()[room], re.MULTILINE | re.DOTALL)
+    assert found, f"the docstring of batchfree/{room}/__init__.py has no line `{heading}: ….`"
+    return " ".join(found[1].split())
+
+
+def allowed_imports(room: str) -> set[str]:
+    said = listed(room, "Imports")
+    return set() if said == "nothing" else set(said.split(", "))
+
+
+def is_pure(name: str) -> bool:
+    """Whether the room of a module says that the module is pure."""
+    room, _, inner = name.partition(".")
+    if room not in rooms():
+        return False
+    said = listed(room, "Pure")
+    names = said.removeprefix("all but ").split(", ")
+    named_there = any(inner == each or inner.startswith(f"{each}.") for each in names)
+    if said == "all" or not inner:  # a room's entrance is pure where everything in it is
+        return said == "all"
+    if said.startswith("all but "):
+        return not named_there
+    return named_there
 
 
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def says_pure(tree: ast.Module) -> bool:
-    """Whether the first paragraph of the docstring says `Pure.`, `Pure: …` or `Pure but for` a memory of its own."""
-    return re.search(r"\bPure([.:]| but for)", (ast.get_docstring(tree) or "").split("\n\n")[0]) is not None
 
 
 class Imports(ast.NodeVisitor):
@@ -111,23 +126,41 @@ def named(path: Path) -> str:
     return dotted(path) or "batchfree"
 
 
+def is_module(name: str) -> bool:
+    return PACKAGE.joinpath(*name.split(".")).with_suffix(".py").exists()
+
+
 each_module = pytest.mark.parametrize("path", modules(), ids=named)
+each_room = pytest.mark.parametrize("room", rooms())
+each_pure_module = pytest.mark.parametrize("path", [path for path in modules() if is_pure(dotted(path))], ids=named)
 
 
-def test_every_module_has_a_step_on_the_ladder_and_every_step_a_module() -> None:
-    there = {step_of(dotted(path)) for path in modules()}
-    assert there - set(STEPS) == set(), "modules without a step"
-    assert set(STEPS) - there == set(), "steps without a module"
-    assert len(STEPS) == len(set(STEPS))
+def test_the_top_of_the_package_is_seen_at_a_glance() -> None:
+    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 16
 
 
-@each_module
-def test_a_module_imports_only_from_above(path: Path) -> None:
-    own = step_of(dotted(path))
-    if own not in STEPS:
-        pytest.fail(f"{named(path)} has no step on the ladder")
-    above = {*STEPS[: STEPS.index(own)], own}
-    assert {name for name in own_imports(path) if step_of(name) not in above} == set()
+@each_room
+def test_a_room_imports_only_what_its_docstring_names(room: str) -> None:
+    inside = [path for path in modules() if room_of(dotted(path)) == room]
+    imported = {room_of(name) for path in inside for name in own_imports(path)} - {room, ""}
+    assert imported == allowed_imports(room)
+
+
+def test_the_rooms_stand_on_a_ladder() -> None:
+    TopologicalSorter({room: allowed_imports(room) for room in rooms()}).prepare()  # raises CycleError
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {dotted(path): {name for name in own_imports(path) if is_module(name)} for path in modules()}
+    TopologicalSorter(graph).prepare()  # raises CycleError
+
+
+@each_room
+def test_what_a_room_calls_pure_is_there(room: str) -> None:
+    said = listed(room, "Pure").removeprefix("all but ")
+    inside = [dotted(path).removeprefix(f"{room}.") for path in modules() if room_of(dotted(path)) == room]
+    for name in [] if said in ("all", "none") else said.split(", "):
+        assert any(each == name or each.startswith(f"{name}.") for each in inside), name
 
 
 @each_module
@@ -138,15 +171,6 @@ def test_a_module_is_named_after_one_thing(path: Path) -> None:
 @each_module
 def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree_of(path))
-
-
-@pytest.mark.parametrize(
-    "path",
-    [p for p in modules() if step_of(dotted(p)) in {*LADDER["words"], *LADDER["decide"]} - NOT_PURE_AS_A_WHOLE],
-    ids=named,
-)
-def test_what_decides_says_that_it_is_pure(path: Path) -> None:
-    assert says_pure(tree_of(path))
 
 
 def worldly(tree: ast.Module) -> Iterator[str]:
@@ -167,16 +191,16 @@ def worldly(tree: ast.Module) -> Iterator[str]:
                 yield f"line {node.lineno}: .{name}()"
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if says_pure(tree_of(path))], ids=named)
+@each_pure_module
 def test_a_pure_module_neither_waits_nor_reads_nor_writes(path: Path) -> None:
     assert {name for name in Imports(path).names if {name, name.split(".")[0]} & WORLDLY_MODULES} == set()
     assert list(worldly(tree_of(path))) == []
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if says_pure(tree_of(path))], ids=named)
+@each_pure_module
 def test_a_pure_module_leans_on_pure_modules_only(path: Path) -> None:
-    pure = {dotted(each) for each in modules() if says_pure(tree_of(each))}
-    assert set(own_imports(path)) - pure == set()
+    impure = {name for name in own_imports(path) if not is_pure(name) and (is_module(name) or name == "")}
+    assert impure == set()
 
 
 @pytest.mark.parametrize(
@@ -198,9 +222,9 @@ def test_impurity_is_seen(source: str, count: int) -> None:
     assert len(list(worldly(ast.parse(source)))) == count
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if step_of(dotted(p)) == "emulator"], ids=named)
+@pytest.mark.parametrize("path", [p for p in modules() if room_of(dotted(p)) == "emulator"], ids=named)
 def test_the_emulator_borrows_nothing_from_the_client(path: Path) -> None:
-    foreign = {name for name in own_imports(path) if step_of(name) != "emulator"}
+    foreign = {name for name in own_imports(path) if room_of(name) != "emulator"}
     others = {name.split(".")[0] for name in Imports(path).names} - {"batchfree", "__future__"}
     assert foreign == set()
     assert others - set(sys.stdlib_module_names) - REFEREE_MAY_IMPORT == set()

@@ -14,11 +14,12 @@ import yaml
 
 from batchfree import cli
 from batchfree.core.chat import Kind
+from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import SpecError
 from batchfree.core.stops import BUG, EXIT_CODES, OK, ROWS_FAILED, USAGE
+from batchfree.data.output.row import describe
 from batchfree.jobspec import json_schema, load_spec
-from batchfree.journal.attempts import Attempt, Outcome, State, describe
-from batchfree.run.backoff import CONSEQUENCES, Consequence
+from batchfree.journal.attempts import Attempt, Outcome, State
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfree.core.chat import Kind
-from batchfree.run.backoff import CONSEQUENCES, Consequence, backoff
+from batchfree.core.consequences import CONSEQUENCES, Consequence
+from batchfree.run.backoff import backoff
 
 TABLE = {
     Consequence.REJECT: {"render", "invalid_request", "context_length", "tied"},

@@ -9,9 +9,9 @@ import pytest
 
 from batchfree.answers import Answer, AnswerRule
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind, Usage
+from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.journal.attempts import MISSING, Attempt, State
 from batchfree.journal.questions import Question
-from batchfree.run.backoff import CONSEQUENCES, Consequence
 from batchfree.run.follow_up import BISECTED, Next, Patience, Reply, attempt_of, complaint, follow, outcomes, read
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.routing import Draw

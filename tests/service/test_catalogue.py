@@ -236,9 +236,9 @@ def test_an_entry_is_read_whole() -> None:
 def test_broken_entries_are_skipped_and_broken_fields_left_out() -> None:
     entries = [
         *(None, 7, "x", [], {}, {"id": None}, {"id": ["a"]}, {"id": " "}, {"id": "x" * 999}),
-        entry("good:free"),
+        entry("author/good:free"),
         entry(
-            "odd:free",
+            "author/odd:free",
             context_length="8192",
             architecture=7,
             top_provider=None,
@@ -250,8 +250,8 @@ def test_broken_entries_are_skipped_and_broken_fields_left_out() -> None:
         {"id": "own", "max_model_len": 4096},
     ]
     good, odd, bare, own = read_catalogue(json.dumps({"data": entries, "total_count": "?"}).encode())
-    assert good.id == "good:free"
-    assert odd == Model(id="odd:free", free=True, context_length=8192, parameters=frozenset({"seed"}))
+    assert good.id == "author/good:free"
+    assert odd == Model(id="author/odd:free", free=True, context_length=8192, parameters=frozenset({"seed"}))
     assert bare == Model(id="bare")
     assert own.context_length == 4096
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchfree.core.chat import FREE_ROUTER, ChatRequest, Completion, Failure, Kind
+from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
+from batchfree.core.routes import FREE_ROUTER, is_free_id
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.wire import read_catalogue
 from batchfree.service.routing import (
@@ -34,7 +35,6 @@ from batchfree.service.routing import (
     claim,
     eligible,
     is_available,
-    is_free_id,
     is_large_enough,
     is_safety_classifier,
     larger,

@@ -1,4 +1,4 @@
-"""Several rows ↔ one request, matched by codes and never by position. Pure.
+"""Several rows ↔ one request, matched by codes and never by position.
 
 `compose` writes the request, `read` gives every row its own result; `sizes` says how many rows may travel together,
 `statistics` what that did to a job.
@@ -9,11 +9,9 @@ from __future__ import annotations
 from batchfree.answers.packs.compose import company, compose, draw_codes, obstacle
 from batchfree.answers.packs.read import Reading, read
 from batchfree.answers.packs.sizes import WISE_SIZE, Sizes, first_sizes, rows_that_fit
-from batchfree.journal.pack_statistics import Meter
 
 __all__ = [
     "WISE_SIZE",
-    "Meter",
     "Reading",
     "Sizes",
     "company",

@@ -1,4 +1,4 @@
-"""Several rows → one request. Pure.
+"""Several rows → one request.
 
 The form on the wire is fixed: the last user message holds an element `<row id="k3x9">…</row>` for every row, the reply
 is one JSON object from codes to answers. Codes are drawn for every pack, so that no answer can be matched by its place.

@@ -1,4 +1,4 @@
-"""The reply to a pack → a result for every row. Pure.
+"""The reply to a pack → a result for every row.
 
 Every row stands by itself: what fits is kept whatever became of the others.
 """

@@ -1,4 +1,4 @@
-"""The reply to a pack → what it says under each code. Pure.
+"""The reply to a pack → what it says under each code.
 
 A value belongs to a row only where the row's code stands before it as a key; never by position. Objects that are valid
 JSON are read as such. Where one is broken or cut off, its keys are looked for one by one: what is complete is kept, and

@@ -1,4 +1,4 @@
-"""A JSON Schema that becomes a part of a larger one: its references follow it to its new place. Pure."""
+"""A JSON Schema that becomes a part of a larger one: its references follow it to its new place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many rows a request should carry: for each model as it has proved itself, and as contexts allow. Pure."""
+"""How many rows a request should carry: for each model as it has proved itself, and as contexts allow."""
 
 from __future__ import annotations
 

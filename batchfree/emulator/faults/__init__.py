@@ -1,4 +1,4 @@
-"""The faults by name, and playing them: which ones are due, and what they make of a reply. Pure.
+"""The faults by name, and playing them: which ones are due, and what they make of a reply.
 
 Four stages, one module each: a *refusal* stands in for the answer (the first that is due wins), an *answer* or
 *text* fault spoils what the model said, a *wire* fault spoils the bytes on their way. The last three add up.

@@ -1,4 +1,4 @@
-"""Faults of what the model says: empty, cut off, refused, no answer at all, charged; then what the text suffers. Pure.
+"""Faults of what the model says: empty, cut off, refused, no answer at all, charged; then what the text suffers.
 
 Each changes a `chat.completion` in place. Sources: OpenRouter docs (errors page), recorded traffic of 2026.
 """

@@ -1,4 +1,4 @@
-"""One fault of the catalogue: its name, what it does in words, its options, and the function that does it. Pure."""
+"""One fault of the catalogue: its name, what it does in words, its options, and the function that does it."""
 
 from __future__ import annotations
 

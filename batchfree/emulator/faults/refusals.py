@@ -1,4 +1,4 @@
-"""Faults that stand in for an answer: error bodies, word for word, with their status or inside a 200. Pure.
+"""Faults that stand in for an answer: error bodies, word for word, with their status or inside a 200.
 
 Sources: OpenRouter docs (errors, limits), and recorded traffic of July to October 2026.
 """

@@ -1,4 +1,4 @@
-"""Faults of the text itself: fences, commas, prose, wrong labels, and everything that packs suffer. Pure."""
+"""Faults of the text itself: fences, commas, prose, wrong labels, and everything that packs suffer."""
 
 from __future__ import annotations
 

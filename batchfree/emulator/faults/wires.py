@@ -1,4 +1,4 @@
-"""Faults of the bytes on their way: blanks, drips, cuts, floods, wrong wrappings. Pure: they only plan the steps."""
+"""Faults of the bytes on their way: blanks, drips, cuts, floods, wrong wrappings. They only plan the steps."""
 
 from __future__ import annotations
 

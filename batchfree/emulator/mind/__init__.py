@@ -1,7 +1,7 @@
 """What an emulated model says. It knows nothing: it chooses among what it is given and says what stands in the text.
 
 Each model has its own hand: how often it errs, how it writes a label, whether it heeds formats. Errors depend on the
-model and the text, so a model asked twice errs twice, and two models err apart. Pure.
+model and the text, so a model asked twice errs twice, and two models err apart.
 """
 
 from __future__ import annotations

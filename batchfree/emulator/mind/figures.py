@@ -1,4 +1,4 @@
-"""The figure that stands out from the even background of a drawn picture. Pure."""
+"""The figure that stands out from the even background of a drawn picture."""
 
 from __future__ import annotations
 

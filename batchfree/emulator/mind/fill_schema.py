@@ -1,4 +1,4 @@
-"""Filling a JSON Schema from a text: every required member, of its exact type. Pure."""
+"""Filling a JSON Schema from a text: every required member, of its exact type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding values in a text: numbers, dates, addresses, names, sentences, and `key: value` pairs. Pure."""
+"""Finding values in a text: numbers, dates, addresses, names, sentences, and `key: value` pairs."""
 
 from __future__ import annotations
 

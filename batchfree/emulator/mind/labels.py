@@ -1,4 +1,4 @@
-"""Choosing a label for a text by simple means: shared words, a small lexicon, the form of a question. Pure."""
+"""Choosing a label for a text by simple means: shared words, a small lexicon, the form of a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The few words that the emulated models know: moods, topics, kinds of question. Pure.
+"""The few words that the emulated models know: moods, topics, kinds of question.
 
 Each group: the words that a label of its kind may hold, and cues that speak for it in a text. Stems, not words.
 """

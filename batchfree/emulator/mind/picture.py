@@ -1,4 +1,4 @@
-"""What can honestly be told of a picture with the standard library: format, size, colours, a plain figure. Pure.
+"""What can honestly be told of a picture with the standard library: format, size, colours, a plain figure.
 
 PNG is decoded (8 bits a channel, not interlaced); of JPEG, GIF and WebP only the head is read.
 """

@@ -1,4 +1,4 @@
-"""What a request wants of a model, read from its words: labels, a JSON Schema, a pack's rows, the text itself. Pure."""
+"""What a request wants of a model, read from its words: labels, a JSON Schema, a pack's rows, the text itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small questions that can be worked out: sums, letters, words in order. Pure."""
+"""Small questions that can be worked out: sums, letters, words in order."""
 
 from __future__ import annotations
 

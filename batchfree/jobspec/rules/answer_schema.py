@@ -1,4 +1,4 @@
-"""Whether `answer.schema` is a JSON Schema (draft 2020-12) that answers can be checked against. Pure."""
+"""Whether `answer.schema` is a JSON Schema (draft 2020-12) that answers can be checked against."""
 
 from __future__ import annotations
 

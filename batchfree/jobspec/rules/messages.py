@@ -1,4 +1,4 @@
-"""What may stand under `messages`: OpenAI's messages, and batchfree's shorter parts. Pure."""
+"""What may stand under `messages`: OpenAI's messages, and batchfree's shorter parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a table may be written. Pure."""
+"""Where a table may be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may stand under `request`: parameters under OpenAI's names, and none that costs money or breaks a run. Pure.
+"""What may stand under `request`: parameters under OpenAI's names, and none that costs money or breaks a run.
 
 Names and ranges as OpenRouter documents them (API reference, "Parameters"). What is not known here is passed on.
 """

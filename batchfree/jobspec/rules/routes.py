@@ -1,4 +1,4 @@
-"""Which routes are free, which hosts are OpenRouter's, and what may be asked where. Pure.
+"""Which routes are free, which hosts are OpenRouter's, and what may be asked where.
 
 Free routes are `openrouter/free`, `local` and ids that end in `:free`, whatever the base URL; free limits go with the
 route. Only these are asked on OpenRouter's hosts (OpenRouter docs, FAQ: "`:free` variants"); `:online` is paid search.
@@ -8,47 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
-from batchfree.core.chat import FREE_ROUTER
+from batchfree.core.routes import FREE_ROUTER, LOCAL, ROUTERS, is_free_id
+from batchfree.core.text import nearest
+from batchfree.core.urls import DEFAULT_PORTS, is_openrouter, split_url
 
-LOCAL = "local"
 EMBEDDED = "embedded"
-ROUTES = (FREE_ROUTER, LOCAL)
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_FREE_ID = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+:free")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-
-
-def is_free(route: str) -> bool:
-    """Whether the free limits and rules go with this route."""
-    return route in ROUTES or route.endswith(":free")
-
-
-def is_openrouter(base_url: str) -> bool:
-    """Whether the host is openrouter.ai or one of its subdomains, however it is written."""
-    host = _host(_split(base_url))
-    return host == "openrouter.ai" or host.endswith(".openrouter.ai")
-
-
-def normalised(base_url: str) -> str:
-    """One way to write a base URL: lower-case scheme and host, no default port, no slash or dot at the end."""
-    parts = _split(base_url)
-    if parts is None or base_url == EMBEDDED:
-        return base_url
-    host = _host(parts)
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def base_url_complaints(base_url: str) -> Iterator[str]:
     """What is wrong with a base URL, never quoting what may be secret in it."""
     if base_url == EMBEDDED:
         return
-    parts = _split(base_url)
+    parts = split_url(base_url)
     if parts is None or parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         yield "expected a URL that begins with http:// or https://, or the word embedded"
         return
@@ -78,7 +53,7 @@ def route_complaints(route: Sequence[str], base_url: str) -> Iterator[str]:
     if not route:
         yield f"an empty list asks nobody; write {FREE_ROUTER}, {LOCAL}, or at least one model id"
     if len(route) > 1:
-        for word in ROUTES:
+        for word in ROUTERS:
             if word in route:
                 yield f"`{word}` can't stand in a list of model ids; write it alone, or only ids"
     twice = sorted({each for each in route if route.count(each) > 1})
@@ -92,31 +67,17 @@ def route_complaints(route: Sequence[str], base_url: str) -> Iterator[str]:
 
 def _id_complaint(route: str, *, here: bool) -> str | None:
     """`here`: on OpenRouter's host."""
-    if route in ROUTES:
+    if route in ROUTERS:
         return None
     if not route.strip() or route != route.strip() or not route.isprintable():
         return "a model id is not blank, and has no blanks around it"
     if ":online" in route:
         return f"`{route}`: `:online` switches on paid web search, which batchfree never asks for"
-    if not here or _FREE_ID.fullmatch(route):
+    if not here or is_free_id(route):
         return None
-    close = get_close_matches(route, ROUTES, n=1, cutoff=0.8) or [FREE_ROUTER] * (route == "free")
-    advice = f"; did you mean `{close[0]}`?" if close else ""
+    near = FREE_ROUTER if route == "free" else nearest(route, ROUTERS, cutoff=0.8)
+    advice = f"; did you mean `{near}`?" if near else ""
     return (
         f"`{route}` is no free route: on OpenRouter only {FREE_ROUTER}, {LOCAL} and ids of the form author/model:free "
         f"may be asked{advice}"
     )
-
-
-def _split(base_url: str) -> SplitResult | None:
-    """The parts of a URL; None where it can't be taken apart."""
-    try:
-        parts = urlsplit(base_url)
-        _ = parts.port, parts.hostname
-    except ValueError:
-        return None
-    return parts
-
-
-def _host(parts: SplitResult | None) -> str:
-    return ((parts and parts.hostname) or "").rstrip(".").lower()

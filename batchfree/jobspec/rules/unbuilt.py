@@ -1,4 +1,4 @@
-"""Keys of the job spec whose feature this version does not have. Pure.
+"""Keys of the job spec whose feature this version does not have.
 
 A value that asks for nothing passes, so that a job which spells out every default can be read. When a feature is
 built, its line goes.

@@ -1,4 +1,4 @@
-"""What PyYAML says about broken syntax, as a sentence with a line. Pure."""
+"""What PyYAML says about broken syntax, as a sentence with a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML text → plain JSON data, with the line of every key and every mistake that the text itself has. Pure.
+"""YAML text → plain JSON data, with the line of every key and every mistake that the text itself has.
 
 YAML 1.1 as PyYAML reads it, less what a job spec never needs: tags beyond the plain types, more than one document,
 deep nesting, anchors that multiply. Keys are always text. Dates stay text. `1e-3` is a number, as in YAML 1.2.

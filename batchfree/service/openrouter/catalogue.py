@@ -16,8 +16,9 @@ import platformdirs
 
 from batchfree.core.chat import Failure
 from batchfree.core.errors import UnavailableError
+from batchfree.core.urls import normalize_base_url
 from batchfree.service.openrouter import wire
-from batchfree.service.openrouter.client import Client, normalised
+from batchfree.service.openrouter.client import Client
 from batchfree.service.routing import Model
 
 FRESH_S = 3600.0
@@ -54,7 +55,7 @@ class Catalogue:
         self, client: Client, folder: Path | None, base_url: str, clock: Callable[[], float] = time.time
     ) -> None:
         """Without `folder` nothing is kept on disk."""
-        name = hashlib.sha256(normalised(base_url).encode()).hexdigest()[:16]
+        name = hashlib.sha256(normalize_base_url(base_url).encode()).hexdigest()[:16]
         self._file = None if folder is None else folder / f"models-{name}.json"
         self._client, self._clock = client, clock
         self._known: _Known | None = None

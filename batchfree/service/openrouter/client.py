@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
 
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
+from batchfree.core.urls import normalize_base_url
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.masking import sentence
 
@@ -45,7 +46,7 @@ class Client:
         connections: int = 8,
     ) -> None:
         """A client for `connections` requests at a time; `BatchfreeError` where the key can't be one."""
-        self.base_url = normalised(base_url)
+        self.base_url = normalize_base_url(base_url)
         self._key = key.strip() if key else None
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise BatchfreeError("the API key holds characters that no key has")
@@ -131,13 +132,3 @@ class Client:
 def _encoded(body: JsonObject) -> bytes:
     """The body as JSON in UTF-8; a lone surrogate, which UTF-8 has no bytes for, becomes a question mark."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def normalised(base_url: str) -> str:
-    """The base URL in its one spelling: lower-case host, no default port, no slash at the end, no query."""
-    parts = urlsplit(base_url.strip())
-    host = (parts.hostname or "").lower()
-    host = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port not in (None, DEFAULT_PORTS.get(parts.scheme)) else ""
-    login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
-    return urlunsplit((parts.scheme.lower(), f"{login}{host}{port}", parts.path.rstrip("/"), "", ""))

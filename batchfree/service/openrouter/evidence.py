@@ -1,4 +1,4 @@
-"""The facts of an error, gathered from the envelopes that OpenRouter and its providers are known to use. Pure.
+"""The facts of an error, gathered from the envelopes that OpenRouter and its providers are known to use.
 
 The shapes are those of OpenRouter's errors page and of recorded traffic: `error` may be an object, a text, or the
 provider's own JSON as a text in `metadata.raw`; the code may be a word; the headers may be part of the body.
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from batchfree.core.chat import FREE_ROUTER, Json, JsonObject
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.routes import FREE_ROUTER
 from batchfree.service.openrouter.lenient import document, header, listing, number, table, word
 from batchfree.service.openrouter.masking import name, sentence
 

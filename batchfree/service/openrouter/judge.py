@@ -1,4 +1,4 @@
-"""The judge of responses: (status, headers, body) becomes a `Completion` or a `Failure`. Pure.
+"""The judge of responses: (status, headers, body) becomes a `Completion` or a `Failure`.
 
 HTTP 200 is not success: an error may ride on it, since the status was sent before the outcome was known. And a status
 may be a provider's, not ours. Whatever the bytes, the judge never raises.

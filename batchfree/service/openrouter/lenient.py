@@ -1,4 +1,4 @@
-"""Reads JSON from outside that may be anything: what is not as it should be is absent, never an error. Pure."""
+"""Reads JSON from outside that may be anything: what is not as it should be is absent, never an error."""
 
 from __future__ import annotations
 

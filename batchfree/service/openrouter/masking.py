@@ -1,4 +1,4 @@
-"""What the service says, fit for a log: without keys and account ids, on one line, not too long. Pure."""
+"""What the service says, fit for a log: without keys and account ids, on one line, not too long."""
 
 from __future__ import annotations
 

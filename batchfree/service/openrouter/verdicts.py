@@ -1,4 +1,4 @@
-"""What an error means: the tables from its facts to a kind of failure. Pure.
+"""What an error means: the tables from its facts to a kind of failure.
 
 Sources: OpenRouter docs, errors page, limits page and router metadata page; the texts are those of recorded traffic.
 The first rule that fits decides. More telling facts stand above vaguer ones: `availability`, which the docs say to

@@ -1,4 +1,4 @@
-"""OpenRouter's JSON both ways: request bodies, the catalogue, the state of a key; `judge` reads replies. Pure."""
+"""OpenRouter's JSON both ways: request bodies, the catalogue, the state of a key; `judge` reads replies."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from batchfree.core.chat import FREE_ROUTER, ChatRequest, Failure, Json, JsonObject, Kind
+from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
+from batchfree.core.routes import FREE_ROUTER, is_free_id
 from batchfree.service.openrouter.judge import judge, unpadded
 from batchfree.service.openrouter.lenient import clean, count, document, listing, number, table, word
-from batchfree.service.routing import Model, is_free_id
+from batchfree.service.routing import Model
 
 __all__ = ["KeyState", "body", "judge", "read_catalogue", "read_key"]
 

@@ -6,13 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import platformdirs
 
+from batchfree.core.urls import normalize_base_url
 from batchfree.service.quota.limits import Closure, Reason
-
-PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +40,8 @@ class Usage:
 def fingerprint(key: str | None, base_url: str, account: str | None = None) -> str:
     """32 hex digits that are equal for equal accounts: the one named `account`, else the one that the key opens."""
     owner = ["key", key or ""] if account is None else ["account", account]
-    text = "\0".join([*owner, normalized(base_url)])
+    text = "\0".join([*owner, normalize_base_url(base_url)])
     return hashlib.blake2b(text.encode(), digest_size=16, key=b"batchfree ledger").hexdigest()
-
-
-def normalized(base_url: str) -> str:
-    """The URL without what makes no difference: case, default port, trailing slashes and dots, user and fragment."""
-    url = urlsplit(base_url.strip())
-    scheme, host = url.scheme.lower(), (url.hostname or "").rstrip(".")
-    try:
-        port = url.port
-    except ValueError:
-        port = None
-    place = host if port is None or port == PORTS.get(scheme) else f"{host}:{port}"
-    return f"{scheme}://{place}{url.path.rstrip('/')}" + (f"?{url.query}" if url.query else "")
 
 
 def state_dir(environment: Mapping[str, str]) -> Path:

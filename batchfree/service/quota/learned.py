@@ -1,4 +1,4 @@
-"""What the service taught: a cap per minute by its 429s, the day's limit and use by its own word. Pure.
+"""What the service taught: a cap per minute by its 429s, the day's limit and use by its own word.
 
 Times are epoch seconds. The service's counter of the day lags behind, so its word raises our count and never lowers it.
 """

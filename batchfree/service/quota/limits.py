@@ -1,4 +1,4 @@
-"""When may one more request start? Pure.
+"""When may one more request start?
 
 Four things hold a start back: a sliding window over past starts, the requests of the UTC day, a closure that the
 service's own 429 asked for, and a short spacing. Times are epoch seconds.

@@ -15,7 +15,7 @@ import anyio
 
 from batchfree.core.chat import Failure, Kind
 from batchfree.core.stops import Stopped, StopReason
-from batchfree.run.summary import iso
+from batchfree.core.text import iso
 from batchfree.service.quota import limits as rules
 from batchfree.service.quota.learned import worth_asking
 from batchfree.service.quota.ledger import Ledger, Start

@@ -1,6 +1,6 @@
-"""The Free Models Router: which free model may answer a request, and how each of them has lately done. Pure."""
+"""The Free Models Router: which free model may answer a request, and how each of them has lately done."""
 
-from batchfree.service.routing.draw import LOCAL, Draw, Nothing, Rest, choose, claim, learn, plan_draw, pool_is_down
+from batchfree.service.routing.draw import Draw, Nothing, Rest, choose, claim, learn, plan_draw, pool_is_down
 from batchfree.service.routing.eligibility import (
     Policy,
     abilities,
@@ -14,11 +14,10 @@ from batchfree.service.routing.eligibility import (
     without_lengths,
 )
 from batchfree.service.routing.health import STRUCTURED, Health, after, is_available, refuses, weight
-from batchfree.service.routing.model import Model, is_free_id, is_safety_classifier
+from batchfree.service.routing.model import Model, is_safety_classifier
 from batchfree.service.routing.requirements import Requirements, analyze
 
 __all__ = [
-    "LOCAL",
     "STRUCTURED",
     "Draw",
     "Health",
@@ -35,7 +34,6 @@ __all__ = [
     "claim",
     "eligible",
     "is_available",
-    "is_free_id",
     "is_large_enough",
     "is_safety_classifier",
     "larger",

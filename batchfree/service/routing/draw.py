@@ -1,4 +1,4 @@
-"""Whom to ask: a random draw among healthy models that this row has not tried, and what the reply teaches. Pure."""
+"""Whom to ask: a random draw among healthy models that this row has not tried, and what the reply teaches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from batchfree.core.chat import FREE_ROUTER, Completion, Failure, Judged, Kind
+from batchfree.core.chat import Completion, Failure, Judged, Kind
+from batchfree.core.routes import FREE_ROUTER, LOCAL, is_free_id
 from batchfree.service.routing.eligibility import Policy
 from batchfree.service.routing.health import (
     ALONE,
@@ -28,10 +29,9 @@ from batchfree.service.routing.health import (
     refuses,
     weight,
 )
-from batchfree.service.routing.model import Model, is_free_id
+from batchfree.service.routing.model import Model
 from batchfree.service.routing.requirements import Requirements
 
-LOCAL = "local"
 MOST_MODELS = 3
 """Entries that the service takes in `models`; a fourth is a 400."""
 PATIENCE_S = 60.0

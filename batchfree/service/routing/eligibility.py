@@ -1,4 +1,4 @@
-"""Which models of the catalogue may answer a request, and why the others may not. Pure."""
+"""Which models of the catalogue may answer a request, and why the others may not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatchcase
 
-from batchfree.service.routing.model import FOR_AGENTS, NO_CHAT, TEXT_ONLY, Model, is_free_id, is_safety_classifier
+from batchfree.core.routes import is_free_id
+from batchfree.service.routing.model import FOR_AGENTS, NO_CHAT, TEXT_ONLY, Model, is_safety_classifier
 from batchfree.service.routing.requirements import BUDGETS, TRACKED, Requirements
 
 PARSED = frozenset({"file"})

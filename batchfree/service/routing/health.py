@@ -1,4 +1,4 @@
-"""How a model has lately done: when it rests, when it is tried again, how likely it is drawn. Pure.
+"""How a model has lately done: when it rests, when it is tried again, how likely it is drawn.
 
 A model that fails rests for a while that triples with every failure after the rest; then one request at a time tries
 it (half-open), until it answers. Times are epoch seconds.

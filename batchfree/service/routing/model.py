@@ -1,4 +1,4 @@
-"""A model of the catalogue, and what its id alone tells. Pure."""
+"""A model of the catalogue, and what its id alone tells."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 
 TEXT_ONLY = frozenset({"text"})
-
-FREE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*:free")
-"""One variant suffix and no other: `x/y:online:free` would switch on a paid helper, `~…` and `@…` stand for others."""
 
 SAFETY_CLASSIFIERS = re.compile(
     r"content-?safety|(?<!van)guard(?!rail)|shield-?gemma|moderation|safety-?classif|wild-?guard|jailbreak-?detect|"
@@ -39,11 +36,6 @@ class Model:
     expires: date | None = None
     reasoning_mandatory: bool = False
     is_moderated: bool = False
-
-
-def is_free_id(model_id: str) -> bool:
-    """Whether an id names a free variant: only such ids are safe to ask for; a price of "0" proves nothing."""
-    return FREE_ID.fullmatch(model_id) is not None
 
 
 def is_safety_classifier(model_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a request needs of the model that answers it. Pure."""
+"""What a request needs of the model that answers it."""
 
 from __future__ import annotations
 

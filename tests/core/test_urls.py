@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchfree.jobspec.rules.routes import is_openrouter, normalised
+from batchfree.core.urls import is_openrouter, normalize_base_url
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ def test_openrouters_host_is_known_however_it_is_written(url, theirs):
 
 
 def test_base_urls_have_one_way_to_be_written():
-    assert normalised("HTTPS://OpenRouter.ai.:443/api/v1//") == "https://openrouter.ai/api/v1"
-    assert normalised("http://[::1]:8000/v1/") == "http://[::1]:8000/v1"
+    assert normalize_base_url("HTTPS://OpenRouter.ai.:443/api/v1//") == "https://openrouter.ai/api/v1"
+    assert normalize_base_url("http://[::1]:8000/v1/") == "http://[::1]:8000/v1"

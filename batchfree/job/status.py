@@ -1,0 +1,94 @@
+"""How far a job is, from its files alone, also while a run is going."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batchfree.core.chat import JsonObject
+from batchfree.core.stops import Counts
+from batchfree.core.text import iso
+from batchfree.job.state import reading
+from batchfree.jobspec.job import Job
+from batchfree.journal import lock
+from batchfree.journal.attempts import Attempt
+from batchfree.journal.pack_statistics import PackStatistics
+
+WAITING = ("waiting", "stopped")
+"""Events of the log after which a job waits for something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """How far a job is; `until` in epoch seconds."""
+
+    job: str
+    counts: Counts
+    running: bool
+    requests_today: int
+    waiting_for: str | None
+    until: float | None
+    errors: dict[str, int]
+    packs: PackStatistics | None = None
+
+    def to_json(self) -> JsonObject:
+        """As `status --json` prints it."""
+        return {
+            "job": self.job,
+            "counts": dict(self.counts),
+            "running": self.running,
+            "requests_today": self.requests_today,
+            "waiting_for": self.waiting_for,
+            "until": iso(self.until),
+            "errors": self.errors,
+            "packs": self.packs and self.packs.to_json(),
+        }
+
+
+def status(job: Job, now: float) -> JobStatus:
+    """The job's status from its journal; `now` in epoch seconds."""
+    today = datetime.fromtimestamp(now, UTC).date()
+    requests = 0
+
+    def seen(attempt: Attempt) -> None:
+        nonlocal requests
+        requests += attempt.at.date() == today
+
+    job_reading = reading(job, seen)
+    tally = job_reading.counts(brief=True)
+    waiting_for, until = _waiting(job_reading.folder.log, now)
+    counts = tally.counts()
+    return JobStatus(
+        job=job.spec.name,
+        counts=counts,
+        running=lock.holder(job_reading.folder.lock) is not None,
+        requests_today=requests,
+        waiting_for=waiting_for if counts.pending else None,
+        until=until if counts.pending else None,
+        errors=tally.errors,
+        packs=job_reading.packs.statistics(),
+    )
+
+
+def _waiting(log: Path, now: float) -> tuple[str | None, float | None]:
+    """What the last event of the log waits for, but for that the run is over, while its moment has not come."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 65536))
+            lines = file.read().splitlines()
+    except OSError:
+        return None, None
+    for raw in reversed(lines):
+        try:
+            event = json.loads(raw)
+        except ValueError:
+            continue
+        if event.get("event") == "ended" and raw is lines[-1]:
+            continue
+        until = event.get("until")
+        if event.get("event") in WAITING and isinstance(until, (int, float)) and until > now:
+            return str(event.get("reason")), until
+        return None, None
+    return None, None
