@@ -7,9 +7,9 @@ Pure: all.
 from __future__ import annotations
 
 from batchfree.answers import instructions as words
-from batchfree.answers.cleaning import is_refusal, is_verdict, without_thinking
-from batchfree.answers.labels import read_label
-from batchfree.answers.rule import Answer, AnswerRule, Complaint, bad, failed
+from batchfree.answers.markup import is_refusal, is_verdict, without_thinking
+from batchfree.answers.read_label import read_label
+from batchfree.answers.rule import Answer, AnswerRule, Complaint, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.answers.tool_calls import read_tool_calls, tool_schemas
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
@@ -20,7 +20,7 @@ __all__ = ["Answer", "AnswerRule", "Complaint", "compose", "read", "tool_schemas
 def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
     """The answer in a reply to one question, or why it holds none."""
     result = _ended_early(completion) or _read(completion, rule)
-    return failed(completion, result) if isinstance(result, Failure) else result
+    return with_origin(completion, result) if isinstance(result, Failure) else result
 
 
 def _ended_early(completion: Completion) -> Failure | None:
@@ -38,7 +38,7 @@ def _read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
     text = _said(completion.content, rule)
     if not text:
         if completion.tool_calls:
-            return bad("it calls a tool, but none was offered; answer in words")
+            return bad_answer("it calls a tool, but none was offered; answer in words")
         thought = "the reply holds thinking and no answer" if completion.content.strip() else "the reply is empty"
         return Failure(kind=Kind.EMPTY, message=thought)
     return _judged(text, rule)
@@ -52,7 +52,7 @@ def _judged(text: str, rule: AnswerRule) -> Answer | Failure:
             return Answer(value=label)
         return verdict if is_verdict(text) else _refused(text) or label
     if rule.schema is not None:
-        from batchfree.answers.schemas import read_json
+        from batchfree.answers.read_json import read_json
 
         result = read_json(text, rule.schema, repair=rule.repair)
         if isinstance(result, Answer) or result.kind is Kind.NOT_CHAT:

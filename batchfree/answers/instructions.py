@@ -18,12 +18,12 @@ NOT_STRICT = frozenset(_NOT_STRICT.split())
 """Keywords that strict schemas may not have, or not at their root."""
 
 
-def listed(labels: Sequence[str]) -> str:
+def label_list(labels: Sequence[str]) -> str:
     """The labels as a list, one on each line."""
     return "\n".join(f"- {' '.join(label.split())}" for label in labels)
 
 
-def compact(value: Json) -> str:
+def compact_json(value: Json) -> str:
     """JSON on one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -33,12 +33,12 @@ def wording(rule: AnswerRule, *, native: bool) -> str | None:
     if rule.labels is not None:
         if native:
             form = 'Answer with a JSON object {"label": "…"} and nothing else. Its label is exactly one of:'
-            return f"{form}\n{listed(rule.labels)}"
-        return f"Answer with exactly one of these labels and nothing else:\n{listed(rule.labels)}"
+            return f"{form}\n{label_list(rule.labels)}"
+        return f"Answer with exactly one of these labels and nothing else:\n{label_list(rule.labels)}"
     if rule.schema is not None:
         return (
             "Answer with one JSON value and nothing else: no prose, no code fence. "
-            f"It must satisfy this JSON Schema:\n{compact(rule.schema)}"
+            f"It must satisfy this JSON Schema:\n{compact_json(rule.schema)}"
         )
     return None
 
@@ -98,7 +98,7 @@ def _joined(content: Json, words: str) -> Json:
     return f"{content.rstrip()}\n\n{words}" if isinstance(content, str) and content.strip() else words
 
 
-def asked_again(complaint: Complaint) -> tuple[JsonObject, ...]:
+def reask_messages(complaint: Complaint) -> tuple[JsonObject, ...]:
     """The earlier answer and what was wrong with it, as the next two messages."""
     answer = complaint.answer.strip() or "(no answer)"
     shown = answer if len(answer) <= MAX_SHOWN_ANSWER else answer[:MAX_SHOWN_ANSWER] + "…"
@@ -112,6 +112,6 @@ def composed(request: ChatRequest, rule: AnswerRule, *, native: bool, complaint:
     form = answer_format(rule) if native and "response_format" not in request.parameters else None
     messages = with_system(request.messages, wording(rule, native=form is not None))
     if complaint is not None:
-        messages = (*messages, *asked_again(complaint))
+        messages = (*messages, *reask_messages(complaint))
     parameters = dict(request.parameters) if form is None else {**request.parameters, "response_format": form}
     return ChatRequest(messages=messages, parameters=parameters)

@@ -44,12 +44,12 @@ class Complaint:
     error: str
 
 
-def bad(message: str) -> Failure:
+def bad_answer(message: str) -> Failure:
     """An answer that does not fit, with the reason as a sentence that a model can act on."""
     return Failure(kind=Kind.BAD_ANSWER, message=message)
 
 
-def failed(completion: Completion, failure: Failure) -> Failure:
+def with_origin(completion: Completion, failure: Failure) -> Failure:
     """A failure with everything that the completion knows of its origin."""
     return replace(
         failure,

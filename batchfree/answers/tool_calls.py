@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from batchfree.answers.rule import Answer, AnswerRule, bad
+from batchfree.answers.rule import Answer, AnswerRule, bad_answer
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
 
@@ -31,23 +31,23 @@ def read_tool_calls(calls: Sequence[ToolCall], rule: AnswerRule) -> Answer | Fai
 
 
 def _arguments(call: ToolCall, rule: AnswerRule) -> Answer | Failure:
-    from batchfree.answers.schemas import checked, mend
+    from batchfree.answers.read_json import check_value, mend
 
     known = rule.tool_schemas
     if known is not None and call.name not in known:
-        return bad(f"there is no tool {call.name!r}; the tools are {', '.join(known)}")
+        return bad_answer(f"there is no tool {call.name!r}; the tools are {', '.join(known)}")
     try:
         value, repaired = parse(call.arguments) if call.arguments.strip() else {}, False
     except NotJson as error:
         mended = mend(call.arguments.strip()) if rule.repair and error.mendable else None
         if mended is None:
-            return bad(f"the arguments of the tool {call.name!r} can't be read: {error}")
+            return bad_answer(f"the arguments of the tool {call.name!r} can't be read: {error}")
         value, repaired = mended.value, True
     if not isinstance(value, dict):
-        return bad(f"the arguments of the tool {call.name!r} are not a JSON object")
-    result = checked(value, (known or {}).get(call.name, {}), repaired=repaired)
+        return bad_answer(f"the arguments of the tool {call.name!r} are not a JSON object")
+    result = check_value(value, (known or {}).get(call.name, {}), repaired=repaired)
     return (
-        bad(f"the arguments of the tool {call.name!r} do not fit: {result.message}")
+        bad_answer(f"the arguments of the tool {call.name!r} do not fit: {result.message}")
         if isinstance(result, Failure)
         else result
     )

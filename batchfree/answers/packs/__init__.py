@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 from batchfree.answers.packs.compose import company, compose, draw_codes, obstacle
-from batchfree.answers.packs.read import Reading, read
-from batchfree.answers.packs.sizes import WISE_SIZE, Sizes, first_sizes, rows_that_fit
+from batchfree.answers.packs.read_pack import PackResults, read
+from batchfree.answers.packs.sizes import WISE_SIZE, PackSizes, first_sizes, rows_that_fit
 
 __all__ = [
     "WISE_SIZE",
-    "Reading",
-    "Sizes",
+    "PackResults",
+    "PackSizes",
     "company",
     "compose",
     "draw_codes",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from batchfree.answers.instructions import SYSTEM_ROLES, compact, json_format, listed, with_system
+from batchfree.answers.instructions import SYSTEM_ROLES, compact_json, json_format, label_list, with_system
 from batchfree.answers.packs.schema_refs import definitions
 from batchfree.answers.rule import AnswerRule
 from batchfree.answers.strict_json import canonical
@@ -146,8 +146,8 @@ def _wording(codes: Sequence[str], rule: AnswerRule) -> str:
         "the value of a key is the answer to that row."
     )
     if rule.labels is not None:
-        return f"{words} Every value is a string, exactly one of these labels:\n{listed(rule.labels)}"
-    return f"{words} Every value must satisfy this JSON Schema:\n{compact(rule.schema)}"
+        return f"{words} Every value is a string, exactly one of these labels:\n{label_list(rule.labels)}"
+    return f"{words} Every value must satisfy this JSON Schema:\n{compact_json(rule.schema)}"
 
 
 def _format(codes: Sequence[str], rule: AnswerRule) -> JsonObject:

@@ -32,7 +32,7 @@ MAX_BROKEN_VALUES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class CodedValue:
     """What a reply says under one code: a value, with the prose `after` it; or where that is broken, its text.
 
     `error`: the value is JSON that says two things, or none. `whole`: it stood in an object that is valid JSON.
@@ -47,15 +47,15 @@ class Said:
 
 
 @dataclass(slots=True, kw_only=True)
-class Reply:
+class ScannedReply:
     """Everything that a reply says under codes. `unknown` counts keys that are none; `open`: it ends in an object."""
 
-    said: list[Said] = field(default_factory=list)
+    said: list[CodedValue] = field(default_factory=list)
     unknown: int = 0
     open: bool = False
 
 
-def read_reply(text: str, codes: Collection[str], *, finished: bool) -> Reply:
+def scan_reply(text: str, codes: Collection[str], *, finished: bool) -> ScannedReply:
     """Reads a reply that was cleared of thinking. `finished`: the model stopped of itself."""
     return _Scanner(text, codes, finished=finished).read()
 
@@ -66,12 +66,12 @@ class _Scanner:
     def __init__(self, text: str, codes: Collection[str], *, finished: bool) -> None:
         self._text, self._finished = text, finished
         self._codes = {code.casefold(): code for code in codes}
-        self._reply, self._loose = Reply(), list[Said]()
+        self._reply, self._loose = ScannedReply(), list[CodedValue]()
         self._depth = 0
         self._broken = 0
         self._lost = False
 
-    def read(self) -> Reply:
+    def read(self) -> ScannedReply:
         """Objects first: what stands under codes in prose counts for codes alone that no object has."""
         place = 0
         while token := TOKEN.search(self._text, place):
@@ -181,7 +181,7 @@ class _Scanner:
         end = self._next_key(start)
         if end is not None:
             self._lost = True
-            self._keep(Said(code=code, text=self._text[start:end], whole=False))
+            self._keep(CodedValue(code=code, text=self._text[start:end], whole=False))
             return end
         text = self._text[start:]
         after = _after_value(text)
@@ -189,7 +189,7 @@ class _Scanner:
             return len(self._text)
         closed = "}" in after
         if text[:1] in ("{", "[") or (closed if self._depth else "\n" in after or self._finished):
-            self._keep(Said(code=code, text=text, whole=False))
+            self._keep(CodedValue(code=code, text=text, whole=False))
             self._depth = 0 if closed else self._depth
         return len(self._text)
 
@@ -202,7 +202,7 @@ class _Scanner:
                 return token.start()
         return None
 
-    def _keep(self, said: Said) -> None:
+    def _keep(self, said: CodedValue) -> None:
         """Keeps what was found one by one: within an object, or in prose."""
         (self._reply.said if self._depth else self._loose).append(said)
 
@@ -226,8 +226,8 @@ def _is_key_place(text: str, place: int) -> bool:
     return KEY_PLACE.search(text, max(0, place - 40), place) is not None
 
 
-def _settled(code: str, value: Json, *, whole: bool, after: str = "") -> Said:
+def _settled(code: str, value: Json, *, whole: bool, after: str = "") -> CodedValue:
     try:
-        return Said(code=code, value=settle(value), whole=whole, after=after)
+        return CodedValue(code=code, value=settle(value), whole=whole, after=after)
     except NotJson as error:
-        return Said(code=code, error=str(error), whole=whole)
+        return CodedValue(code=code, error=str(error), whole=whole)

@@ -70,7 +70,7 @@ class PackSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class PackSizes:
     """The pack sizes of all models. A model that has not been met starts with the first size."""
 
     start: int
@@ -81,7 +81,7 @@ class Sizes:
         """The rows for a request that this model will answer."""
         return self.known[name].size if name in self.known else self.start
 
-    def after(self, name: str, *, rows: int, answered: int, cut_off: bool = False) -> Sizes:
+    def after(self, name: str, *, rows: int, answered: int, cut_off: bool = False) -> PackSizes:
         """The sizes after a reply of the model `name` to `rows` rows, of which `answered` got an answer.
 
         To be told of every reply that arrived, readable or not, also to single rows; not of requests that were refused
@@ -91,10 +91,10 @@ class Sizes:
         return replace(self, known={**self.known, name: before.after(rows=rows, answered=answered, cut_off=cut_off)})
 
 
-def first_sizes(pack: int | Literal["auto"]) -> Sizes:
+def first_sizes(pack: int | Literal["auto"]) -> PackSizes:
     """The sizes of a job that has not asked anything yet."""
     start, cap = (AUTO_START, AUTO_CAP) if pack == "auto" else (pack, pack)
-    return Sizes(start=start, cap=cap)
+    return PackSizes(start=start, cap=cap)
 
 
 def rows_that_fit(

@@ -10,22 +10,22 @@ from dataclasses import dataclass
 import polars as pl
 
 from batchfree.core.errors import DatasetError, Mistake
-from batchfree.data.input.lines import mistake_at, read_lines
 from batchfree.data.input.survey import Findings, Places, Survey
+from batchfree.data.input.text_lines import mistake_at, read_lines
 
 BATCH_ROWS = 4_096
 BATCH_CHARACTERS = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class CsvRow:
     """The cells of one row and the line where it starts (from one)."""
 
     cells: list[str]
     line: int
 
 
-def read_rows(file: str) -> Iterator[Row]:
+def read_rows(file: str) -> Iterator[CsvRow]:
     """Every row, the header first; blank lines are skipped. Raises DatasetError."""
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(_text(file), strict=True)
@@ -38,7 +38,7 @@ def read_rows(file: str) -> Iterator[Row]:
         except csv.Error as error:
             raise mistake_at(file, line, f"broken CSV: {error}") from error
         if cells:
-            yield Row(cells=cells, line=line)
+            yield CsvRow(cells=cells, line=line)
         line = reader.line_num + 1
 
 

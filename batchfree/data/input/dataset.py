@@ -13,7 +13,7 @@ from polars.io.plugins import register_io_source
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input import columnar, csv_text, ids, jsonl
-from batchfree.data.input.files import TEXT_FORMATS, Files, digest_of, find_files, is_remote
+from batchfree.data.input.input_files import TEXT_FORMATS, InputFiles, digest_of, find_files, is_remote
 from batchfree.data.input.survey import Findings, Survey
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Dataset:
     Columns whose values no column type can hold (and `body` of OpenAI's batch files) are JSON text.
     """
 
-    def __init__(self, spec: InputSpec, files: Files) -> None:
+    def __init__(self, spec: InputSpec, files: InputFiles) -> None:
         self.format = files.format
         self.id = "custom_id" if files.format == OPENAI_BATCH and spec.id is None else spec.id
         """The column that names rows, if there is one."""

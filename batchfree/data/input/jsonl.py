@@ -15,9 +15,9 @@ import polars as pl
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.core.text import without_surrogates
-from batchfree.data.input.lines import mistake_at, read_lines
 from batchfree.data.input.shapes import KINDS, Shape, widen
 from batchfree.data.input.survey import Findings, Places, Survey
+from batchfree.data.input.text_lines import mistake_at, read_lines
 
 BATCH_ROWS = 4_096
 BATCH_BYTES = 8 << 20

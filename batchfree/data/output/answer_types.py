@@ -24,12 +24,12 @@ INT64 = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class AnswerType:
     """What a value becomes: `kind` is a JSON type, or "json" for JSON text."""
 
     kind: str
-    item: Form | None = None
-    fields: Mapping[str, Form] | None = None
+    item: AnswerType | None = None
+    fields: Mapping[str, AnswerType] | None = None
 
     @property
     def dtype(self) -> pl.DataType:
@@ -41,16 +41,16 @@ class Form:
         return SCALARS.get(self.kind, pl.String())
 
 
-TEXT = Form(kind="string")
-JSON_TEXT = Form(kind="json")
+TEXT = AnswerType(kind="string")
+JSON_TEXT = AnswerType(kind="json")
 
 
-def form_of(schema: JsonObject) -> Form:
+def answer_type_of(schema: JsonObject) -> AnswerType:
     """The form of the answers that satisfy a schema; references lead into the same document."""
     return _form(schema, schema, ())
 
 
-def fitted(value: Json, form: Form) -> Json:
+def fit_value(value: Json, form: AnswerType) -> Json:
     """The value as its column takes it; None where it can't, as with a whole number beyond 64 bits."""
     if value is None:
         return None
@@ -58,11 +58,11 @@ def fitted(value: Json, form: Form) -> Json:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if form.item is not None:
         item = form.item
-        return [fitted(each, item) for each in value] if isinstance(value, list) else None
+        return [fit_value(each, item) for each in value] if isinstance(value, list) else None
     if form.fields is not None:
         if not isinstance(value, dict):
             return None
-        return {name: fitted(value.get(name), inner) for name, inner in form.fields.items()}
+        return {name: fit_value(value.get(name), inner) for name, inner in form.fields.items()}
     return _fitted_scalar(value, form.kind)
 
 
@@ -80,7 +80,7 @@ def _fitted_scalar(value: Json, kind: str) -> Json:
     return number if kind == "number" or -INT64 <= number < INT64 else None
 
 
-def _form(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> Form:
+def _form(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
     if not isinstance(schema, dict) or any(key in schema for key in OPEN):
         return JSON_TEXT
     if "$ref" in schema:
@@ -93,7 +93,7 @@ def _form(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> Form:
     return _of_type(_type_of(schema), schema, document, inside)
 
 
-def _of_choices(key: str, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> Form:
+def _of_choices(key: str, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
     """One schema beside `null` is that schema; all choices alike are that choice."""
     choices = schema[key] if isinstance(schema[key], list) else []
     choices = [each for each in choices if not (isinstance(each, dict) and each.get("type") == "null")]
@@ -125,15 +125,17 @@ def _json_type(value: Json) -> str:
     return names[type(value)]
 
 
-def _of_type(kind: str | None, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> Form:
+def _of_type(kind: str | None, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
     if kind is not None and kind in SCALARS:
-        return Form(kind=kind)
+        return AnswerType(kind=kind)
     if kind == "array" and isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
-        return Form(kind="array", item=_form(schema["items"], document, inside))
+        return AnswerType(kind="array", item=_form(schema["items"], document, inside))
     properties = schema.get("properties")
     is_closed = schema.get("additionalProperties", False) is False
     if kind == "object" and isinstance(properties, dict) and properties and is_closed:
-        return Form(kind="object", fields={name: _form(each, document, inside) for name, each in properties.items()})
+        return AnswerType(
+            kind="object", fields={name: _form(each, document, inside) for name, each in properties.items()}
+        )
     return JSON_TEXT
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from batchfree.core.chat import Json
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.text import without_surrogates
-from batchfree.data.output.answer_types import TEXT, Form, fitted, form_of
+from batchfree.data.output.answer_types import TEXT, AnswerType, answer_type_of, fit_value
 from batchfree.journal.attempts import Status
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ def own_columns(spec: JobSpec) -> list[Column]:
     ]
 
 
-def answer_form(spec: JobSpec) -> Form:
+def answer_form(spec: JobSpec) -> AnswerType:
     """What stands in the column `answer`. A reply of tool calls is text, whatever else the job asks for."""
     schema = spec.answer.schema_
     if schema is None:
         return TEXT
-    return TEXT if spec.request.get("tools") else form_of(schema)
+    return TEXT if spec.request.get("tools") else answer_type_of(schema)
 
 
 def check_names(spec: JobSpec, schema: pl.Schema) -> None:
@@ -91,9 +91,9 @@ def check_names(spec: JobSpec, schema: pl.Schema) -> None:
         raise SpecError([Mistake(message=message, key="output.prefix")])
 
 
-def _fit(field: str, dtype: pl.DataType, form: Form) -> Callable[[Any], Any]:
+def _fit(field: str, dtype: pl.DataType, form: AnswerType) -> Callable[[Any], Any]:
     if field == "answer":
-        return lambda value: fitted(without_surrogates(value), form)
+        return lambda value: fit_value(without_surrogates(value), form)
     if isinstance(dtype, pl.UInt16 | pl.UInt32):
         most = (1 << 16) - 1 if isinstance(dtype, pl.UInt16) else (1 << 32) - 1
         return lambda value: min(max(int(value), 0), most)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from batchfree.core.errors import Mistake, SpecError, StorageError
-from batchfree.data.output.openai_batch import result_lines
+from batchfree.data.output.openai_results import result_lines
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec

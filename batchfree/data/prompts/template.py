@@ -21,7 +21,7 @@ RENDER_ERRORS = (
 """What a template may raise over a row's values."""
 
 
-class TextError(Exception):
+class BrokenTemplateError(Exception):
     """A template that can't work for any row; says why."""
 
 
@@ -29,18 +29,18 @@ class UnrenderableError(Exception):
     """A row that the template can't be rendered for; says why."""
 
 
-class Text:
+class Template:
     """A compiled template."""
 
     def __init__(self, source: str, environment: Sandbox, columns: Sequence[str]) -> None:
-        """Raises TextError. Where `columns` is empty there are no rows, and any name may stand."""
+        """Raises BrokenTemplateError. Where `columns` is empty there are no rows, and any name may stand."""
         tree = _parsed(source, environment)
         _refuse_files(tree)
         names = meta.find_undeclared_variables(without_globals().parse(source))
         if columns:
             unknown = _unknown(tree, names, set(columns), environment.globals)
             if unknown:
-                raise TextError(_no_column(unknown, columns))
+                raise BrokenTemplateError(_no_column(unknown, columns))
         known = set(columns)
         self._template = environment.from_string(tree)
         self._names = tuple(sorted(names & known))
@@ -91,16 +91,16 @@ def _parsed(source: str, environment: Sandbox) -> nodes.Template:
         environment.compile(tree)
     except TemplateSyntaxError as error:
         place = f"line {error.lineno} of the template: " if "\n" in source.strip() else ""
-        raise TextError(f"{place}{error.message}") from error
+        raise BrokenTemplateError(f"{place}{error.message}") from error
     except TemplateError as error:
-        raise TextError(str(error)) from error
+        raise BrokenTemplateError(str(error)) from error
     return environment.parse(source)
 
 
 def _refuse_files(tree: nodes.Template) -> None:
     kinds = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
     for node in tree.find_all(kinds):
-        raise TextError(f"line {node.lineno} of the template: a prompt can't include other files")
+        raise BrokenTemplateError(f"line {node.lineno} of the template: a prompt can't include other files")
 
 
 def _constant(tree: nodes.Template) -> str | None:

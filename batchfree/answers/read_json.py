@@ -18,8 +18,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
-from batchfree.answers.cleaning import fenced, is_verdict_value
-from batchfree.answers.rule import Answer, bad
+from batchfree.answers.markup import fenced, is_verdict_value
+from batchfree.answers.rule import Answer, bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
 from batchfree.core.chat import Failure, Json, JsonObject, Kind
 
@@ -39,39 +39,39 @@ def read_json(text: str, schema: JsonObject, *, repair: bool) -> Answer | Failur
         pass
     found = brackets(text)
     if found.unclosed is not None and not fenced(text):
-        return bad(CUT_OFF)
+        return bad_answer(CUT_OFF)
     pieces = dict.fromkeys(piece.strip() for piece in [*(text[span] for span in found.spans), *fenced(text)])
     results = [_piece(piece, schema, repair=repair) for piece in pieces]
     fits = {canonical(each.value): each for each in results if isinstance(each, Answer)}
     if len(fits) == 1:
         return next(iter(fits.values()))
     if fits:
-        return bad(f"it holds {len(fits)} different JSON values that fit; give exactly one")
+        return bad_answer(f"it holds {len(fits)} different JSON values that fit; give exactly one")
     failures = [each for each in results if isinstance(each, Failure)]
-    return failures[-1] if failures else bad(CUT_OFF if found.unclosed is not None else "it holds no JSON value")
+    return failures[-1] if failures else bad_answer(CUT_OFF if found.unclosed is not None else "it holds no JSON value")
 
 
-def checked(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
+def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
     """`value` as an answer if it satisfies `schema`."""
     if is_verdict_value(value, names_in(schema)) and not isinstance(value, str):
         return Failure(kind=Kind.NOT_CHAT, message="the reply is the verdict of a safety classifier")
     try:
         error = best_match(_validator(canonical(schema)).iter_errors(value))
     except RecursionError:
-        return bad("it is nested too deeply to be checked")
-    return Answer(value=value, repaired=repaired) if error is None else bad(_sentence(error))
+        return bad_answer("it is nested too deeply to be checked")
+    return Answer(value=value, repaired=repaired) if error is None else bad_answer(_sentence(error))
 
 
 def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure:
     """The whole reply as an answer; JSON within a JSON text is taken out where a text does not fit."""
-    result = checked(value, schema)
+    result = check_value(value, schema)
     if isinstance(result, Failure) and isinstance(value, str) and repair:
         try:
             inner = parse(value)
         except NotJson:
             return result
         if not isinstance(inner, str):
-            return checked(inner, schema, repaired=True)
+            return check_value(inner, schema, repaired=True)
     return result
 
 
@@ -82,9 +82,9 @@ def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure 
     except NotJson as error:
         mended = mend(piece) if repair and error.mendable else None
         if mended is None:
-            return bad(str(error)) if piece[:1] in "{[" else None
+            return bad_answer(str(error)) if piece[:1] in "{[" else None
         value, repaired = mended.value, True
-    return None if value == schema else checked(value, schema, repaired=repaired)
+    return None if value == schema else check_value(value, schema, repaired=repaired)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from batchfree.core.chat import Kind
 from batchfree.core.errors import SpecError, StorageError
 from batchfree.data import output as results
 from batchfree.data.input import open_dataset
-from batchfree.data.output.answer_types import fitted, form_of
+from batchfree.data.output.answer_types import answer_type_of, fit_value
 from batchfree.jobspec import JobSpec, load_spec
 from batchfree.journal.attempts import Status
 
@@ -308,18 +308,18 @@ SCHEMAS = [
 
 @pytest.mark.parametrize(("schema", "dtype", "values"), SCHEMAS)
 def test_schemas_become_types_and_values_fit_them(schema, dtype, values):
-    form = form_of(schema)
+    form = answer_type_of(schema)
     assert form.dtype == dtype
-    assert [fitted(value, form) for value, _ in values] == [expected for _, expected in values]
-    pl.Series([fitted(value, form) for value, _ in values], dtype=form.dtype)
+    assert [fit_value(value, form) for value, _ in values] == [expected for _, expected in values]
+    pl.Series([fit_value(value, form) for value, _ in values], dtype=form.dtype)
 
 
 def test_a_schema_within_itself_ends_in_json_text():
     tree = {"$ref": "#/$defs/t"}
     node = {"type": "object", "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": tree}}}
-    form = form_of({**tree, "$defs": {"t": node}})
+    form = answer_type_of({**tree, "$defs": {"t": node}})
     assert form.dtype == pl.Struct({"v": pl.Int64, "kids": pl.List(pl.String)})
-    assert fitted({"v": 1, "kids": [{"v": 2}]}, form) == {"v": 1, "kids": ['{"v":2}']}
+    assert fit_value({"v": 1, "kids": [{"v": 2}]}, form) == {"v": 1, "kids": ['{"v":2}']}
 
 
 def test_numbers_too_large_for_their_column_do_not_break_the_table(tmp_path):

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from batchfree import answers
 from batchfree.answers import Answer, AnswerRule
 from batchfree.answers import packs as packing
-from batchfree.answers.packs.sizes import Sizes, first_sizes, fitting, room, tokens, weight
+from batchfree.answers.packs.sizes import PackSizes, first_sizes, fitting, room, tokens, weight
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
 from batchfree.journal.pack_statistics import Fate, Meter, PackRecord
 
@@ -508,7 +508,7 @@ def test_a_model_that_is_given_single_rows_gets_two_again_after_a_while() -> Non
 
 
 def test_a_small_pack_proves_nothing_about_large_ones() -> None:
-    sizes = Sizes(start=10, cap=25).after("m", rows=3, answered=3)
+    sizes = PackSizes(start=10, cap=25).after("m", rows=3, answered=3)
     assert sizes.of("m") == 10
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
 from batchfree.core.errors import Mistake, SpecError
-from batchfree.data.prompts.messages import Compiler, KeyPath, Row
-from batchfree.data.prompts.own_messages import NEVER_SENT, body_in, checked, messages_in, parameters_in
+from batchfree.data.prompts.message_compiler import KeyPath, MessageCompiler, Row
+from batchfree.data.prompts.row_messages import NEVER_SENT, body_in, check_messages, messages_in, parameters_in
 from batchfree.data.prompts.sandbox import sandbox
 from batchfree.data.prompts.template import UnrenderableError
 from batchfree.jobspec.lines import line_of
@@ -47,7 +47,7 @@ def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
     def blame(path: KeyPath, message: str) -> None:
         mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=_dotted(path)))
 
-    compiler = Compiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame)
+    compiler = MessageCompiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame)
     if spec.input.format == "openai-batch":
         if spec.prompt is not None or spec.messages is not None:
             key = "prompt" if spec.prompt is not None else MESSAGES
@@ -60,7 +60,7 @@ def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
     return prompts
 
 
-def _from_templates(spec: JobSpec, compiler: Compiler) -> Prompts:
+def _from_templates(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     system = _system(spec, compiler)
     messages = _messages(spec, compiler)
     parameters = {key: value for key, value in spec.request.items() if key not in NEVER_SENT}
@@ -71,7 +71,7 @@ def _from_templates(spec: JobSpec, compiler: Compiler) -> Prompts:
     return Prompts(ask=ask, columns=frozenset(compiler.used))
 
 
-def _messages(spec: JobSpec, compiler: Compiler) -> Callable[[Row], list[JsonObject]]:
+def _messages(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:
     if spec.messages is not None:
         return compiler.value(list(spec.messages), (MESSAGES,))
     if spec.prompt is None and MESSAGES in compiler.schema:
@@ -81,13 +81,13 @@ def _messages(spec: JobSpec, compiler: Compiler) -> Callable[[Row], list[JsonObj
     return lambda row: [{"role": "user", "content": prompt(row)}]
 
 
-def _from_bodies(spec: JobSpec, compiler: Compiler) -> Prompts:
+def _from_bodies(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     compiler.used.add(BODY)
     system = _system(spec, compiler)
 
     def ask(row: Row) -> ChatRequest:
         body = body_in(row)
-        messages = checked(body.get(MESSAGES), "`body.messages`")
+        messages = check_messages(body.get(MESSAGES), "`body.messages`")
         return ChatRequest(
             messages=_filled([*system(row), *messages]), parameters={**spec.request, **parameters_in(body)}
         )
@@ -95,7 +95,7 @@ def _from_bodies(spec: JobSpec, compiler: Compiler) -> Prompts:
     return Prompts(ask=ask, columns=frozenset(compiler.used))
 
 
-def _system(spec: JobSpec, compiler: Compiler) -> Callable[[Row], list[JsonObject]]:
+def _system(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:
     """The first system message; none where it is blank."""
     if spec.system is None:
         return lambda row: []

@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from batchfree.answers.cleaning import fenced, unfenced
 from batchfree.answers.label_words import BARRED, NOUNS, RETRACTIONS, leads_up
-from batchfree.answers.rule import bad
+from batchfree.answers.markup import fenced, unfenced
+from batchfree.answers.rule import bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, parse
 from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, Words, vocabulary, words_of
 from batchfree.core.chat import Failure, Json
@@ -45,7 +45,7 @@ def label_of(value: Json, labels: Sequence[str]) -> str | Failure:
     found = {known.exact(leaf) for leaf in leaves} - {None}
     if len(found) == 1:
         return str(found.pop())
-    return bad(_no_label(known) if not found else _several(sorted(map(str, found))))
+    return bad_answer(_no_label(known) if not found else _several(sorted(map(str, found))))
 
 
 def _leaves(value: Json, depth: int = 0) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _inside(text: str, known: Vocabulary) -> str | Failure | None:
     if isinstance(inner, Failure):
         return inner
     others = {mention.label for mention in known.mentions(words_of(around).words)} - {inner}
-    return bad(_several([inner, *sorted(others)])) if others else inner
+    return bad_answer(_several([inner, *sorted(others)])) if others else inner
 
 
 def _stated(text: str, known: Vocabulary) -> str | Failure:
@@ -98,17 +98,19 @@ def _stated(text: str, known: Vocabulary) -> str | Failure:
     mentions = known.mentions(words)
     named = sorted({mention.label for mention in mentions})
     if len(named) != 1:
-        return bad(_several(named) if named else _no_label(known))
+        return bad_answer(_several(named) if named else _no_label(known))
     label = named[0]
     if label not in known.labels:
-        return bad("several labels are written alike but for case or punctuation; write the label exactly as listed")
+        return bad_answer(
+            "several labels are written alike but for case or punctuation; write the label exactly as listed"
+        )
     if len(words) - (mentions[0].end - mentions[0].start) > MAX_SURROUNDING_WORDS:
-        return bad(f"it mentions {label!r} in a long text; answer with the label alone")
+        return bad_answer(f"it mentions {label!r} in a long text; answer with the label alone")
     if "~~" in text or any(_denied(mention, said, mentions) for mention in mentions):
-        return bad(f"it names {label!r} but does not clearly state it; answer with the label alone")
+        return bad_answer(f"it names {label!r} but does not clearly state it; answer with the label alone")
     if any(_states(mention, said, mentions) for mention in mentions):
         return label
-    return bad(f"it mentions {label!r} but does not state it as the answer; answer with the label alone")
+    return bad_answer(f"it mentions {label!r} but does not state it as the answer; answer with the label alone")
 
 
 def _speaks(word: Word, known: Vocabulary) -> bool:

@@ -15,7 +15,7 @@ from typing import IO
 import polars as pl
 
 from batchfree.core.errors import DatasetError, Mistake
-from batchfree.data.input.files import is_remote
+from batchfree.data.input.input_files import is_remote
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 BUFFER = 1 << 20

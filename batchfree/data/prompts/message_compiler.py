@@ -12,7 +12,7 @@ import polars as pl
 from batchfree.core.chat import Json, JsonObject
 from batchfree.data.prompts.media import Medium, medium_at, medium_of, part_of
 from batchfree.data.prompts.sandbox import Sandbox
-from batchfree.data.prompts.template import Text, TextError, UnrenderableError
+from batchfree.data.prompts.template import BrokenTemplateError, Template, UnrenderableError
 
 Row: TypeAlias = Mapping[str, Any]
 Render: TypeAlias = Callable[[Row], Json]
@@ -24,7 +24,7 @@ URLS = ("http://", "https://", "data:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compiler:
+class MessageCompiler:
     """Turns templates into functions of a row; what is wrong with one is told to `blame`, with its path."""
 
     environment: Sandbox
@@ -37,10 +37,10 @@ class Compiler:
     def text(self, source: str, path: KeyPath) -> Callable[[Row], str]:
         """A template."""
         try:
-            text = Text(source, self.environment, tuple(self.schema))
+            text = Template(source, self.environment, tuple(self.schema))
             self.used.update(self.schema if text.columns is None else text.columns)
             return text
-        except TextError as error:
+        except BrokenTemplateError as error:
             self.blame(path, str(error))
             return lambda row: ""
 

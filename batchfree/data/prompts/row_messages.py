@@ -22,7 +22,7 @@ def messages_in(row: Mapping[str, Any], column: str) -> list[JsonObject]:
     if value is None:
         raise UnrenderableError(f"the column `{column}` is null")
     messages = _decoded(value, column) if isinstance(value, str) else without_nulls(value)
-    return checked(messages, f"the column `{column}`")
+    return check_messages(messages, f"the column `{column}`")
 
 
 def body_in(row: Mapping[str, Any]) -> JsonObject:
@@ -44,7 +44,7 @@ def parameters_in(body: JsonObject) -> JsonObject:
     return parameters
 
 
-def checked(messages: Json, where: str) -> list[JsonObject]:
+def check_messages(messages: Json, where: str) -> list[JsonObject]:
     """The same, if it is a list of messages. Raises UnrenderableError."""
     if not isinstance(messages, list) or not messages:
         raise UnrenderableError(f"{where} must hold a list of messages")

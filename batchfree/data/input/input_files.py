@@ -34,7 +34,7 @@ SAMPLE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
+class InputFiles:
     """The files of an input in reading order (paths, or URLs), all of one format."""
 
     paths: tuple[str, ...]
@@ -46,7 +46,7 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def find_files(spec: InputSpec) -> Files:
+def find_files(spec: InputSpec) -> InputFiles:
     """Resolves globs and the format. Raises DatasetError with every mistake."""
     mistakes: list[Mistake] = []
     paths: list[str] = []
@@ -63,7 +63,7 @@ def find_files(spec: InputSpec) -> Files:
         mistakes.append(Mistake(message=f"the files are of different formats: {listed}", key="input.path"))
     if mistakes:
         raise DatasetError(mistakes)
-    return Files(paths=tuple(paths), format=next(iter(formats)))
+    return InputFiles(paths=tuple(paths), format=next(iter(formats)))
 
 
 def _is_pattern(path: str) -> bool:
@@ -112,7 +112,7 @@ def _format(path: str, wanted: str, mistakes: list[Mistake]) -> str:
     return found or ""
 
 
-def digest_of(files: Files) -> str:
+def digest_of(files: InputFiles) -> str:
     """A fingerprint of the input: names, sizes, and the first and last bytes of each file; of a URL only its text."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files.paths:
