@@ -69,7 +69,9 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module 'batchfree' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATE[name]), name)
+if not TYPE_CHECKING:  # a type checker that saw this function would accept every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATE:
+            raise AttributeError(f"module 'batchfree' has no attribute {name!r}")
+        return getattr(importlib.import_module(_LATE[name]), name)

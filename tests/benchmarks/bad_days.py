@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """What bad days cost: requests per row over dead, lossy and mixed pools, by seed. Run by hand, in virtual time:
 
 python tests/benchmarks/bad_days.py [seeds]

@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """How close a run comes to the ideal on the real clock, against a service that counts clock minutes. Run by hand:
 
     python tests/benchmarks/pacing.py [--rows 60] [--cap 20] [--told 20] [--unnamed] [--align SECONDS]

@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """How long a job with a million answered rows takes until it asks on, and how much memory. Run by hand:
 
     python tests/benchmarks/resume.py [ROWS] [--id] [--keep FOLDER]

@@ -5,74 +5,45 @@ from __future__ import annotations
 import json
 import random
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import msgspec
 import polars as pl
 import pytest
+from support.journals import HEADER, attempt, question, read_rows, write_attempts
 from support.virtual_time import VirtualTime
 
 from batchfree.core.chat import Kind
 from batchfree.core.errors import StorageError
-from batchfree.journal.attempts import Attempt, Outcome, Status
-from batchfree.journal.file import FORMAT, SYNC_EVERY, Damage, Header, Journal, read, read_header
+from batchfree.journal.attempts import Outcome, Status
+from batchfree.journal.file import SYNC_EVERY, Damage, Journal, read, read_header
 from batchfree.journal.index import History
-
-HEADER = Header(batchfree=FORMAT, version="0", job="test", file="../test.yaml", spec="s", input="i")
-
-
-def question(number: int) -> str:
-    return f"{number:032x}"
-
-
-def attempt(number: int, answer: object = "an answer") -> Attempt:
-    outcome = Outcome(question=question(number), row=number, answer=answer)
-    return Attempt(
-        at=datetime(2026, 1, 1, 0, 0, number % 60, tzinfo=UTC),
-        route="openrouter/free",
-        models=("openrouter/free",),
-        model=f"some/model-{number}:free",
-        content="x" * 50,
-        outcomes=(outcome,),
-    )
-
-
-def written(path: Path, count: int, start: int = 1) -> None:
-    journal = Journal(path, HEADER)
-    for number in range(start, start + count):
-        journal.append(attempt(number))
-    journal.close()
-
-
-def rows(path: Path, damage: list[Damage] | None = None) -> list[int]:
-    return [line.attempt.outcomes[0].row for line in read(path, (damage if damage is not None else []).append)]
 
 
 def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 3)
+    write_attempts(path, 3)
     assert read_header(path) == HEADER
     assert [line.attempt for line in read(path)] == [attempt(number) for number in (1, 2, 3)]
 
 
 def test_a_torn_last_line_never_happened_wherever_it_tears(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 4)
+    write_attempts(path, 4)
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
     for cut in range(len(whole) - len(lines[-1]) - len(lines[-2]), len(whole)):
         path.write_bytes(whole[:cut])
         complete = whole[:cut].count(b"\n") - 1
-        assert rows(path) == list(range(1, complete + 1))
-        written(path, 1, start=9)
-        assert rows(path) == [*range(1, complete + 1), 9]
+        assert read_rows(path) == list(range(1, complete + 1))
+        write_attempts(path, 1, start=9)
+        assert read_rows(path) == [*range(1, complete + 1), 9]
 
 
 def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 6)
+    write_attempts(path, 6)
     whole = path.read_bytes()
     starts = [0]
     for line in whole.splitlines(keepends=True):
@@ -92,21 +63,21 @@ def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
 
 def test_damage_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 3)
+    write_attempts(path, 3)
     lines = path.read_bytes().splitlines(keepends=True)
     lines[2] = b'{"at": broken\n'
     path.write_bytes(b"".join(lines))
     damage: list[Damage] = []
-    assert rows(path, damage) == [1, 3]
+    assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]
 
 
 def test_a_damaged_header_loses_no_attempt(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 2)
+    write_attempts(path, 2)
     path.write_bytes(b"#" + path.read_bytes()[1:])
     assert read_header(path) is None
-    assert rows(path) == [1, 2]
+    assert read_rows(path) == [1, 2]
 
 
 def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
@@ -120,14 +91,14 @@ def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_polars_reads_it_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 3)
+    write_attempts(path, 3)
     frame = pl.read_ndjson(path)
     assert frame["model"].to_list()[1:] == [f"some/model-{number}:free" for number in (1, 2, 3)]
 
 
 def test_a_history_knows_every_question_after_a_reload(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 3000)
+    write_attempts(path, 3000)
     history = History(path)
     history.load(lambda attempt: None, lambda damage: None)
     assert all(history.status(question(number)) is Status.OK for number in range(1, 3001))
@@ -149,7 +120,7 @@ def test_every_kind_of_answer_survives(tmp_path: Path, answer: object) -> None:
 
 def test_a_flipped_byte_in_the_header_loses_no_attempt_and_crashes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 2)
+    write_attempts(path, 2)
     whole = path.read_bytes()
     for place in range(whole.index(b"\n") + 1):
         for bit in range(8):
@@ -158,7 +129,7 @@ def test_a_flipped_byte_in_the_header_loses_no_attempt_and_crashes_nothing(tmp_p
             path.write_bytes(bytes(broken))
             with suppress(StorageError):
                 read_header(path)
-            assert rows(path)[-1:] == [2]
+            assert read_rows(path)[-1:] == [2]
 
 
 def test_a_header_of_another_shape_is_another_format_not_damage(tmp_path: Path) -> None:
@@ -171,11 +142,11 @@ def test_a_header_of_another_shape_is_another_format_not_damage(tmp_path: Path) 
 
 def test_a_line_read_while_it_is_written_does_not_count_yet(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 2)
+    write_attempts(path, 2)
     with path.open("ab") as file:
         file.write(path.read_bytes().splitlines()[1])
     damage: list[Damage] = []
-    assert (rows(path, damage), damage) == ([1, 2], [])
+    assert (read_rows(path, damage), damage) == ([1, 2], [])
 
 
 def test_a_history_reads_on_from_a_journal_whose_name_is_gone(tmp_path: Path) -> None:
@@ -232,9 +203,9 @@ def test_what_was_appended_is_synced_within_a_second_of_virtual_time(tmp_path: P
 @pytest.mark.parametrize("name", ["", "abc", "0" * 31 + "<", "0" * 33, "0" * 31 + "A", "0_" * 16, "0" * 31 + "\n"])
 def test_a_question_whose_name_is_damaged_is_a_damaged_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "journal.jsonl"
-    written(path, 3)
+    write_attempts(path, 3)
     whole = path.read_text()
     path.write_text(whole.replace(question(2), json.dumps(name)[1:-1]))
     damage: list[Damage] = []
-    assert rows(path, damage) == [1, 3]
+    assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]

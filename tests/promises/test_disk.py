@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from journal.test_journal import HEADER, attempt, rows
+from support.journals import HEADER, attempt, read_rows
 from support.processes import JobFolder
 from support.rehearsal import Rehearsal, scenario
 
@@ -64,7 +64,7 @@ def test_a_line_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None
             assert not journal.has_room()
         journal.append(attempt(9))
         journal.close()
-        assert rows(path) == [*range(1, room + 1), 9]
+        assert read_rows(path) == [*range(1, room + 1), 9]
 
 
 def _line(folder: Path) -> bytes:
