@@ -38,13 +38,11 @@ def not_built(arguments: argparse.Namespace) -> int:
 
 def emulate(arguments: argparse.Namespace) -> int:
     """Serves the emulated OpenRouter until it is interrupted."""
-    from batchfree.emulator import create_app, serve
-    from batchfree.emulator.scenario.load import load_scenario
-    from batchfree.emulator.scenario.yaml_reader import ScenarioError
+    from batchfree.emulator import ScenarioError, create_app, load_scenario, serve
 
     try:
         scenario = None if arguments.scenario is None else load_scenario(arguments.scenario)
-        serve(create_app(scenario, book_path=arguments.book), port=arguments.port)
+        serve(create_app(scenario, log_path=arguments.book), port=arguments.port)
     except ScenarioError as error:
         say(f"error: {error}")
         return USAGE

@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchfree.emulator.http.app import Emulator, create_app
-from batchfree.emulator.quotas import Limits
-from batchfree.emulator.request_log import Book, Post
+from batchfree.emulator.quotas import EmulatedLimits
+from batchfree.emulator.request_log import LoggedRequest, RequestLog
 from batchfree.emulator.scenario import Scenario
-from batchfree.emulator.scenario.load import load_scenario
+from batchfree.emulator.scenario.scenario_file import load_scenario
 from batchfree.emulator.scenario.yaml_reader import ScenarioError
 
 if TYPE_CHECKING:
     from batchfree.emulator.http.serve import serve
 
 __all__ = [
-    "Book",
+    "EmulatedLimits",
     "Emulator",
-    "Limits",
-    "Post",
+    "LoggedRequest",
+    "RequestLog",
     "Scenario",
     "ScenarioError",
     "create_app",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchfree.emulator.model import JsonObject
+from batchfree.emulator.emulated_model import JsonObject
 
 USER = "user_2emulated0000000000000000000"
 SETTINGS = "https://openrouter.ai/settings"

@@ -10,9 +10,9 @@ import random
 from collections.abc import Iterable, Sequence
 
 from batchfree.emulator import error_bodies as bodies
+from batchfree.emulator.emulated_model import FREE_ROUTER, EmulatedModel, JsonObject
 from batchfree.emulator.error_bodies import Refusal
-from batchfree.emulator.model import FREE_ROUTER, JsonObject, Model
-from batchfree.emulator.request import Asked
+from batchfree.emulator.incoming_request import IncomingRequest
 
 DOCS = "https://openrouter.ai/docs/guides/routing/provider-selection"
 INPUT_KINDS = frozenset({"image", "audio", "video"})
@@ -23,18 +23,18 @@ TRACKED = (
 )  # fmt: skip
 
 
-def serves(model: Model, needs: Iterable[str]) -> bool:
+def serves(model: EmulatedModel, needs: Iterable[str]) -> bool:
     """Whether the model has every ability in `needs`."""
     return all(need in (model.inputs if need in INPUT_KINDS else model.parameters) for need in needs)
 
 
-def free_pool(models: Sequence[Model], *, gated: bool = False) -> list[Model]:
+def free_pool(models: Sequence[EmulatedModel], *, gated: bool = False) -> list[EmulatedModel]:
     """The models that `openrouter/free` may draw: free, and with text output; a classifier is among them."""
     natures = ("chat", "classifier", "gated") if gated else ("chat", "classifier")
     return [model for model in models if model.id.endswith(":free") and model.nature in natures]
 
 
-def draw(pool: Sequence[Model], asked: Asked, rng: random.Random) -> Model | Refusal:
+def draw(pool: Sequence[EmulatedModel], asked: IncomingRequest, rng: random.Random) -> EmulatedModel | Refusal:
     """One model of the pool that can do what is needed, each with equal chance."""
     able = [model for model in pool if serves(model, asked.needs)]
     if able:
@@ -42,7 +42,7 @@ def draw(pool: Sequence[Model], asked: Asked, rng: random.Random) -> Model | Ref
     return _unable(next(iter(sorted(asked.needs)), ""), FREE_ROUTER)
 
 
-def find(id: str, models: Sequence[Model], known: Iterable[str]) -> Model | Refusal:
+def find(id: str, models: Sequence[EmulatedModel], known: Iterable[str]) -> EmulatedModel | Refusal:
     """A concrete model by its id; `known` are ids that are or were on offer."""
     for model in models:
         if model.id == id:
@@ -57,7 +57,7 @@ def find(id: str, models: Sequence[Model], known: Iterable[str]) -> Model | Refu
     return bodies.unknown_model(id)
 
 
-def objection(model: Model, asked: Asked) -> Refusal | None:
+def objection(model: EmulatedModel, asked: IncomingRequest) -> Refusal | None:
     """Why this model does not take this request, as the service words it; None if it does. Long: one rule a line."""
     if model.nature == "gated":
         return bodies.agents_only(model.id)
@@ -95,7 +95,7 @@ def _unable(need: str, id: str) -> Refusal:
     return bodies.no_endpoints(f"No endpoints found for {id} that support {need}.", "Filter by Parameters")
 
 
-def _unsupported(model: Model, asked: Asked) -> list[str]:
+def _unsupported(model: EmulatedModel, asked: IncomingRequest) -> list[str]:
     sent = [name for name in TRACKED if asked.body.get(name) is not None]
     sent += sorted(asked.needs & {"structured_outputs", "response_format"})
     return [name for name in sent if name not in model.parameters]
@@ -106,7 +106,11 @@ def _too_dear(ceiling: object) -> bool:
 
 
 def metadata(
-    requested: str, model: Model | None, attempts: Sequence[JsonObject], pool: Sequence[Model], region: str = "emulated"
+    requested: str,
+    model: EmulatedModel | None,
+    attempts: Sequence[JsonObject],
+    pool: Sequence[EmulatedModel],
+    region: str = "emulated",
 ) -> JsonObject:
     """`openrouter_metadata` of the router-metadata docs page; `attempts` are {provider, model, status}."""
     strategy = "free" if requested == FREE_ROUTER else "fallback" if len(attempts) > 1 else "direct"

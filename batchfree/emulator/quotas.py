@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.error_bodies import Refusal, day_limit, minute_limit
-from batchfree.emulator.model import JsonObject
 
 DAY = 86_400
 MINUTE = 60
@@ -14,7 +14,7 @@ ENDLESS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class EmulatedLimits:
     """`per_minute`, `per_day`: what is enforced (None: nothing); the `told_` ones: what errors and `/key` say.
 
     `count_rejected`: requests refused by a limit count too. `count_failed`: requests that brought no answer count.
@@ -36,7 +36,7 @@ class Limits:
 class Quota:
     """What an account has used. `now` is always epoch seconds."""
 
-    def __init__(self, limits: Limits, started: float) -> None:
+    def __init__(self, limits: EmulatedLimits, started: float) -> None:
         self.limits = limits
         self.minutes: dict[int, int] = {}
         self.days: dict[int, int] = {int(started // DAY): limits.used_today}

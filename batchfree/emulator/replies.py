@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from batchfree.emulator.model import JsonObject, Model
-from batchfree.emulator.request import CHARACTERS_A_TOKEN, Asked
+from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
+from batchfree.emulator.incoming_request import CHARACTERS_A_TOKEN, IncomingRequest
 
 LETTERS = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ModelOutput:
     """What a model said: text or tool calls, what it thought before, and which prompt got which answer.
 
     `codes` maps a pack's codes to their prompts; the answers of a pack are JSON text.
@@ -54,7 +54,7 @@ Step: TypeAlias = bytes | Pause | Repeat | Cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class HttpReply:
     """What goes over the wire after `delay` seconds: status, headers, and the body in steps."""
 
     status: int
@@ -78,7 +78,7 @@ def tokens(text: str | None) -> int:
     return -(-len(text) // CHARACTERS_A_TOKEN) if text else 0
 
 
-def completion(model: Model, asked: Asked, said: Said, *, id: str, now: float) -> JsonObject:
+def completion(model: EmulatedModel, asked: IncomingRequest, said: ModelOutput, *, id: str, now: float) -> JsonObject:
     """The `chat.completion` object; the completion limit of request and model cuts what was said."""
     limits = [limit for limit in (asked.max_tokens, model.max_output) if limit is not None]
     budget = min(limits) if limits else None
@@ -110,7 +110,7 @@ def completion(model: Model, asked: Asked, said: Said, *, id: str, now: float) -
     }
 
 
-def usage(model: Model, prompt: int, written: int, thought: int) -> JsonObject:
+def usage(model: EmulatedModel, prompt: int, written: int, thought: int) -> JsonObject:
     """Token counts and the price in USD: 0 for a free model."""
     cost: float = 0 if model.free or model.nature in ("chat", "classifier") else model.price(prompt, written)
     return {

@@ -14,7 +14,7 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass(slots=True, kw_only=True)
-class Post:
+class LoggedRequest:
     """One POST to `/chat/completions`; times in epoch seconds. It changes until `done_at` is set.
 
     `body` is the parsed JSON (None where it was none); `fault` names every fault played, joined by "+"; `rows` maps
@@ -39,14 +39,6 @@ class Post:
     done_at: float | None = None
 
     @property
-    def minute_429(self) -> bool:
-        return self.fault == "minute_429"
-
-    @property
-    def day_429(self) -> bool:
-        return self.fault == "day_429"
-
-    @property
     def paid(self) -> bool:
         """A model that costs money was asked, or the answer was charged."""
         return self.cost > 0
@@ -57,60 +49,52 @@ class Post:
         return json.dumps({name: getattr(self, name) for name in names}, ensure_ascii=False, default=str)
 
 
-class Book:
+class RequestLog:
     """Every POST in the order of arrival; with a `path`, each is also appended there as a line when it is done."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.posts: list[Post] = []
+        self.requests: list[LoggedRequest] = []
         self.path = path
         self._file = path.open("a", encoding="utf-8") if path else None
 
-    def open(self, at: float, headers: Mapping[str, str]) -> Post:
+    def open(self, at: float, headers: Mapping[str, str]) -> LoggedRequest:
         """Note an arrival, without the key."""
         kept = {name: value for name, value in headers.items() if name not in SECRET_HEADERS}
-        post = Post(number=len(self.posts) + 1, at=at, headers=kept)
-        self.posts.append(post)
-        return post
+        logged = LoggedRequest(number=len(self.requests) + 1, at=at, headers=kept)
+        self.requests.append(logged)
+        return logged
 
-    def close(self, post: Post, at: float) -> None:
+    def close(self, logged: LoggedRequest, at: float) -> None:
         """Note that nothing more will happen to this POST."""
-        post.done_at = at
+        logged.done_at = at
         if self._file is not None:
-            self._file.write(post.as_line() + "\n")
+            self._file.write(logged.as_line() + "\n")
             self._file.flush()
 
     @property
     def per_minute(self) -> Counter[int]:
         """POSTs by clock minute (epoch minutes), refused ones included."""
-        return Counter(int(post.at // 60) for post in self.posts)
+        return Counter(int(logged.at // 60) for logged in self.requests)
 
     @property
     def per_day(self) -> Counter[str]:
         """POSTs by UTC day (YYYY-MM-DD), refused ones included."""
-        return Counter(f"{datetime.fromtimestamp(post.at, UTC):%Y-%m-%d}" for post in self.posts)
+        return Counter(f"{datetime.fromtimestamp(logged.at, UTC):%Y-%m-%d}" for logged in self.requests)
 
     @property
-    def minute_429s(self) -> int:
-        return sum(post.minute_429 for post in self.posts)
-
-    @property
-    def day_429s(self) -> int:
-        return sum(post.day_429 for post in self.posts)
-
-    @property
-    def answered(self) -> list[Post]:
+    def answered(self) -> list[LoggedRequest]:
         """POSTs that brought an answer which reached the client whole."""
-        return [post for post in self.posts if post.rows and post.delivered]
+        return [logged for logged in self.requests if logged.rows and logged.delivered]
 
     @property
-    def paid(self) -> list[Post]:
+    def paid(self) -> list[LoggedRequest]:
         """POSTs that cost money. There should be none."""
-        return [post for post in self.posts if post.paid]
+        return [logged for logged in self.requests if logged.paid]
 
     def answers(self) -> dict[str, list[str]]:
         """Prompt → the answers that it got, in order."""
         found: dict[str, list[str]] = {}
-        for post in self.answered:
-            for prompt, answer in post.rows.items():
+        for logged in self.answered:
+            for prompt, answer in logged.rows.items():
                 found.setdefault(prompt, []).append(answer)
         return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from batchfree.emulator.model import JsonObject
-from batchfree.emulator.replies import Reply, Step, encode
+from batchfree.emulator.emulated_model import JsonObject
+from batchfree.emulator.replies import HttpReply, Step, encode
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -17,10 +17,10 @@ def frame(body: JsonObject) -> bytes:
     return b"data: " + encode(body) + b"\n\n"
 
 
-def as_stream(body: JsonObject, headers: Mapping[str, str]) -> Reply:
+def as_stream(body: JsonObject, headers: Mapping[str, str]) -> HttpReply:
     """A stream that says what `body`, a `chat.completion`, says: comments, deltas, usage, `[DONE]`."""
     steps: tuple[Step, ...] = (COMMENT, COMMENT, *(frame(chunk) for chunk in chunks(body)), DONE)
-    return Reply(status=200, headers={**headers, "content-type": "text/event-stream"}, steps=steps)
+    return HttpReply(status=200, headers={**headers, "content-type": "text/event-stream"}, steps=steps)
 
 
 def chunks(body: JsonObject) -> Iterator[JsonObject]:

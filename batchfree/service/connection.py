@@ -73,7 +73,7 @@ def _embedded(clock: Callable[[], float]) -> httpx.AsyncBaseTransport:
     its key says 1,000 requests a day, and it holds nobody to that."""
     from batchfree.emulator import Scenario, create_app
     from batchfree.emulator.http.in_process import InProcessTransport
-    from batchfree.emulator.quotas import Limits as EmulatedLimits
+    from batchfree.emulator.quotas import EmulatedLimits
 
     limits = EmulatedLimits(per_minute=None, per_day=None, told_per_day=1000)
     return InProcessTransport(create_app(Scenario(limits=limits), clock=clock, require_key=False))

@@ -15,7 +15,7 @@ from typing import Any
 
 from support.rehearsal import Rehearsal, scenario
 
-from batchfree.emulator.scenario.load import presets
+from batchfree.emulator.scenario.scenario_file import presets
 
 LABELS = {"answer": {"labels": ["positive", "negative"]}}
 TWENTY_A_MINUTE = {"requests_per_minute": 20, "requests_per_day": 1_000_000}

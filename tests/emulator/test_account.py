@@ -24,7 +24,9 @@ def test_the_minute_limit_counts_the_clock_minute_on_arrival():
     time.now += 1
     statuses += [reply.status_code for reply in ask(app, *[asking()] * 4)]
     assert statuses == [200, 200, 200, 429] * 2
-    assert app.state.book.minute_429s == 2 and app.state.book.per_minute == {NOON // 60: 4, NOON // 60 + 1: 4}
+    assert [request.fault for request in app.state.log.requests].count(
+        "minute_429"
+    ) == 2 and app.state.log.per_minute == {NOON // 60: 4, NOON // 60 + 1: 4}
 
 
 def test_the_minute_429_names_its_reset_in_the_body_only_in_milliseconds():
@@ -158,13 +160,13 @@ def test_a_stream_says_what_the_plain_reply_says():
 
 def test_the_book_keeps_everything_but_the_key(tmp_path):
     path = tmp_path / "book.jsonl"
-    app = emulation("faults: [{fault: upstream_502, nth: 2}]", book_path=path)
+    app = emulation("faults: [{fault: upstream_502, nth: 2}]", log_path=path)
     ask(app, asking("one", GLM), asking("two", GLM))
-    first, second = app.state.book.posts
+    first, second = app.state.log.requests
     assert first.at == NOON and first.body["messages"][0]["content"] == "one" and first.delivered
-    assert list(first.rows) == ["one"] and first.rows == {"one": app.state.book.answers()["one"][0]}
+    assert list(first.rows) == ["one"] and first.rows == {"one": app.state.log.answers()["one"][0]}
     assert (second.status, second.fault, second.rows) == (502, "upstream_502", {})
-    assert app.state.book.per_day == {"2026-10-07": 2}
+    assert app.state.log.per_day == {"2026-10-07": 2}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["number"], line["fault"]) for line in lines] == [(1, None), (2, "upstream_502")]
-    assert "sk-or" not in path.read_text() + str([post.headers for post in app.state.book.posts])
+    assert "sk-or" not in path.read_text() + str([logged.headers for logged in app.state.log.requests])

@@ -22,7 +22,7 @@ def played(fault: str, body: dict | None = None, **options: object) -> httpx.Res
     """The reply to one request when a fault is played."""
     app = emulation(f"faults: [{{fault: {fault}, with: {json.dumps(options)}}}]")
     (reply,) = ask(app, body or asking(model=GLM))
-    assert app.state.book.posts[0].fault == fault
+    assert app.state.log.requests[0].fault == fault
     return reply
 
 
@@ -35,7 +35,7 @@ def packed(fault: str, **options: object) -> tuple[str, dict[str, str], str]:
     """The pack's reply under a fault, the book's rows, and the reply without it."""
     app = emulation(f"faults: [{{fault: {fault}, nth: 1, with: {json.dumps(options)}}}]\npool: {{follows: 1.0}}")
     spoiled, plain = ask(app, pack_body(), pack_body())
-    return content(spoiled), dict(app.state.book.posts[0].rows), content(plain)
+    return content(spoiled), dict(app.state.log.requests[0].rows), content(plain)
 
 
 @pytest.mark.parametrize("fault", [name for name, fault in FAULTS.items() if fault.refuse])
@@ -126,7 +126,7 @@ def test_an_answer_can_be_charged_and_a_paid_model_can_answer():
     assert played("paid_model").json()["model"] == "emulated/glm-5.2"
     app = emulation("faults: [{fault: charged}]")
     ask(app, asking(model=GLM))
-    assert len(app.state.book.paid) == 1
+    assert len(app.state.log.paid) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from support.emulated import SURE, ask, asking, content, emulation, said
 
-from batchfree.emulator.mind import labels
+from batchfree.emulator.mind import choose_label as labels
 from batchfree.emulator.mind.fill_schema import Form
 
 GLM, CODE, GEMMA = "emulated/glm-5.2:free", "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"

@@ -18,9 +18,9 @@ from openrouter import OpenRouter, errors
 from openrouter.utils import RetryConfig
 from support.emulated import FREE, asking
 
-from batchfree.emulator import Emulator, Limits, Scenario, create_app
+from batchfree.emulator import EmulatedLimits, Emulator, Scenario, create_app
 from batchfree.emulator.http.serve import make_server, serve
-from batchfree.emulator.scenario.load import read_scenario
+from batchfree.emulator.scenario.scenario_file import read_scenario
 
 KEY = "sk-or-v1-" + "0" * 64
 GLM = "emulated/glm-5.2:free"
@@ -121,11 +121,11 @@ def test_the_official_sdk_knows_every_error_by_its_type(fault, error, tmp_path):
         with pytest.raises(error) as caught:
             sdk.chat.send(model=FREE, messages=[{"role": "user", "content": "Hello!"}])
         assert caught.value.data.error.message
-    assert len(app.state.book.posts) == 1
+    assert len(app.state.log.requests) == 1
 
 
 def test_a_minute_429_tells_the_official_sdk_its_reset(tmp_path):
-    app = create_app(Scenario(limits=Limits(per_minute=0)))
+    app = create_app(Scenario(limits=EmulatedLimits(per_minute=0)))
     with served(app) as base, OpenRouter(api_key=KEY, server_url=base, retry_config=NO_RETRIES) as sdk:  # noqa: SIM117
         with pytest.raises(errors.TooManyRequestsResponseError) as caught:
             sdk.chat.send(model=FREE, messages=[{"role": "user", "content": "Hello!"}])
@@ -148,10 +148,10 @@ def test_a_client_that_leaves_ends_a_never_ending_body(tmp_path):
         ) as reply:
             next(reply.iter_content(10))
         for _ in range(500):
-            if app.state.book.posts[0].done_at is not None:
+            if app.state.log.requests[0].done_at is not None:
                 break
             threading.Event().wait(0.01)
-    assert app.state.book.posts[0].done_at is not None and not app.state.book.posts[0].delivered
+    assert app.state.log.requests[0].done_at is not None and not app.state.log.requests[0].delivered
 
 
 def test_only_loopback_is_served_and_a_taken_port_is_an_error():
@@ -166,10 +166,10 @@ def test_only_loopback_is_served_and_a_taken_port_is_an_error():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_tells_its_address_on_stderr_and_stops_on_a_signal(number, tmp_path):
-    book = tmp_path / "book.jsonl"
+    log = tmp_path / "book.jsonl"
     code = (
         "from pathlib import Path; from batchfree.emulator import create_app, serve; "
-        f"serve(create_app(require_key=False, book_path=Path({str(book)!r})), port=0)"
+        f"serve(create_app(require_key=False, log_path=Path({str(log)!r})), port=0)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -181,4 +181,4 @@ def test_it_tells_its_address_on_stderr_and_stops_on_a_signal(number, tmp_path):
         os.kill(process.pid, number)
         out, err = process.communicate(timeout=10)
     assert (out, err) == ("", "")
-    assert json.loads(book.read_text())["status"] == 200
+    assert json.loads(log.read_text())["status"] == 200

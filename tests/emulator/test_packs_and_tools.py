@@ -59,7 +59,7 @@ def test_a_pack_is_answered_row_by_row_under_its_codes(model):
     app = emulation(SURE)
     (reply,) = ask(app, body | {"model": model})
     assert json.loads(content(reply)) == {"k3x9": "positive", "t7qd": "negative", "m2vc": "positive"}
-    assert app.state.book.posts[0].rows == dict(
+    assert app.state.log.requests[0].rows == dict(
         zip(TEXTS.values(), ['"positive"', '"negative"', '"positive"'], strict=True)
     )
 

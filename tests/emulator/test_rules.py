@@ -37,14 +37,14 @@ def test_a_rule_says_when_its_fault_is_played(rule, expected):
     for number in range(1, 7):
         ask(app, asking(f"Number {number}", model=GLM if number % 2 else LFM))
         time.now += 1
-    assert [post.number for post in app.state.book.posts if post.status == 500] == expected
+    assert [logged.number for logged in app.state.log.requests if logged.status == 500] == expected
 
 
 def test_chance_is_seeded_and_about_as_often_as_it_says():
     def failed(seed: int) -> list[str]:
         app = emulation(f"seed: {seed}\nfaults: [{{fault: server_500, chance: 0.3}}]")
         ask(app, *[asking(f"Number {number}", GLM) for number in range(300)])
-        return [post.body["messages"][0]["content"] for post in app.state.book.posts if post.status == 500]
+        return [logged.body["messages"][0]["content"] for logged in app.state.log.requests if logged.status == 500]
 
     assert failed(1) == failed(1) != failed(2)
     assert 60 < len(failed(1)) < 120
@@ -59,7 +59,7 @@ def test_faults_of_different_stages_add_up():
     app = emulation("faults: [{fault: fenced}, {fault: padding, with: {seconds: 2}}, {fault: charged}]")
     (reply,) = ask(app, asking(model=GLM))
     assert reply.text.startswith(" ") and content(reply).startswith("```") and reply.json()["usage"]["cost"] > 0
-    assert app.state.book.posts[0].fault == "fenced+padding+charged"
+    assert app.state.log.requests[0].fault == "fenced+padding+charged"
 
 
 def test_a_reply_can_be_given_word_for_word():
@@ -73,4 +73,4 @@ def test_the_free_router_may_try_further_models_before_it_gives_up():
         f"router: {{tries: 3}}\nfaults: [{{fault: upstream_429, nth: {{every: 1}}, model: '*[!{LFM[-6]}]'}}]"
     )
     (reply,) = ask(app, asking())
-    assert reply.status_code == 429 and len(set(app.state.book.posts[0].tried)) == 3
+    assert reply.status_code == 429 and len(set(app.state.log.requests[0].tried)) == 3

@@ -11,7 +11,7 @@ from support.emulated import ask, asking, emulation, get
 from batchfree.emulator import ScenarioError, load_scenario
 from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.scenario.handbook import handbook
-from batchfree.emulator.scenario.load import presets, read_scenario
+from batchfree.emulator.scenario.scenario_file import presets, read_scenario
 
 
 def mistakes(text: str) -> list[str]:
@@ -121,7 +121,7 @@ def test_a_real_snapshot_can_be_the_pool(tmp_path):
 def test_latencies_are_seeded_and_lognormal():
     app = emulation("pool: {latency: {median: 2, sigma: 0.5}}")
     ask(app, *[asking(f"Number {number}") for number in range(101)])
-    taken = sorted(post.done_at - post.at for post in app.state.book.posts)
+    taken = sorted(logged.done_at - logged.at for logged in app.state.log.requests)
     assert 1.6 < taken[50] < 2.5 and taken[0] > 0.3 and 3 < taken[100] < 14
 
 

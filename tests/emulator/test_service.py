@@ -30,7 +30,7 @@ def test_the_free_router_names_the_concrete_model_that_answered():
 def test_the_free_router_draws_every_model_of_its_pool_about_equally_often():
     app = emulation()
     ask(app, *[asking(f"Question {number}") for number in range(1100)])
-    drawn = Counter(post.model for post in app.state.book.posts)
+    drawn = Counter(logged.model for logged in app.state.log.requests)
     assert set(drawn) == {model.id for model in app.service.scenario.models if model.id.endswith(":free")} - {GATED}
     assert all(60 < count < 140 for count in drawn.values())
 
@@ -48,7 +48,7 @@ def test_the_free_router_draws_only_models_with_the_needed_ability(members, abil
     app = emulation()
     ask(app, *[asking(f"Question {number}") | members for number in range(60)])
     models = {model.id: model for model in app.service.scenario.models}
-    drawn = {post.model for post in app.state.book.posts}
+    drawn = {logged.model for logged in app.state.log.requests}
     assert all(ability in models[id].inputs | models[id].parameters for id in drawn) and len(drawn) > 2
 
 
@@ -58,7 +58,8 @@ def test_equal_seeds_draw_equal_models_whatever_the_order_of_arrival():
     ask(first, *bodies)
     ask(second, *reversed(bodies))
     by_prompt = [
-        {post.body["messages"][0]["content"]: post.model for post in app.state.book.posts} for app in (first, second)
+        {logged.body["messages"][0]["content"]: logged.model for logged in app.state.log.requests}
+        for app in (first, second)
     ]
     assert by_prompt[0] == by_prompt[1]
 
@@ -66,7 +67,7 @@ def test_equal_seeds_draw_equal_models_whatever_the_order_of_arrival():
 def test_the_same_request_again_is_drawn_anew():
     app = emulation()
     ask(app, *[asking() for _ in range(40)])
-    assert len({post.model for post in app.state.book.posts}) > 5
+    assert len({logged.model for logged in app.state.log.requests}) > 5
 
 
 def test_a_concrete_free_model_answers_itself():
@@ -78,13 +79,13 @@ def test_a_paid_model_answers_and_is_written_down_as_paid():
     app = emulation()
     (reply,) = ask(app, asking(model=PAID))
     assert reply.json()["usage"]["cost"] > 0
-    assert [post.model for post in app.state.book.paid] == [PAID]
+    assert [logged.model for logged in app.state.log.paid] == [PAID]
 
 
 def test_a_request_without_a_model_is_answered_by_a_paid_one():
     app = emulation()
     ask(app, asking(model=None))
-    assert len(app.state.book.paid) == 1
+    assert len(app.state.log.paid) == 1
 
 
 def test_a_list_of_models_fails_over_within_one_request_and_counts_once():
@@ -94,7 +95,7 @@ def test_a_list_of_models_fails_over_within_one_request_and_counts_once():
     tried = reply.json()["openrouter_metadata"]["attempts"]
     assert [(attempt["model"], attempt["status"]) for attempt in tried] == [(GLM, 429), (GATED, 403), (LFM, 200)]
     assert get(app, "/key").json()["data"]["free_model_daily_requests"]["used"] == 1
-    assert app.state.book.posts[0].tried == (GLM, GATED, LFM)
+    assert app.state.log.requests[0].tried == (GLM, GATED, LFM)
 
 
 def test_if_every_model_of_a_list_fails_the_last_error_stands():

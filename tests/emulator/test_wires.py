@@ -16,7 +16,7 @@ def played(fault: str, body: dict | None = None, **options: object) -> httpx.Res
     """The reply to one request when a fault is played."""
     app = emulation(f"faults: [{{fault: {fault}, with: {json.dumps(options)}}}]")
     (reply,) = ask(app, body or asking(model=GLM))
-    assert app.state.book.posts[0].fault == fault
+    assert app.state.log.requests[0].fault == fault
     return reply
 
 
@@ -86,7 +86,7 @@ def test_a_never_ending_body_ends_when_the_client_leaves():
             async with client(app) as http:
                 await http.post("/chat/completions", json=asking())
         assert scope.cancelled_caught
-        return app.state.book.posts[0].done_at
+        return app.state.log.requests[0].done_at
 
     assert anyio.run(main) > NOON
-    assert app.state.book.posts[0].delivered is False
+    assert app.state.log.requests[0].delivered is False

@@ -14,7 +14,7 @@ from batchfree.core.stops import StopReason
 from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.faults.answers import VERDICTS
 from batchfree.emulator.http.in_process import InProcessTransport
-from batchfree.emulator.scenario.load import presets
+from batchfree.emulator.scenario.scenario_file import presets
 from batchfree.journal.file import read
 
 UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}

@@ -77,7 +77,7 @@ def assert_free(job: Rehearsal) -> None:
         assert not PRICED & set(asked)
         assert post.body.keys().isdisjoint({"preset", "fallbacks", "route", "web_search_options"})
         assert all(each["id"] == "response-healing" for each in post.body.get("plugins", ()))
-    assert job.emulator.state.book.paid == []
+    assert job.emulator.state.log.paid == []
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.rehearsal import Rehearsal, scenario
 
-from batchfree.emulator.scenario.load import presets
+from batchfree.emulator.scenario.scenario_file import presets
 from batchfree.job.status import status
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import read
@@ -222,7 +222,7 @@ def test_whatever_a_reply_does_to_its_pairs_no_row_gets_anothers_answer(tmp_path
     names += ["lose_rows", "fenced", "prose", "half_json", "single_quotes", "thinking", "trailing_comma"]
     job = rehearse(tmp_path, 600, 12, ", ".join(f"{{fault: {name}, chance: 0.15}}" for name in names))
     job.run()
-    answered, given = job.table().filter(status="ok").to_dicts(), job.emulator.state.book.answers()
+    answered, given = job.table().filter(status="ok").to_dicts(), job.emulator.state.log.answers()
     for row in answered:
         said = [answer.lower() for answer in given.get(row["prompt"], [row["answer"]])]
         assert any(row["answer"] in answer for answer in said), "the emulator's book knows what each row was told"

@@ -150,7 +150,7 @@ def test_what_preview_shows_is_what_is_sent(name: str, tmp_path: Path) -> None:
     trial = Trial(name, tmp_path, "limits.concurrency=1")
     shown = bodies(trial.job, ROWS[name], lambda row, why: pytest.fail(why))
     trial.run()
-    sent = [post.body for post in trial.emulator.state.book.posts]
+    sent = [post.body for post in trial.emulator.state.log.requests]
     if trial.job.spec.pack == "auto":  # later packs go by what came of the first ones
         shown, sent = shown[:1], sent[:1]
     assert sorted(map(without_codes, shown)) == sorted(map(without_codes, sent))
@@ -163,7 +163,7 @@ def test_the_answers_are_labels_and_far_better_than_chance(name: str, least: flo
     table = trial.table()
     assert set(table["answer"]) <= set(trial.job.spec.answer.labels or ())
     assert table.select((pl.col("answer") == pl.col("label")).mean()).item() >= least
-    assert len(trial.emulator.state.book.posts) == {"labels": 7, "cron": 8}[name]  # some ten rows a request
+    assert len(trial.emulator.state.log.requests) == {"labels": 7, "cron": 8}[name]  # some ten rows a request
 
 
 def test_the_pictures_are_recognised(tmp_path: Path) -> None:

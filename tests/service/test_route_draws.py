@@ -12,7 +12,7 @@ import pytest
 from support.rehearsal import Rehearsal, scenario
 
 from batchfree.core.stops import StopReason
-from batchfree.emulator.scenario.load import presets
+from batchfree.emulator.scenario.scenario_file import presets
 
 UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 CALM = """

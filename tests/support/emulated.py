@@ -11,7 +11,7 @@ import httpx
 
 from batchfree.emulator import Emulator, create_app
 from batchfree.emulator.http.in_process import InProcessTransport
-from batchfree.emulator.scenario.load import read_scenario
+from batchfree.emulator.scenario.scenario_file import read_scenario
 
 NOON = 1_791_374_400.0  # 2026-10-07 12:00 UTC
 FREE = "openrouter/free"

@@ -16,7 +16,7 @@ from support.virtual_time import VirtualTime
 import batchfree
 from batchfree.emulator import Emulator, Scenario, create_app
 from batchfree.emulator.http.in_process import InProcessTransport
-from batchfree.emulator.scenario.load import read_scenario
+from batchfree.emulator.scenario.scenario_file import read_scenario
 
 BASE_URL = "http://emulated.invalid/api/v1"
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
@@ -85,4 +85,4 @@ class Rehearsal:
     @property
     def posts(self) -> list[Any]:
         """Every request that the service saw."""
-        return self.emulator.state.book.posts
+        return self.emulator.state.log.requests

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from batchfree.emulator.emulated_model import EmulatedModel, JsonObject, Latency
 from batchfree.emulator.error_bodies import Refusal
+from batchfree.emulator.fault_rules import FaultRule, ModelCall
 from batchfree.emulator.faults import answers as faults_answers
 from batchfree.emulator.faults import refusals as faults_refusals
 from batchfree.emulator.faults import wires as faults_wires
 from batchfree.emulator.faults.fault import Fault
-from batchfree.emulator.model import JsonObject, Latency, Model
-from batchfree.emulator.replies import Reply, Said
-from batchfree.emulator.rules import Occasion, Rule
+from batchfree.emulator.replies import HttpReply, ModelOutput
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault for fault in (*faults_refusals.FAULTS, *faults_answers.FAULTS, *faults_wires.FAULTS)
@@ -30,13 +30,13 @@ NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class FaultPlan:
     """What was decided for one model and one request: at most one refusal, and the faults that spoil the rest."""
 
-    occasion: Occasion
+    occasion: ModelCall
     refusal: Refusal | None = None
     verbatim: Mapping[str, Any] | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[FaultRule, ...] = ()
     delay: float = 0.0
 
     @property
@@ -56,7 +56,7 @@ class Played:
                 fault.spoil(body, self.occasion, fault.defaults | dict(rule.options))
         return body
 
-    def carry(self, reply: Reply) -> Reply:
+    def carry(self, reply: HttpReply) -> HttpReply:
         """The reply after its wire faults."""
         if self.verbatim is not None:
             return _verbatim(self.verbatim, reply)
@@ -66,7 +66,7 @@ class Played:
                 reply = fault.carry(reply, self.occasion, fault.defaults | dict(rule.options))
         return reply
 
-    def kept(self, said: Said, body: JsonObject) -> Mapping[str, str]:
+    def kept(self, said: ModelOutput, body: JsonObject) -> Mapping[str, str]:
         """Prompt → answer for what is still there to be read after the faults."""
         if not self.rules:
             return said.rows if _content(body) == said.content or said.tool_calls else _unharmed(said, body)
@@ -75,12 +75,12 @@ class Played:
         return _unharmed(said, body)
 
 
-def play(rules: Sequence[Rule], occasion: Occasion, model: Model) -> Played:
+def play(rules: Sequence[FaultRule], occasion: ModelCall, model: EmulatedModel) -> FaultPlan:
     """What is due for this model now."""
     delay = waiting(model.hand.latency, occasion)
     due = tuple(rule for rule in rules if rule.meets(occasion))
     if not due:
-        return Played(occasion=occasion, delay=delay)
+        return FaultPlan(occasion=occasion, delay=delay)
     verbatim = next((rule for rule in due if rule.respond is not None), None)
     refusing = next((rule for rule in due if (fault := FAULTS.get(rule.fault)) and fault.refuse), None)
     refusal = None
@@ -93,7 +93,7 @@ def play(rules: Sequence[Rule], occasion: Occasion, model: Model) -> Played:
         refusal = fault.refuse(occasion, fault.defaults | dict(refusing.options))
         due = (refusing, *(rule for rule in due if FAULTS[rule.fault].carry))
     own = [rule.delay for rule in due if rule.delay is not None]
-    return Played(
+    return FaultPlan(
         occasion=occasion,
         refusal=refusal,
         verbatim=None if verbatim is None else verbatim.respond,
@@ -102,7 +102,7 @@ def play(rules: Sequence[Rule], occasion: Occasion, model: Model) -> Played:
     )
 
 
-def waiting(latency: Latency, occasion: Occasion) -> float:
+def waiting(latency: Latency, occasion: ModelCall) -> float:
     """Seconds that this answer takes: lognormal around the median."""
     if not latency.median or not latency.sigma:
         return latency.median
@@ -110,13 +110,13 @@ def waiting(latency: Latency, occasion: Occasion) -> float:
     return latency.median * math.exp(latency.sigma * NORMAL.inv_cdf(quantile))
 
 
-def _verbatim(respond: Mapping[str, Any], reply: Reply) -> Reply:
+def _verbatim(respond: Mapping[str, Any], reply: HttpReply) -> HttpReply:
     body = respond.get("body", "")
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     headers = {"content-type": "text/plain" if isinstance(body, str) else "application/json"}
     headers |= {name.lower(): str(value) for name, value in (respond.get("headers") or {}).items()}
     generation = {"x-generation-id": reply.headers.get("x-generation-id", "")}
-    return Reply(
+    return HttpReply(
         status=int(respond.get("status", 200)), headers=generation | headers, steps=(text.encode(),), delay=reply.delay
     )
 
@@ -127,7 +127,7 @@ def _content(body: JsonObject) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _unharmed(said: Said, body: JsonObject) -> Mapping[str, str]:
+def _unharmed(said: ModelOutput, body: JsonObject) -> Mapping[str, str]:
     """Of a pack, the rows whose pair is still there, once; of a single answer, all or nothing."""
     content = _content(body)
     if not said.codes:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.error_bodies import Refusal
-from batchfree.emulator.model import JsonObject
-from batchfree.emulator.replies import Reply
-from batchfree.emulator.rules import Occasion
+from batchfree.emulator.fault_rules import ModelCall
+from batchfree.emulator.replies import HttpReply
 
 Options: TypeAlias = Mapping[str, Any]
 
@@ -25,9 +25,9 @@ class Fault:
     name: str
     says: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    refuse: Callable[[Occasion, Options], Refusal] | None = None
-    spoil: Callable[[JsonObject, Occasion, Options], None] | None = None
-    carry: Callable[[Reply, Occasion, Options], Reply] | None = None
+    refuse: Callable[[ModelCall, Options], Refusal] | None = None
+    spoil: Callable[[JsonObject, ModelCall, Options], None] | None = None
+    carry: Callable[[HttpReply, ModelCall, Options], HttpReply] | None = None
     loses_answer: bool = False
 
     @property

@@ -12,8 +12,8 @@ from typing import Any
 
 from batchfree.emulator import error_bodies as bodies
 from batchfree.emulator.error_bodies import Refusal, provider_error, refusal
+from batchfree.emulator.fault_rules import ModelCall
 from batchfree.emulator.faults.fault import Fault, Options
-from batchfree.emulator.rules import Occasion
 
 CREDITS = "Insufficient credits. Add more using https://openrouter.ai/settings/credits"
 AFFORD = (
@@ -24,7 +24,7 @@ TERMS = "The request is prohibited due to a violation of provider Terms Of Servi
 EXHAUSTED = "ResourceExhausted: Worker local total request limit reached (32/32)"
 
 
-def _error_200(o: Occasion, options: Options) -> Refusal:
+def _error_200(o: ModelCall, options: Options) -> Refusal:
     message = options["message"] or f"Upstream error from {o.provider}: {EXHAUSTED}"
     body: dict[str, Any] = {"error": {"message": message, "code": options["code"]}}
     if options["choices"] != "absent":
@@ -33,18 +33,18 @@ def _error_200(o: Occasion, options: Options) -> Refusal:
     return Refusal(status=200, body=body | {"user_id": bodies.USER})
 
 
-def _overloaded_200(o: Occasion, options: Options) -> Refusal:
+def _overloaded_200(o: ModelCall, options: Options) -> Refusal:
     error = {"message": f"Upstream error from {o.provider}: Service temporarily overloaded", "code": 503}
     return Refusal(status=200, body={"error": error | {"metadata": {"error_type": "provider_overloaded"}}})
 
 
-def _budget_402(o: Occasion, options: Options) -> Refusal:
+def _budget_402(o: ModelCall, options: Options) -> Refusal:
     metadata = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
     headers = {"Retry-After": str(options["seconds"])}
     return refusal(402, "In-flight budget exhausted. Retry shortly.", metadata=metadata, headers=headers)
 
 
-def _budget_403(o: Occasion, options: Options) -> Refusal:
+def _budget_403(o: ModelCall, options: Options) -> Refusal:
     metadata = {
         "limit_source": options["source"],
         "scope": "daily",
@@ -55,7 +55,7 @@ def _budget_403(o: Occasion, options: Options) -> Refusal:
     return refusal(403, "Budget limit exceeded", metadata=metadata, user=True)
 
 
-def _moderation_403(o: Occasion, options: Options) -> Refusal:
+def _moderation_403(o: ModelCall, options: Options) -> Refusal:
     metadata = {
         "reasons": ["violence"],
         "flagged_input": o.content[:100],
@@ -66,7 +66,7 @@ def _moderation_403(o: Occasion, options: Options) -> Refusal:
     return refusal(403, message, metadata=metadata, falls_over=True, user=True)
 
 
-def _free_ended(o: Occasion, options: Options) -> Refusal:
+def _free_ended(o: ModelCall, options: Options) -> Refusal:
     paid = options["fallback"] or o.model.removesuffix(":free")
     availability = {
         "code": "free_variant_ended",
@@ -79,7 +79,7 @@ def _free_ended(o: Occasion, options: Options) -> Refusal:
     return refusal(404, message, falls_over=True, user=True, availability=availability)
 
 
-def _capacity_429(o: Occasion, options: Options) -> Refusal:
+def _capacity_429(o: ModelCall, options: Options) -> Refusal:
     availability = {
         "code": "capacity_exhausted",
         "retryable": True,
@@ -90,7 +90,7 @@ def _capacity_429(o: Occasion, options: Options) -> Refusal:
     return refusal(429, "No capacity is available now.", falls_over=True, availability=availability)
 
 
-def _upstream_429(o: Occasion, options: Options) -> Refusal:
+def _upstream_429(o: ModelCall, options: Options) -> Refusal:
     if options["form"] == "short":
         message = f"{o.model} is temporarily rate-limited upstream."
         return refusal(429, message, metadata={"error_type": "rate_limit_exceeded"}, falls_over=True)
@@ -100,7 +100,7 @@ def _upstream_429(o: Occasion, options: Options) -> Refusal:
     return bodies.upstream_limit(o.model, o.provider, options["seconds"])
 
 
-def _limit_rpm(o: Occasion, options: Options) -> Refusal:
+def _limit_rpm(o: ModelCall, options: Options) -> Refusal:
     family, slug = o.model.removesuffix(":free"), "0b8c2f0e-0000-4000-8000-000000000000"
     message = (
         f"Rate limit exceeded: {options['window']}/{family}/{slug}. High demand for {o.model} on OpenRouter - limited "
@@ -111,30 +111,30 @@ def _limit_rpm(o: Occasion, options: Options) -> Refusal:
     return refusal(429, message, metadata={"headers": headers, "provider_name": None}, falls_over=True, user=True)
 
 
-def _day_429(o: Occasion, options: Options) -> Refusal:
+def _day_429(o: ModelCall, options: Options) -> Refusal:
     return bodies.day_limit(options["limit"], (o.now // 86_400 + 1) * 86_400, options["hint"])
 
 
-def _minute_429(o: Occasion, options: Options) -> Refusal:
+def _minute_429(o: ModelCall, options: Options) -> Refusal:
     return bodies.minute_limit(options["limit"], (o.now // 60 + 1) * 60, options["hint"])
 
 
-def _response_format_400(o: Occasion, options: Options) -> Refusal:
+def _response_format_400(o: ModelCall, options: Options) -> Refusal:
     wording = f"Model '{o.model}' does not support '{options['type']}' response format."
     return provider_error(400, o.provider, json.dumps({"error": {"message": wording, "code": 400}}))
 
 
-def _context_400(o: Occasion, options: Options) -> Refusal:
+def _context_400(o: ModelCall, options: Options) -> Refusal:
     return bodies.context_length(options["limit"], options["limit"] + len(o.content) // 4 + 1, 10)
 
 
-def _overloaded_503(o: Occasion, options: Options) -> Refusal:
+def _overloaded_503(o: ModelCall, options: Options) -> Refusal:
     headers = {} if options["seconds"] is None else {"Retry-After": str(options["seconds"])}
     message = f"Upstream error from {o.provider}: Service temporarily overloaded"
     return refusal(503, message, metadata={"error_type": "provider_overloaded"}, headers=headers, falls_over=True)
 
 
-def _attestation_403(o: Occasion, options: Options) -> Refusal:
+def _attestation_403(o: ModelCall, options: Options) -> Refusal:
     metadata = {
         "missing_attestation_types": ["identity"],
         "failed_routing_step": "Gate Endpoints with Attestations",
@@ -145,7 +145,7 @@ def _attestation_403(o: Occasion, options: Options) -> Refusal:
 def _plain(status: int, message: str, *, falls_over: bool = False, **metadata: Any) -> Callable[..., Refusal]:
     """A refusal that is one sentence; `{model}` and `{provider}` are filled in, in metadata too."""
 
-    def refuse(o: Occasion, options: Options) -> Refusal:
+    def refuse(o: ModelCall, options: Options) -> Refusal:
         names = {"model": o.model, "provider": o.provider}
         filled = {key: value.format(**names) if isinstance(value, str) else value for key, value in metadata.items()}
         text = message.format(**names)
@@ -163,7 +163,7 @@ def _funnel(message: str, step: str, *, falls_over: bool = True) -> Callable[...
 
 
 def _fault(name: str, says: str, refuse: Callable[..., Refusal], options: Mapping[str, Any] | None = None) -> Fault:
-    def named(o: Occasion, given: Options) -> Refusal:
+    def named(o: ModelCall, given: Options) -> Refusal:
         return replace(refuse(o, given), name=name)
 
     return Fault(name=name, says=says, options=options or {}, refuse=named)

@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from batchfree.emulator.chat_service import Service
-from batchfree.emulator.http import account
-from batchfree.emulator.http import models as listing
+from batchfree.emulator.chat_service import EmulatedService
+from batchfree.emulator.http import account_routes as account
+from batchfree.emulator.http import catalogue_routes as listing
 from batchfree.emulator.http.stream import Sleep, send_reply
-from batchfree.emulator.request_log import Book
+from batchfree.emulator.request_log import RequestLog
 from batchfree.emulator.scenario import Scenario
 
 PREFIXES = ("/api/v1", "/v1")
@@ -26,11 +26,11 @@ PREFIXES = ("/api/v1", "/v1")
 class Emulator:
     """An ASGI application. `state.book` is what it saw, `state.service` what it remembers."""
 
-    def __init__(self, service: Service, sleep: Sleep) -> None:
+    def __init__(self, service: EmulatedService, sleep: Sleep) -> None:
         self.service = service
         self.sleep = sleep
         self.state = State()
-        self.state.book = service.book
+        self.state.log = service.log
         self.state.service = service
         self.router = Router(routes=[*self._routes()], redirect_slashes=False, default=self._not_found)
 
@@ -41,7 +41,7 @@ class Emulator:
             await self.router(scope, receive, send)
 
     def _routes(self) -> list[Route]:
-        gets: dict[str, Callable[[Service, Request], Response]] = {
+        gets: dict[str, Callable[[EmulatedService, Request], Response]] = {
             "/models": listing.models,
             "/models/user": listing.models_of_user,
             "/models/count": listing.count,
@@ -58,7 +58,7 @@ class Emulator:
             for path, answer in gets.items()
         ]
 
-    def _endpoint(self, answer: Callable[[Service, Request], Response]) -> Callable[[Request], Response]:
+    def _endpoint(self, answer: Callable[[EmulatedService, Request], Response]) -> Callable[[Request], Response]:
         async def endpoint(request: Request) -> Response:
             response = answer(self.service, request)
             response.headers["x-generation-id"] = self.service.new_id()
@@ -77,11 +77,11 @@ class Emulator:
         if not scope["path"].startswith(PREFIXES):
             await self._not_found(scope, receive, send)
             return
-        post, reply = self.service.chat(await request.body(), request.headers)
+        logged, reply = self.service.chat(await request.body(), request.headers)
         try:
-            post.delivered = await send_reply(reply, receive, send, self.sleep, self.service.scenario.time_scale)
+            logged.delivered = await send_reply(reply, receive, send, self.sleep, self.service.scenario.time_scale)
         finally:
-            self.service.book.close(post, self.service.clock())
+            self.service.log.close(logged, self.service.clock())
 
 
 def create_app(
@@ -91,7 +91,7 @@ def create_app(
     sleep: Sleep = anyio.sleep,
     seed: int | None = None,
     require_key: bool = True,
-    book_path: Path | None = None,
+    log_path: Path | None = None,
 ) -> Emulator:
     """The emulated service; `clock` gives epoch seconds, and it waits only through `sleep`.
 
@@ -99,4 +99,4 @@ def create_app(
     """
     scenario = scenario or Scenario()
     seed = scenario.seed if seed is None else seed
-    return Emulator(Service(scenario, clock, Book(book_path), seed=seed, require_key=require_key), sleep)
+    return Emulator(EmulatedService(scenario, clock, RequestLog(log_path), seed=seed, require_key=require_key), sleep)

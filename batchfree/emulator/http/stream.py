@@ -9,7 +9,7 @@ from typing import TypeAlias
 import anyio
 from starlette.types import Receive, Send
 
-from batchfree.emulator.replies import Cut, Pause, Repeat, Reply, Step
+from batchfree.emulator.replies import Cut, HttpReply, Pause, Repeat, Step
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 
@@ -18,7 +18,7 @@ class ConnectionCutError(ConnectionError):
     """The emulated service breaks the connection. Servers and transports below turn it into a broken connection."""
 
 
-async def send_reply(reply: Reply, receive: Receive, send: Send, sleep: Sleep, scale: float) -> bool:
+async def send_reply(reply: HttpReply, receive: Receive, send: Send, sleep: Sleep, scale: float) -> bool:
     """Send it all; False if the client left first. Cancelled, it leaves the body unfinished."""
     if not reply.delay and all(isinstance(step, bytes) for step in reply.steps):
         await _send_plain(reply, send)
@@ -43,7 +43,7 @@ async def send_reply(reply: Reply, receive: Receive, send: Send, sleep: Sleep, s
     return done
 
 
-async def _send_plain(reply: Reply, send: Send) -> None:
+async def _send_plain(reply: HttpReply, send: Send) -> None:
     body = reply.body
     headers = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
     headers.append((b"content-length", str(len(body)).encode()))
@@ -51,7 +51,7 @@ async def _send_plain(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_slowly(reply: Reply, send: Send, sleep: Sleep, scale: float) -> None:
+async def _send_slowly(reply: HttpReply, send: Send, sleep: Sleep, scale: float) -> None:
     """A cut before the first byte breaks the connection before the status line."""
     if reply.delay:
         await sleep(reply.delay * scale)

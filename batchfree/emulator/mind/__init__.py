@@ -13,29 +13,31 @@ from functools import cached_property
 from typing import Any
 
 from batchfree.emulator.chance import generator, share
+from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
+from batchfree.emulator.fault_rules import ModelCall, ScriptedAnswer
 from batchfree.emulator.faults.answers import VERDICTS
+from batchfree.emulator.incoming_request import IncomingRequest
+from batchfree.emulator.mind import choose_label as labels
 from batchfree.emulator.mind import find as finding
-from batchfree.emulator.mind import labels
 from batchfree.emulator.mind import picture as pixels
 from batchfree.emulator.mind.fill_schema import Form
 from batchfree.emulator.mind.task import BULLETS, Task
 from batchfree.emulator.mind.wordplay import worked_out
-from batchfree.emulator.model import JsonObject, Model
-from batchfree.emulator.replies import Said
-from batchfree.emulator.request import Asked
-from batchfree.emulator.rules import Occasion, Scripted
+from batchfree.emulator.replies import ModelOutput
 
 UNSEEN = "A picture that the emulation can't open: it fetches nothing."
 STYLED = {"bare": "{}", "capital": "{}", "bold": "**{}**", "lead": "Answer: {}", "sentence": "{}."}
 
 
-def speak(model: Model, asked: Asked, occasion: Occasion, scripted: Sequence[Scripted] = ()) -> Said:
+def speak(
+    model: EmulatedModel, asked: IncomingRequest, occasion: ModelCall, scripted: Sequence[ScriptedAnswer] = ()
+) -> ModelOutput:
     """The model's answer, before faults and before limits of length."""
     if model.nature == "classifier":
-        return Said(content=VERDICTS[int(occasion.share("verdict") * len(VERDICTS))])
+        return ModelOutput(content=VERDICTS[int(occasion.share("verdict") * len(VERDICTS))])
     mind = Mind(model=model, asked=asked, occasion=occasion, scripted=tuple(scripted))
     said = mind.say()
-    return Said(
+    return ModelOutput(
         content=said.content, tool_calls=said.tool_calls, rows=said.rows, codes=said.codes, reasoning=mind.thoughts()
     )
 
@@ -44,12 +46,12 @@ def speak(model: Model, asked: Asked, occasion: Occasion, scripted: Sequence[Scr
 class Mind:
     """One model before one request."""
 
-    model: Model
-    asked: Asked
-    occasion: Occasion
-    scripted: tuple[Scripted, ...]
+    model: EmulatedModel
+    asked: IncomingRequest
+    occasion: ModelCall
+    scripted: tuple[ScriptedAnswer, ...]
 
-    def say(self) -> Said:
+    def say(self) -> ModelOutput:
         """Tool calls, a pack, JSON, a label or prose: whatever is wanted, in this order."""
         task = Task(self.asked, self.asked.json_schema if self.model.json == "enforces" else None)
         if self.asked.tools and self.asked.body.get("tool_choice") != "none" and not task.answers_tool:
@@ -57,7 +59,7 @@ class Mind:
         forced = task.native is not None or (task.wants_json and self.model.json == "mode")
         formal = task.rows or task.labels or task.schema is not None or task.wants_json
         if formal and not forced and self.occasion.share("follows") >= self.model.hand.follows:
-            return Said(content=f"Well, I would say this is about the following. {finding.summary(task.text)}")
+            return ModelOutput(content=f"Well, I would say this is about the following. {finding.summary(task.text)}")
         if task.rows:
             return self._pack(task)
         text = self._seen(task.text)
@@ -69,7 +71,7 @@ class Mind:
         if task.wants_json:
             return self._json(task, {"answer": self._prose(text)})
         answer = self._script(text) or self._prose(text)
-        return Said(content=answer, rows={task.text: answer})
+        return ModelOutput(content=answer, rows={task.text: answer})
 
     def thoughts(self) -> str | None:
         """The reasoning, of a model that thinks."""
@@ -109,19 +111,19 @@ class Mind:
     def _fill(self, schema: Any, root: JsonObject, text: str) -> Any:
         return Form(root, text, self._choose).fill(schema)
 
-    def _label(self, task: Task, text: str) -> Said:
+    def _label(self, task: Task, text: str) -> ModelOutput:
         label = self._choose(text, task.labels)
         style = self.model.hand.style
         written = STYLED[style].format(label.capitalize() if style == "capital" else label)
-        return Said(content=written, rows={task.text: written})
+        return ModelOutput(content=written, rows={task.text: written})
 
-    def _json(self, task: Task, value: Any) -> Said:
+    def _json(self, task: Task, value: Any) -> ModelOutput:
         written = json.dumps(value, ensure_ascii=False)
         if self.model.json == "prose" and self.occasion.share("prose") < 0.5:
-            return Said(content=f"Here is what I found:\n\n{written}", rows={task.text: written})
-        return Said(content=written, rows={task.text: written})
+            return ModelOutput(content=f"Here is what I found:\n\n{written}", rows={task.text: written})
+        return ModelOutput(content=written, rows={task.text: written})
 
-    def _pack(self, task: Task) -> Said:
+    def _pack(self, task: Task) -> ModelOutput:
         """One JSON object with an answer for every row, each decided as if it stood alone."""
         rows: dict[str, str] = {}
         pairs = []
@@ -136,15 +138,15 @@ class Mind:
         content = "{" + ", ".join(pairs) + "}"
         if self.model.json == "prose" and self.occasion.share("prose") < 0.5:
             content = f"Here are the answers:\n\n{content}"
-        return Said(content=content, rows=rows, codes=task.rows)
+        return ModelOutput(content=content, rows=rows, codes=task.rows)
 
-    def _call(self, task: Task) -> Said:
+    def _call(self, task: Task) -> ModelOutput:
         functions = [tool["function"] for tool in self.asked.tools if isinstance(tool.get("function"), dict)]
         choice = self.asked.body.get("tool_choice")
         wanted = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
         named = {function["name"]: function for function in functions}
         if not named:
-            return Said(content=self._prose(task.text))
+            return ModelOutput(content=self._prose(task.text))
         described = {f"{name} {function.get('description', '')}": name for name, function in named.items()}
         name = wanted if wanted in named else described[self._choose(task.text, list(described))]
         schema = named[name].get("parameters") or {"type": "object", "properties": {}}
@@ -155,7 +157,7 @@ class Mind:
             "type": "function",
             "function": {"name": name, "arguments": arguments},
         }
-        return Said(tool_calls=(call,), rows={task.text: arguments})
+        return ModelOutput(tool_calls=(call,), rows={task.text: arguments})
 
     def _prose(self, text: str) -> str:
         """A short text that may be of use, and says what it is."""

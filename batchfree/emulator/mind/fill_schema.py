@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.mind import find as finding
 from batchfree.emulator.mind.lexicon import label_stems, mood, stem, stems_of, words
-from batchfree.emulator.model import JsonObject
 
 DEEPEST = 12
 DATES = stems_of("date day when time deadline due birthday")

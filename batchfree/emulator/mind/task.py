@@ -9,9 +9,9 @@ from functools import cached_property, lru_cache
 from html import unescape
 from typing import Any
 
+from batchfree.emulator.emulated_model import JsonObject
+from batchfree.emulator.incoming_request import IncomingRequest
 from batchfree.emulator.mind.fill_schema import resolve
-from batchfree.emulator.model import JsonObject
-from batchfree.emulator.request import Asked
 
 ROW = re.compile(r'<row id="([^"]+)">(.*?)</row>', re.S)
 BULLETS = re.compile(r"(?m)^[^\n]*:[ \t]*\n+((?:[ \t]*[-*•] [^\n]+(?:\n|\Z))+)")
@@ -23,7 +23,7 @@ WANTS_JSON = re.compile(r"\bjson\b", re.I)
 class Task:
     """One request as a model reads it. `native` is the schema of `response_format`, where this model heeds it."""
 
-    asked: Asked
+    asked: IncomingRequest
     native: JsonObject | None
 
     @cached_property

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batchfree.emulator.catalogue import builtin
-from batchfree.emulator.model import Model
-from batchfree.emulator.quotas import Limits
-from batchfree.emulator.rules import Rule, Scripted
+from batchfree.emulator.builtin_models import builtin
+from batchfree.emulator.emulated_model import EmulatedModel
+from batchfree.emulator.fault_rules import FaultRule, ScriptedAnswer
+from batchfree.emulator.quotas import EmulatedLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,10 @@ class Scenario:
 
     name: str = "default"
     seed: int = 0
-    limits: Limits = field(default_factory=Limits)
-    models: tuple[Model, ...] = field(default_factory=builtin)
-    rules: tuple[Rule, ...] = ()
-    answers: tuple[Scripted, ...] = ()
+    limits: EmulatedLimits = field(default_factory=EmulatedLimits)
+    models: tuple[EmulatedModel, ...] = field(default_factory=builtin)
+    rules: tuple[FaultRule, ...] = ()
+    answers: tuple[ScriptedAnswer, ...] = ()
     key: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     draws_gated: bool = False

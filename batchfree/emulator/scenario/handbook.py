@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchfree.emulator.faults import FAULTS
-from batchfree.emulator.scenario.load import presets
+from batchfree.emulator.scenario.scenario_file import presets
 
 STAGES = {
     "refuse": "Errors instead of an answer (the first that is due)",

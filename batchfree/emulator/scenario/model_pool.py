@@ -10,15 +10,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from batchfree.emulator.catalogue import STYLES, builtin, entry, from_snapshot
-from batchfree.emulator.model import Hand, JsonObject, JsonSkill, Latency, Model
+from batchfree.emulator.builtin_models import STYLES, builtin, entry, from_snapshot
+from batchfree.emulator.emulated_model import Behaviour, EmulatedModel, JsonObject, JsonSkill, Latency
 from batchfree.emulator.scenario.yaml_reader import Reader
 
 SKILLS: tuple[JsonSkill, ...] = ("enforces", "mode", "words", "prose")
 NATURES = ("chat", "classifier", "gated", "paid", "router", "media")
 
 
-def read_pool(reader: Reader, folder: Path) -> tuple[Model, ...]:
+def read_pool(reader: Reader, folder: Path) -> tuple[EmulatedModel, ...]:
     """The built-in catalogue, or a snapshot's, thinned out by `only`, changed and extended by `models`."""
     models = {model.id: model for model in _base(reader, folder)}
     only = reader.strings("only")
@@ -39,7 +39,7 @@ def read_pool(reader: Reader, folder: Path) -> tuple[Model, ...]:
     return tuple(models.values())
 
 
-def _base(reader: Reader, folder: Path) -> Sequence[Model]:
+def _base(reader: Reader, folder: Path) -> Sequence[EmulatedModel]:
     snapshot = reader.take("snapshot", str, None, null=True)
     if reader.take("replace", bool, False):
         return [model for model in builtin() if model.nature == "router"]
@@ -62,7 +62,7 @@ def _latency(reader: Reader, default: Latency) -> Latency:
     return Latency(median=constant) if constant is not None else latency
 
 
-def _change(reader: Reader, models: dict[str, Model], latency: Latency) -> None:
+def _change(reader: Reader, models: dict[str, EmulatedModel], latency: Latency) -> None:
     """One entry of `models`: a glob changes the models it fits, a new id makes a model, `like` another."""
     id = reader.take("id", str, "")
     like = reader.take("like", str, None, null=True)
@@ -80,14 +80,16 @@ def _change(reader: Reader, models: dict[str, Model], latency: Latency) -> None:
     reader.finish()
 
 
-def _made(id: str, latency: Latency) -> Model:
+def _made(id: str, latency: Latency) -> EmulatedModel:
     parameters = ("tools", "tool_choice", "seed", "response_format", "structured_outputs")
     made = entry(id, f"Emulated: {id.split('/')[-1]}", context=128_000, output=None, parameters=parameters)
     nature: Any = "chat" if id.endswith(":free") else "paid"
-    return Model(entry=made, provider=f"Emulated {id.split('/')[0].title()}", nature=nature, hand=Hand(latency=latency))
+    return EmulatedModel(
+        entry=made, provider=f"Emulated {id.split('/')[0].title()}", nature=nature, hand=Behaviour(latency=latency)
+    )
 
 
-def _renamed(model: Model, id: str) -> Model:
+def _renamed(model: EmulatedModel, id: str) -> EmulatedModel:
     renamed = deepcopy(model.entry) | {
         "id": id,
         "canonical_slug": id.split(":")[0],
@@ -135,7 +137,7 @@ def _changes(reader: Reader) -> JsonObject:
     return changes
 
 
-def _changed(model: Model, changes: JsonObject) -> Model:
+def _changed(model: EmulatedModel, changes: JsonObject) -> EmulatedModel:
     """The model with the changes made. Long: one line for each key."""
     new = deepcopy(model.entry)
     if changes["context_length"] is not None:

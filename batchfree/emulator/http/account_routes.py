@@ -8,16 +8,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from batchfree.emulator import error_bodies as bodies
-from batchfree.emulator.chat_service import Service
+from batchfree.emulator.chat_service import EmulatedService
+from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.error_bodies import Refusal
-from batchfree.emulator.model import JsonObject
 
 
 def refused(refusal: Refusal) -> Response:
     return JSONResponse(refusal.body, status_code=refusal.status, headers=dict(refusal.headers))
 
 
-def key(service: Service, request: Request) -> Response:
+def key(service: EmulatedService, request: Request) -> Response:
     """`GET /key`, in the schema of SDK 1.3.84."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
@@ -46,17 +46,17 @@ def key(service: Service, request: Request) -> Response:
     return JSONResponse({"data": data | dict(service.scenario.key)})
 
 
-def credits(service: Service, request: Request) -> Response:
+def credits(service: EmulatedService, request: Request) -> Response:
     """`GET /credits`: what was bought, and what was spent on paid models."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
         return refused(refusal)
     bought = 0 if service.quota.of_the_day(service.clock())["limit"] < 1000 else 10
-    spent = sum(post.cost for post in service.book.paid)
+    spent = sum(logged.cost for logged in service.log.paid)
     return JSONResponse({"data": {"total_credits": bought, "total_usage": spent}})
 
 
-def generation(service: Service, request: Request) -> Response:
+def generation(service: EmulatedService, request: Request) -> Response:
     """`GET /generation?id=`: facts on one request that was answered; unknown for `generation_lag` seconds."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
@@ -78,19 +78,19 @@ UNTOLD = (
 
 def _facts(id: str, known: JsonObject) -> JsonObject:
     """The generation object of the official OpenAPI document; what the emulation does not know is null."""
-    body, post, usage = known["body"], known["post"], known["body"].get("usage") or {}
-    milliseconds = round(((post.done_at or post.at) - post.at) * 1000)
+    body, logged, usage = known["body"], known["logged"], known["body"].get("usage") or {}
+    milliseconds = round(((logged.done_at or logged.at) - logged.at) * 1000)
     thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
     return dict.fromkeys(UNTOLD) | {
         "id": id,
         "model": body.get("model"),
         "provider_name": body.get("provider"),
-        "created_at": datetime.fromtimestamp(post.at, UTC).isoformat(),
+        "created_at": datetime.fromtimestamp(logged.at, UTC).isoformat(),
         "api_type": "completions",
-        "streamed": bool((post.body or {}).get("stream")),
-        "cancelled": not post.delivered,
-        "finish_reason": post.finish_reason,
-        "native_finish_reason": post.finish_reason,
+        "streamed": bool((logged.body or {}).get("stream")),
+        "cancelled": not logged.delivered,
+        "finish_reason": logged.finish_reason,
+        "native_finish_reason": logged.finish_reason,
         "latency": milliseconds,
         "generation_time": milliseconds,
         "tokens_prompt": usage.get("prompt_tokens"),
@@ -103,6 +103,6 @@ def _facts(id: str, known: JsonObject) -> JsonObject:
         "upstream_inference_cost": 0,
         "is_byok": False,
         "origin": "",
-        "router": post.asked[0] if post.asked and post.asked[0].startswith("openrouter/") else None,
+        "router": logged.asked[0] if logged.asked and logged.asked[0].startswith("openrouter/") else None,
         "data_region": "global",
     }

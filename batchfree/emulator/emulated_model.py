@@ -21,7 +21,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hand:
+class Behaviour:
     """How one model answers: `accuracy` and `follows` are shares from 0 to 1, `verbosity` 0 (terse) to 2 (chatty).
 
     `json`: what it does about JSON; by its abilities where None. `style`: how it writes a single label.
@@ -55,13 +55,13 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class EmulatedModel:
     """One model: its entry in `/models`, its provider's display name, its nature and its hand."""
 
     entry: JsonObject
     provider: str
     nature: Nature = "chat"
-    hand: Hand = Hand()
+    hand: Behaviour = Behaviour()
     presence: Presence = Presence()
 
     @property

@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from batchfree.emulator.fault_rules import FaultRule, RequestNumbers, ScriptedAnswer
 from batchfree.emulator.faults import FAULTS
-from batchfree.emulator.quotas import Limits
-from batchfree.emulator.rules import Numbers, Rule, Scripted
+from batchfree.emulator.quotas import EmulatedLimits
 from batchfree.emulator.scenario import Scenario
-from batchfree.emulator.scenario.pool import read_pool
+from batchfree.emulator.scenario.model_pool import read_pool
 from batchfree.emulator.scenario.yaml_reader import Reader, ScenarioError, parse
 
 HINTS = ("body", "headers", "both", "seconds")
@@ -69,9 +69,9 @@ def read_scenario(text: str, file: str, folder: Path, name: str = "scenario") ->
     return scenario
 
 
-def _limits(reader: Reader) -> Limits:
+def _limits(reader: Reader) -> EmulatedLimits:
     hint = reader.choice("hint", HINTS, "body")
-    limits = Limits(
+    limits = EmulatedLimits(
         per_minute=reader.take("per_minute", int, 20, null=True),
         per_day=reader.take("per_day", int, 50, null=True),
         told_per_minute=reader.take("told_per_minute", int, None, null=True),
@@ -86,7 +86,7 @@ def _limits(reader: Reader) -> Limits:
     return limits
 
 
-def _rule(index: int, reader: Reader) -> Rule:
+def _rule(index: int, reader: Reader) -> FaultRule:
     """Long: one line for each key of a rule."""
     respond = reader.take("respond", dict, None, null=True)
     name = reader.take("fault", str, "respond" if respond is not None else "")
@@ -98,7 +98,7 @@ def _rule(index: int, reader: Reader) -> Rule:
     if len(window) != 2 or not all(isinstance(mark, int | float | None) for mark in window):
         reader.mistake("between", "expected two numbers of seconds since the start, the second may be null")
         window = [0, None]
-    rule = Rule(
+    rule = FaultRule(
         index=index,
         fault=name,
         options=_options(options, name),
@@ -140,7 +140,7 @@ def _options(reader: Reader, name: str) -> Mapping[str, Any]:
     return options
 
 
-def _numbers(reader: Reader) -> Numbers | None:
+def _numbers(reader: Reader) -> RequestNumbers | None:
     """`3`, `[1, 5]`, `"10-20"`, or `{every: 4, from: 2}`."""
     value = reader.take("nth", object, None, null=True)
     if value is None:
@@ -148,20 +148,22 @@ def _numbers(reader: Reader) -> Numbers | None:
     if isinstance(value, dict):
         every, start = value.get("every"), value.get("from", value.get("every"))
         if set(value) <= {"every", "from"} and isinstance(every, int) and every > 0 and isinstance(start, int):
-            return Numbers(every=every, start=start)
+            return RequestNumbers(every=every, start=start)
     else:
         listed = [str(part) for part in (value if isinstance(value, list) else [value])]
         found = [re.fullmatch(r"(\d+)(?:-(\d*))?", part.strip()) for part in listed]
         if all(found):
             matches = [match for match in found if match]
-            return Numbers(
+            return RequestNumbers(
                 ranges=tuple((int(m[1]), int(m[1]) if m[2] is None else int(m[2] or 10**12)) for m in matches)
             )
     reader.mistake("nth", 'expected a number, a list of numbers, "10-20", "10-", or {every: 4, from: 2}')
     return None
 
 
-def _scripted(reader: Reader) -> Scripted:
-    scripted = Scripted(match=reader.pattern("match") or re.compile("(?!)"), answer=reader.take("answer", str, ""))
+def _scripted(reader: Reader) -> ScriptedAnswer:
+    scripted = ScriptedAnswer(
+        match=reader.pattern("match") or re.compile("(?!)"), answer=reader.take("answer", str, "")
+    )
     reader.finish()
     return scripted

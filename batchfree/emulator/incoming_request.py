@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from batchfree.emulator.model import JsonObject
+from batchfree.emulator.emulated_model import JsonObject
 
 CHARACTERS_A_TOKEN = 4
 TOKENS_AN_IMAGE = 258
@@ -17,7 +17,7 @@ PART_NEEDS = {"image_url": "image", "input_audio": "audio", "video_url": "video"
 
 
 @dataclass(frozen=True)
-class Asked:
+class IncomingRequest:
     """One chat request, already known to be a JSON object."""
 
     body: JsonObject

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batchfree.emulator.model import FREE_ROUTER, Hand, JsonObject, Model, Nature
+from batchfree.emulator.emulated_model import FREE_ROUTER, Behaviour, EmulatedModel, JsonObject, Nature
 
 CREATED = 1_775_148_486
 SAMPLING = (
@@ -94,15 +94,15 @@ FREE: tuple[tuple[str, str, int, int | None, str, str, str, float, int, str], ..
 )
 
 
-def builtin() -> tuple[Model, ...]:
+def builtin() -> tuple[EmulatedModel, ...]:
     """The built-in catalogue: ten free chat models, and everything beside them that a client must not fall for."""
     return (*(_free(row) for row in FREE), *_oddities())
 
 
-def _free(row: tuple[str, str, int, int | None, str, str, str, float, int, str]) -> Model:
+def _free(row: tuple[str, str, int, int | None, str, str, str, float, int, str]) -> EmulatedModel:
     slug, name, context, output, inputs, abilities, thinking, accuracy, verbosity, style = row
     parameters = [parameter for letter in abilities for parameter in ABILITIES[letter]]
-    return Model(
+    return EmulatedModel(
         entry=entry(
             f"emulated/{slug}:free",
             f"Emulated: {name} (free)",
@@ -113,11 +113,11 @@ def _free(row: tuple[str, str, int, int | None, str, str, str, float, int, str])
             thinking=thinking,
         ),
         provider=f"Emulated {name.split()[0]}",
-        hand=Hand(accuracy=accuracy, verbosity=verbosity, style=style),
+        hand=Behaviour(accuracy=accuracy, verbosity=verbosity, style=style),
     )
 
 
-def _oddities() -> tuple[Model, ...]:
+def _oddities() -> tuple[EmulatedModel, ...]:
     """Not for an ordinary free request: a classifier, a gated model, paid ones, media, routers. Long: one table."""
     everything = [parameter for names in ABILITIES.values() for parameter in names]
     rows: tuple[tuple[Nature, str, JsonObject], ...] = (
@@ -183,7 +183,7 @@ def _oddities() -> tuple[Model, ...]:
             ),
         ),
     )
-    return tuple(Model(entry=model, provider=provider, nature=nature) for nature, provider, model in rows)
+    return tuple(EmulatedModel(entry=model, provider=provider, nature=nature) for nature, provider, model in rows)
 
 
 def _large(slug: str, name: str, *, inputs: str = "t", prices: tuple[str, str] = ("0", "0")) -> JsonObject:
@@ -200,18 +200,18 @@ def _large(slug: str, name: str, *, inputs: str = "t", prices: tuple[str, str] =
     )
 
 
-def from_snapshot(document: Mapping[str, Any]) -> tuple[Model, ...]:
+def from_snapshot(document: Mapping[str, Any]) -> tuple[EmulatedModel, ...]:
     """The models of a real `/models` reply: `{"data": [entries]}`. Broken entries are served but never answer."""
     models = []
     for number, raw in enumerate(document.get("data") or ()):
         name = str(raw.get("name") or raw["id"])
         accuracy = 0.74 + 0.2 * ((number * 7) % 11) / 10
         models.append(
-            Model(
+            EmulatedModel(
                 entry=dict(raw),
                 provider=f"Emulated {name.split(':')[0].split()[0]}",
                 nature=nature(raw),
-                hand=Hand(accuracy=accuracy, verbosity=number % 3, style=STYLES[number % len(STYLES)]),
+                hand=Behaviour(accuracy=accuracy, verbosity=number % 3, style=STYLES[number % len(STYLES)]),
             )
         )
     return tuple(models)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from batchfree.emulator import error_bodies as bodies
+from batchfree.emulator.emulated_model import FREE_ROUTER, JsonObject
 from batchfree.emulator.error_bodies import Refusal
-from batchfree.emulator.model import FREE_ROUTER, JsonObject
-from batchfree.emulator.request import Asked
+from batchfree.emulator.incoming_request import IncomingRequest
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 RANGES = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2)}
@@ -42,7 +42,7 @@ def _check_messages(body: JsonObject) -> Refusal | None:
         return _bad('Input required: specify "prompt" or "messages"')
     if "messages" in body and not isinstance(body["messages"], list):
         return bodies.schema_mistake("messages", "Expected array")
-    messages = Asked(body).messages
+    messages = IncomingRequest(body).messages
     if not messages:
         return _bad("Input must have at least 1 token.")
     for number, message in enumerate(messages):
@@ -78,7 +78,7 @@ def _check_parameters(body: JsonObject) -> Refusal | None:
     wanted = body.get("response_format")
     if wanted is not None and not (isinstance(wanted, dict) and isinstance(wanted.get("type"), str)):
         return bodies.schema_mistake("response_format", "Expected object")
-    if isinstance(wanted, dict) and wanted["type"] == "json_schema" and Asked(body).json_schema is None:
+    if isinstance(wanted, dict) and wanted["type"] == "json_schema" and IncomingRequest(body).json_schema is None:
         return bodies.schema_mistake("response_format.json_schema", "Required")
     return None
 

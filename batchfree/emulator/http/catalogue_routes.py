@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from batchfree.emulator import error_bodies as bodies
-from batchfree.emulator.chat_service import Service
-from batchfree.emulator.http.account import refused
-from batchfree.emulator.model import JsonObject, Model
+from batchfree.emulator.chat_service import EmulatedService
+from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
+from batchfree.emulator.http.account_routes import refused
 
 MOST_A_PAGE = 1000
 MILLION = 1_000_000
 
 
-def models(service: Service, request: Request) -> Response:
+def models(service: EmulatedService, request: Request) -> Response:
     """`GET /models`: `{data, total_count, links}`; the whole list unless `offset` or `limit` is given."""
     query = request.query_params
     listed = [model.entry for model in service.models() if _fits(model, query)]
@@ -34,7 +34,7 @@ def models(service: Service, request: Request) -> Response:
     return JSONResponse({"data": page, "total_count": len(listed), "links": {"next": following}})
 
 
-def models_of_user(service: Service, request: Request) -> Response:
+def models_of_user(service: EmulatedService, request: Request) -> Response:
     """`GET /models/user`: what this account may use: not the models reserved for agents."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
@@ -43,17 +43,17 @@ def models_of_user(service: Service, request: Request) -> Response:
     return JSONResponse({"data": listed, "total_count": len(listed), "links": {"next": None}})
 
 
-def count(service: Service, request: Request) -> Response:
+def count(service: EmulatedService, request: Request) -> Response:
     return JSONResponse({"data": {"count": len([m for m in service.models() if _fits(m, request.query_params)])}})
 
 
-def model(service: Service, request: Request) -> Response:
+def model(service: EmulatedService, request: Request) -> Response:
     """`GET /model/{author}/{slug}`."""
     found = _find(service.models(), request)
     return JSONResponse({"data": found.entry}) if found else _unknown(request)
 
 
-def endpoints(service: Service, request: Request) -> Response:
+def endpoints(service: EmulatedService, request: Request) -> Response:
     """`GET /models/{author}/{slug}/endpoints`: one endpoint a model, none for a router."""
     found = _find(service.models(), request)
     if found is None:
@@ -63,7 +63,7 @@ def endpoints(service: Service, request: Request) -> Response:
     return JSONResponse({"data": {key: found.entry.get(key) for key in keys} | {"endpoints": listed}})
 
 
-def _endpoint(model: Model) -> JsonObject:
+def _endpoint(model: EmulatedModel) -> JsonObject:
     return {
         "name": f"{model.provider} | {model.id}",
         "model_id": model.id,
@@ -90,7 +90,7 @@ def _endpoint(model: Model) -> JsonObject:
     }
 
 
-def _fits(model: Model, query: object) -> bool:
+def _fits(model: EmulatedModel, query: object) -> bool:
     """The filters of the query that are worth having here; unknown ones are ignored, as the service does."""
     get = query.get  # type: ignore[attr-defined]
     written = (model.entry.get("architecture") or {}).get("output_modalities") or ["text"]
@@ -105,12 +105,12 @@ def _fits(model: Model, query: object) -> bool:
     )
 
 
-def _price(model: Model) -> float:
+def _price(model: EmulatedModel) -> float:
     """USD for a million tokens of prompt; below zero where the entry names none."""
     return float((model.entry.get("pricing") or {}).get("prompt", -1)) * MILLION
 
 
-def _find(models: Sequence[Model], request: Request) -> Model | None:
+def _find(models: Sequence[EmulatedModel], request: Request) -> EmulatedModel | None:
     id = f"{request.path_params['author']}/{request.path_params['slug']}"
     return next((model for model in models if id in (model.id, model.entry["canonical_slug"])), None)
 

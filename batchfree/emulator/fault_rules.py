@@ -12,7 +12,7 @@ from batchfree.emulator.chance import share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
+class ModelCall:
     """One model about to answer one request. Counts start at one; `seconds` since the start, `now` epoch seconds."""
 
     model: str
@@ -33,7 +33,7 @@ class Occasion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Numbers:
+class RequestNumbers:
     """Which requests: single numbers, ranges (both ends included), or every k-th from `start` on."""
 
     ranges: tuple[tuple[int, int], ...] = ()
@@ -49,7 +49,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FaultRule:
     """Play `fault` (or send `respond` as it is) whenever everything here is met; `index` tells rules apart."""
 
     index: int
@@ -58,7 +58,7 @@ class Rule:
     respond: Mapping[str, Any] | None = None
     models: tuple[str, ...] = ("*",)
     asked: tuple[str, ...] = ("*",)
-    nth: Numbers | None = None
+    nth: RequestNumbers | None = None
     per_model: bool = False
     content: re.Pattern[str] | None = None
     chance: float = 1.0
@@ -66,7 +66,7 @@ class Rule:
     until: float | None = None
     delay: float | None = None
 
-    def meets(self, occasion: Occasion) -> bool:
+    def meets(self, occasion: ModelCall) -> bool:
         """Whether the fault is due now."""
         return (
             any(fnmatchcase(occasion.model, glob) for glob in self.models)
@@ -80,7 +80,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scripted:
+class ScriptedAnswer:
     """The right answer to every prompt that matches: models then err only as often as their accuracy says."""
 
     match: re.Pattern[str]
