@@ -40,13 +40,14 @@ def _parcels(opened: OpenJob, requests: Sequence[ChatRequest]) -> Iterator[list[
     size = packing.first_sizes(opened.spec.pack).start
     groups: dict[str, list[ChatRequest]] = {}
     for request in requests:
-        if size == 1 or packing.obstacle(request, opened.rule):
+        key = packing.company_key(request, opened.rule)
+        if size == 1 or not isinstance(key, str):
             yield [request]
             continue
-        group = groups.setdefault(packing.company(request), [])
+        group = groups.setdefault(key, [])
         group.append(request)
         if len(group) == size:
-            yield groups.pop(packing.company(request))
+            yield groups.pop(key)
     yield from groups.values()
 
 

@@ -54,13 +54,13 @@ class Packs:
         if self._sizes.cap == 1:
             return None
         request = task.question.request
-        obstacle = packing.obstacle(request, self._rule)
-        if obstacle is None:
-            return packing.company(request)
-        if obstacle not in self._obstacles:
-            self._obstacles.add(obstacle)
+        key = packing.company_key(request, self._rule)
+        if isinstance(key, str):
+            return key
+        if key.reason not in self._obstacles:
+            self._obstacles.add(key.reason)
             self._warn(f"row {task.question.id or task.question.row} can't travel in a pack and is asked alone, "
-                       f"as all its like: {obstacle}")  # fmt: skip
+                       f"as all its like: {key.reason}")  # fmt: skip
         return None
 
     def learn(self, attempt: Attempt) -> None:

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from batchfree import answers
 from batchfree.answers import Answer, AnswerRule
 from batchfree.answers import packs as packing
-from batchfree.answers.packs.sizes import PackSizes, first_sizes, fitting, room, tokens, weight
+from batchfree.answers.packs import Alone, PackSizes, company_key, first_sizes, rows_that_fit
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
 from batchfree.journal.pack_statistics import Fate, Meter, PackRecord
 
@@ -78,19 +78,16 @@ def values(content: str, codes: tuple[str, ...] = ("k3x9", "t7qd"), **more: Any)
         (user("Good?", logprobs=True), BY_LABEL, "logprobs"),
     ],
 )
-def test_a_row_that_cannot_travel_says_why(request_: ChatRequest, rule: AnswerRule, said: str | None) -> None:
-    obstacle = packing.obstacle(request_, rule)
-    assert obstacle is None if said is None else said in (obstacle or "")
+def test_a_row_that_is_asked_alone_has_a_reason(request_: ChatRequest, rule: AnswerRule, said: str | None) -> None:
+    key = company_key(request_, rule)
+    assert isinstance(key, str) if said is None else isinstance(key, Alone) and said in key.reason
 
 
-def test_only_rows_with_equal_system_part_and_parameters_keep_company() -> None:
-    keys = {
-        packing.company(user("a", system("x"), temperature=0, top_p=1)),
-        packing.company(user("b", system("x"), top_p=1, temperature=0)),
-    }
-    assert len(keys) == 1
-    assert packing.company(user("a", system("y"), temperature=0, top_p=1)) not in keys
-    assert packing.company(user("a", system("x"), temperature=1, top_p=1)) not in keys
+def test_only_rows_with_equal_system_part_and_parameters_share_a_request() -> None:
+    key = company_key(user("a", system("x"), temperature=0, top_p=1), BY_LABEL)
+    assert company_key(user("b", system("x"), top_p=1, temperature=0), BY_LABEL) == key
+    assert company_key(user("a", system("y"), temperature=0, top_p=1), BY_LABEL) != key
+    assert company_key(user("a", system("x"), temperature=1, top_p=1), BY_LABEL) != key
 
 
 def test_codes_are_distinct_far_apart_and_drawn_from_the_seed() -> None:
@@ -512,15 +509,32 @@ def test_a_small_pack_proves_nothing_about_large_ones() -> None:
     assert sizes.of("m") == 10
 
 
-def test_packs_keep_to_a_quarter_of_the_smallest_context() -> None:
-    assert room([8000, None, 128_000]) == 2000
-    assert room([None]) is None
-    assert fitting([500] * 10, shared=300, room=2000) == 3
-    assert fitting([5000], shared=300, room=2000) == 1
-    assert fitting([5000] * 4, shared=300, room=None) == 4
-    assert tokens("abcd" * 10) == 10
-    assert tokens("漢字漢字漢字") == 4
-    assert weight(user("abcd" * 10)) > 10
+def of_tokens(tokens: int, **parameters: Any) -> ChatRequest:
+    """A request whose system message has 300 tokens and whose row has `tokens` in a pack, 16 for its element."""
+    return user("abcd" * (tokens - 16), system("abcd" * 300), **parameters)
+
+
+@pytest.mark.parametrize(
+    ("rows", "tokens", "contexts", "count"),
+    [
+        (10, 500, [8000, None, 128_000], 3),
+        (1, 5000, [8000], 1),
+        (4, 5000, [8000], 1),
+        (4, 5000, [None], 4),
+        (4, 5000, [], 4),
+    ],
+)
+def test_packs_keep_to_a_quarter_of_the_smallest_context(
+    rows: int, tokens: int, contexts: list[int | None], count: int
+) -> None:
+    assert rows_that_fit([of_tokens(tokens)] * rows, contexts=contexts, outputs=[None]) == count
+
+
+def test_the_answers_of_a_pack_keep_to_the_smallest_output_where_rows_have_a_limit() -> None:
+    limited = [of_tokens(20, max_tokens=484)] * 10
+    assert rows_that_fit(limited, contexts=[None], outputs=[1024 + 4 * 500, None, 100_000]) == 4
+    assert rows_that_fit(limited, contexts=[None], outputs=[100]) == 1
+    assert rows_that_fit([of_tokens(20)] * 10, contexts=[None], outputs=[100]) == 10
 
 
 # Measures

@@ -1,24 +1,25 @@
-"""Several rows ↔ one request, matched by codes and never by position.
+"""Several rows ↔ one request. Answers are matched by codes, never by position.
 
-`compose` writes the request, `read` gives every row its own result; `sizes` says how many rows may travel together,
-`statistics` what that did to a job.
+`company_key` says which rows may share a request, `rows_that_fit` how many fit into it, `PackSizes` how many each model
+is given. `compose` writes the request, `read` gives every row its own result.
 """
 
 from __future__ import annotations
 
-from batchfree.answers.packs.compose import company, compose, draw_codes, obstacle
+from batchfree.answers.packs.company import Alone, company_key, rows_that_fit
+from batchfree.answers.packs.compose import compose, draw_codes
 from batchfree.answers.packs.read_pack import PackResults, read
-from batchfree.answers.packs.sizes import WISE_SIZE, PackSizes, first_sizes, rows_that_fit
+from batchfree.answers.packs.sizes import WISE_SIZE, PackSizes, first_sizes
 
 __all__ = [
     "WISE_SIZE",
+    "Alone",
     "PackResults",
     "PackSizes",
-    "company",
+    "company_key",
     "compose",
     "draw_codes",
     "first_sizes",
-    "obstacle",
     "read",
     "rows_that_fit",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from batchfree.core.chat import ChatRequest, Json
+from batchfree.core.tokens import estimate_tokens
 
 TRACKED = frozenset(
     {
@@ -21,8 +22,6 @@ drops silently what it does not know. The others of the vocabulary are read with
 BUDGETS = ("max_completion_tokens", "max_tokens")
 """Two names of one parameter: a model that lists either takes both."""
 
-BYTES_PER_TOKEN = 4
-"""Rough on purpose and rather too few tokens: a model left out wrongly is never asked, a full one says so."""
 TOKENS_PER_PART = 1000
 """For an image, a sound or a file."""
 
@@ -112,13 +111,11 @@ def _part_tokens(part: Json) -> int:
     if _input(part) is not None:
         return TOKENS_PER_PART
     text = part.get("text", "") if isinstance(part, Mapping) else part
-    return _length(str(text))
+    return estimate_tokens(str(text))
 
 
 def _tokens(sent: Mapping[str, Json]) -> int:
     """The tokens of parameters that travel with the prompt."""
-    return sum(_length(json.dumps(sent[name], default=str)) for name in ("tools", "response_format") if name in sent)
-
-
-def _length(text: str) -> int:
-    return len(text.encode("utf-8", "replace")) // BYTES_PER_TOKEN
+    return sum(
+        estimate_tokens(json.dumps(sent[name], default=str)) for name in ("tools", "response_format") if name in sent
+    )
