@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.urls import EMBEDDED
 from batchfree.jobspec import EndpointSpec
 from batchfree.jobspec.job import Job
 from batchfree.jobspec.job import load as load_job
-
-EMBEDDED = "embedded"
 
 
 def load(arguments: argparse.Namespace) -> Job:

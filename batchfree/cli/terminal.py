@@ -56,7 +56,7 @@ def explained(command: Callable[[argparse.Namespace], int], arguments: argparse.
 
 def placed(mistake: Mistake, arguments: argparse.Namespace) -> Mistake:
     """The mistake with the line of its key in the job file; with `--set`, where the key was set there."""
-    from batchfree.jobspec.lines import located
+    from batchfree.jobspec.spec_files import located
 
     job: Path | None = getattr(arguments, "job", None)
     if mistake.key == "output.path" and getattr(arguments, "output", None):

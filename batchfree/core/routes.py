@@ -15,6 +15,11 @@ LOCAL = "local"
 ROUTERS = (FREE_ROUTER, LOCAL)
 """Routes that name no model."""
 
+FREE_REQUESTS_PER_MINUTE = 20
+"""Requests that an account may start in a minute on free routes (OpenRouter docs, "Limits")."""
+MOST_MODELS = 3
+"""Entries that OpenRouter takes in `models`, the primary model included; a fourth is answered with a 400."""
+
 FREE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+:free")
 """`author/model:free`: one variant suffix and no other. `x/y:online:free` would switch on a paid helper; ids that begin
 with `~` or `@` are aliases for other models."""

@@ -1,11 +1,26 @@
-"""Text for people and files: lone surrogates, times, and the nearest known word."""
+"""Text for people and files: dotted keys, times, the nearest known word, and lone surrogates."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from batchfree.core.chat import Json
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""The way to a value inside mappings and lists: `("messages", 0, "content")`. List positions count from zero."""
+
+
+def dotted(path: KeyPath) -> str:
+    """The path as people write it: `messages[0].content`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def key_path(key: str) -> KeyPath:
+    """The path that a dotted key means, as `dotted` wrote it."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key))
 
 
 def without_surrogates(value: Json) -> Json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
+EMBEDDED = "embedded"
+"""Stands for a base URL: the emulated OpenRouter inside the process."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

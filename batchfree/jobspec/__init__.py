@@ -1,11 +1,11 @@
 """The job file: YAML in, a frozen and validated `JobSpec` out, or every mistake with file, line and key.
 
 Imports: core.
-Pure: all but files, job, lines, load.
+Pure: all but job, loader, spec_files.
 """
 
 from batchfree.jobspec.editor_schema import json_schema
-from batchfree.jobspec.load import load_spec
+from batchfree.jobspec.loader import load_spec
 from batchfree.jobspec.schema import (
     AnswerSpec,
     EndpointSpec,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from batchfree.jobspec.draft import Draft, KeyPath, holds_key
-from batchfree.jobspec.rules.messages import FIRST_ROLES
+from batchfree.core.text import KeyPath
+from batchfree.jobspec.draft import Draft, holds_key
+from batchfree.jobspec.rules.base_url import base_url_complaints
+from batchfree.jobspec.rules.chat_messages import FIRST_ROLES
+from batchfree.jobspec.rules.free_routes import route_complaints
 from batchfree.jobspec.rules.outputs import output_complaints, overwriting
-from batchfree.jobspec.rules.request import near_parameter
-from batchfree.jobspec.rules.routes import base_url_complaints, route_complaints
+from batchfree.jobspec.rules.request_parameters import near_parameter
 from batchfree.jobspec.schema import JobSpec
 
 KEY_NAMES = {

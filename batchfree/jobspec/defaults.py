@@ -9,12 +9,11 @@ import re
 from pathlib import Path
 
 from batchfree.core.chat import Json
-from batchfree.core.routes import FREE_ROUTER, is_free_route
+from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, is_free_route
 from batchfree.core.urls import normalize_base_url
 from batchfree.jobspec.draft import Draft
-from batchfree.jobspec.rules.routes import base_url_complaints
+from batchfree.jobspec.rules.base_url import base_url_complaints
 
-FREE_REQUESTS_PER_MINUTE = 20
 SECTIONS = ("answer", "request", "router", "limits", "retry", "output", "endpoint")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")

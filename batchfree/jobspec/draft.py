@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.errors import Mistake
-
-KeyPath: TypeAlias = tuple[str | int, ...]
+from batchfree.core.text import KeyPath, dotted
 
 OVERRIDE = "--set"
 """What stands in a mistake's `file` when the value came from the command line."""
@@ -33,12 +31,6 @@ class Origin:
     """A scalar without quotes."""
     source: str | None = None
     """The text before environment variables were put in, where there were any."""
-
-
-def dotted(path: KeyPath) -> str:
-    """The path as people write it: `messages[0].content`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.removeprefix(".")
 
 
 def holds_key(text: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from batchfree.core.chat import JsonObject
-from batchfree.jobspec.defaults import FREE_REQUESTS_PER_MINUTE, SECTIONS
+from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
+from batchfree.jobspec.defaults import SECTIONS
 from batchfree.jobspec.rules.unbuilt import unbuilt_schema
 from batchfree.jobspec.schema import NOTHING, JobSpec
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from batchfree.core.errors import Mistake
-from batchfree.jobspec.draft import OVERRIDE, Draft, KeyPath, Origin, dotted, masked
+from batchfree.core.text import KeyPath, dotted
+from batchfree.jobspec.draft import OVERRIDE, Draft, Origin, masked
 from batchfree.jobspec.yaml.parse import parse
 
 SHORT_FORMS = {"input": "path", "output": "path", "endpoint": "base_url"}

@@ -13,11 +13,12 @@ from pydantic_core import CoreSchema
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
-from batchfree.core.routes import FREE_ROUTER
-from batchfree.core.urls import is_openrouter, normalize_base_url
-from batchfree.jobspec.rules.messages import MESSAGES_SCHEMA
+from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
+from batchfree.core.urls import EMBEDDED, is_openrouter, normalize_base_url
+from batchfree.jobspec.rules.base_url import base_url_complaints
+from batchfree.jobspec.rules.chat_messages import MESSAGES_SCHEMA
+from batchfree.jobspec.rules.free_routes import route_complaints
 from batchfree.jobspec.rules.outputs import output_complaints, overwriting
-from batchfree.jobspec.rules.routes import EMBEDDED, base_url_complaints, route_complaints
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 MAX_CONCURRENCY = 10_000
@@ -42,13 +43,13 @@ Filled: TypeAlias = Annotated[str, Field(pattern=r"\S")]
 Texts: TypeAlias = tuple[Filled, ...]
 
 
-class Part(BaseModel):
+class Section(BaseModel):
     """A mapping of the job spec."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class InputSpec(Part):
+class InputSpec(Section):
     """Where the rows come from."""
 
     path: Annotated[Texts, Field(min_length=1), AlsoAccepts(ONE_TEXT)]
@@ -61,7 +62,7 @@ class InputSpec(Part):
     """SQL condition over the columns, such as lang = 'en'; rows it leaves out are not part of the job."""
 
 
-class AnswerSpec(Part):
+class AnswerSpec(Section):
     """How an answer is read and checked; by default any text that is not empty is one."""
 
     labels: tuple[str, ...] | None = Field(default=None, min_length=2)
@@ -76,7 +77,7 @@ class AnswerSpec(Part):
     """Times to ask again, with the error shown, when an answer does not fit."""
 
 
-class RouterSpec(Part):
+class RouterSpec(Section):
     """Which models are asked."""
 
     route: Annotated[tuple[str, ...], AlsoAccepts(ONE_TEXT)] = (FREE_ROUTER,)
@@ -89,11 +90,11 @@ class RouterSpec(Part):
     """Smallest context of a model, in tokens."""
     seed: int | None = None
     """Makes the draws repeatable."""
-    fallbacks: int = Field(default=2, ge=0, le=2)
+    fallbacks: int = Field(default=2, ge=0, le=MOST_MODELS - 1)
     """Further models sent along on draws made here."""
 
 
-class LimitsSpec(Part):
+class LimitsSpec(Section):
     """How much is asked, and how fast."""
 
     requests_per_minute: int | None = Field(default=None, ge=1)
@@ -108,7 +109,7 @@ class LimitsSpec(Part):
     """When the day's requests are spent: stop with exit code 75, or wait until they come back."""
 
 
-class RetrySpec(Part):
+class RetrySpec(Section):
     """How patient a run is."""
 
     max_attempts: int = Field(default=5, ge=1)
@@ -119,7 +120,7 @@ class RetrySpec(Part):
     """Seconds, cap of one backoff."""
 
 
-class OutputSpec(Part):
+class OutputSpec(Section):
     """Where the table goes."""
 
     path: Path
@@ -128,7 +129,7 @@ class OutputSpec(Part):
     """Put before batchfree's columns, where they would collide with the input's."""
 
 
-class EndpointSpec(Part):
+class EndpointSpec(Section):
     """Which service is asked."""
 
     base_url: Filled = DEFAULT_BASE_URL
@@ -149,7 +150,7 @@ class EndpointSpec(Part):
         return is_openrouter(self.base_url)
 
 
-class JobSpec(Part):
+class JobSpec(Section):
     """A batchfree job: which rows are asked what, of whom, and where the table goes."""
 
     name: Filled

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from batchfree.core.chat import Json
-from batchfree.jobspec.draft import Draft, KeyPath, dotted
-from batchfree.jobspec.rules.messages import nearest
-from batchfree.jobspec.rules.request import PARAMETERS
+from batchfree.core.text import KeyPath, dotted
+from batchfree.jobspec.draft import Draft
+from batchfree.jobspec.rules.chat_messages import nearest
+from batchfree.jobspec.rules.request_parameters import PARAMETERS
 from batchfree.jobspec.rules.unbuilt import UNBUILT
 from batchfree.jobspec.schema import JobSpec
 

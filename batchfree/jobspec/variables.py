@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from batchfree.jobspec.draft import Draft, KeyPath
+from batchfree.core.text import KeyPath
+from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.yaml.parse import plain_value
 
 UNTOUCHED = {"prompt", "messages", "system", "answer"}

@@ -12,7 +12,7 @@ from batchfree.data.prompts.message_compiler import KeyPath, MessageCompiler, Ro
 from batchfree.data.prompts.row_messages import NEVER_SENT, body_in, check_messages, messages_in, parameters_in
 from batchfree.data.prompts.sandbox import sandbox
 from batchfree.data.prompts.template import UnrenderableError
-from batchfree.jobspec.lines import line_of
+from batchfree.jobspec.spec_files import line_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,7 +10,7 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import without_surrogates
 from batchfree.data.prompts.template import UnrenderableError
 from batchfree.jobspec.draft import Draft, Origin
-from batchfree.jobspec.rules.request import check_request
+from batchfree.jobspec.rules.request_parameters import check_request
 
 NEVER_SENT = ("model", "messages", "stream", "stream_options")
 """Of a batch request's body: what batchfree decides itself."""

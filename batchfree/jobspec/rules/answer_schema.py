@@ -12,8 +12,9 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from batchfree.core.chat import Json, JsonObject
-from batchfree.jobspec.draft import KeyPath, shown
-from batchfree.jobspec.rules.messages import nearest
+from batchfree.core.text import KeyPath
+from batchfree.jobspec.draft import shown
+from batchfree.jobspec.rules.chat_messages import nearest
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 MAX_MESSAGE_CHARACTERS = 160

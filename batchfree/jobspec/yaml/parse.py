@@ -14,8 +14,9 @@ import yaml
 
 from batchfree.core.chat import Json
 from batchfree.core.errors import Mistake
-from batchfree.jobspec.draft import KeyPath, Origin, dotted, masked
-from batchfree.jobspec.yaml.errors import sentence
+from batchfree.core.text import KeyPath, dotted
+from batchfree.jobspec.draft import Origin, masked
+from batchfree.jobspec.yaml.syntax import sentence
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
@@ -29,7 +30,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class ParsedYaml:
     """What a YAML text holds; `data` is worth nothing where there are mistakes without a key."""
 
     data: Json = None
@@ -71,17 +72,17 @@ def decode(content: bytes, file: str) -> str | Mistake:
         return Mistake(file=file, line=line, message="this is not UTF-8 text; save the file as UTF-8")
 
 
-def parse(text: str, file: str) -> Text:
+def parse(text: str, file: str) -> ParsedYaml:
     """Reads one document. Every mistake of structure is collected; a mistake of syntax ends the reading."""
-    reader = _Reader(file)
+    reader = _NodeReader(file)
     try:
         return reader.read(text)
     except _Stop:
-        return Text(mistakes=tuple(reader.mistakes))
+        return ParsedYaml(mistakes=tuple(reader.mistakes))
     except yaml.YAMLError as error:
         fault = sentence(error, text)
         mistake = Mistake(file=file, line=fault.line, message=masked(fault.message))
-        return Text(mistakes=(*reader.mistakes, mistake))
+        return ParsedYaml(mistakes=(*reader.mistakes, mistake))
 
 
 def plain_value(text: str) -> Json:
@@ -89,12 +90,12 @@ def plain_value(text: str) -> Json:
     loader = _Loader("")
     tag = loader.resolve(yaml.ScalarNode, text.strip(), (True, False))  # type: ignore[no-untyped-call]
     node = yaml.ScalarNode(tag, text.strip())
-    reader = _Reader("")
+    reader = _NodeReader("")
     value = reader.scalar(node, (), 1)
     return text if reader.mistakes else value
 
 
-class _Reader:
+class _NodeReader:
     """Turns nodes into data; holds what was found on the way."""
 
     def __init__(self, file: str) -> None:
@@ -103,15 +104,15 @@ class _Reader:
         self.mistakes: list[Mistake] = []
         self.values = 0
 
-    def read(self, text: str) -> Text:
+    def read(self, text: str) -> ParsedYaml:
         loader = _Loader(text)
         if not loader.check_node():
-            return Text(mistakes=(Mistake(file=self.file, message="the file is empty"),))
+            return ParsedYaml(mistakes=(Mistake(file=self.file, message="the file is empty"),))
         data = self.value(loader.get_node(), (), 1, 0)
         if loader.check_node():
             line = loader.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
             self.blame((), line, "a second YAML document begins here; a job file holds one")
-        return Text(data=data, origins=self.origins, mistakes=tuple(self.mistakes))
+        return ParsedYaml(data=data, origins=self.origins, mistakes=tuple(self.mistakes))
 
     def blame(self, path: KeyPath, line: int, message: str) -> None:
         key = masked(dotted(path)) or None

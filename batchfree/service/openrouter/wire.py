@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
-from batchfree.core.routes import FREE_ROUTER, is_free_id
+from batchfree.core.routes import FREE_ROUTER, MOST_MODELS, is_free_id
 from batchfree.service.openrouter.judge import judge, unpadded
 from batchfree.service.openrouter.lenient import clean, count, document, listing, number, table, word
 from batchfree.service.routing import Model
 
 __all__ = ["KeyState", "body", "judge", "read_catalogue", "read_key"]
 
-MOST_MODELS = 3
 LONGEST_NAME = 200
 
 OURS = frozenset({"model", "models", "messages", "stream", "stream_options"})

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from batchfree.service.quota.limits import DAY, FREE_MINUTE, MINUTE, SLACK, Closure, Limits, day_start
+from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
+from batchfree.service.quota.limits import DAY, MINUTE, SLACK, Closure, Limits, day_start
 
 LAG = 1800.0
 """Seconds by which the service's counter may lag; observed up to 20 minutes."""
@@ -16,7 +17,7 @@ HOLD = 600.0
 """Seconds after which a cap that was guessed from a 429 rises again, by one a minute."""
 NAMED_HOLD = 3600.0
 """Seconds for which a cap that the service named stands against a higher one in the spec."""
-LEAST_GUESS = FREE_MINUTE // 2
+LEAST_GUESS = FREE_REQUESTS_PER_MINUTE // 2
 """A guess goes below half of the cap in force only down to here: a cap far too large is no knowledge."""
 ASK_EVERY = 3600.0
 """Seconds after which the service's word on the day is asked for again."""

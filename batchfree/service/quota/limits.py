@@ -18,6 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
+
 Reason: TypeAlias = Literal["minute", "day"]
 
 MINUTE, DAY = 60.0, 86400.0
@@ -34,8 +36,6 @@ AHEAD = 60.0
 """Seconds that a day 429 closes the account when its mark is past: this clock is ahead of the service's."""
 FREE_DAY = 50
 """Free requests of a UTC day where the service does not say (OpenRouter docs, limits page)."""
-FREE_MINUTE = 20
-"""Free requests of a minute (OpenRouter docs, limits page)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Limits:
         return None if self.per_day is None else max(0, self.per_day - self.reserve)
 
 
-FREE = Limits(per_minute=FREE_MINUTE, per_day=FREE_DAY, auto=True)
+FREE = Limits(per_minute=FREE_REQUESTS_PER_MINUTE, per_day=FREE_DAY, auto=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind
-from batchfree.core.routes import FREE_ROUTER, LOCAL, is_free_id
+from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id
 from batchfree.service.routing.eligibility import Policy
 from batchfree.service.routing.health import (
     ALONE,
@@ -32,8 +32,6 @@ from batchfree.service.routing.health import (
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.requirements import Requirements
 
-MOST_MODELS = 3
-"""Entries that the service takes in `models`; a fourth is a 400."""
 PATIENCE_S = 60.0
 """An untried model that rests no longer than this is waited for."""
 SERVICE_TOKENS = 32_000

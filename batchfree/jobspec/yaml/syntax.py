@@ -9,7 +9,7 @@ from yaml.reader import ReaderError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class SyntaxFault:
     """A mistake of syntax; `line` counts from one."""
 
     line: int | None
@@ -58,18 +58,18 @@ _ADVICE = (
 )
 
 
-def sentence(error: yaml.YAMLError, text: str) -> Fault:
+def sentence(error: yaml.YAMLError, text: str) -> SyntaxFault:
     """The fault that stopped the reading of `text`."""
     if isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
-        return Fault(line=line, message=f"a character that no text file holds (U+{code:04X}) stands here")
+        return SyntaxFault(line=line, message=f"a character that no text file holds (U+{code:04X}) stands here")
     if not isinstance(error, yaml.MarkedYAMLError):
-        return Fault(line=None, message="this is not valid YAML")
+        return SyntaxFault(line=None, message="this is not valid YAML")
     problem = " ".join(part for part in (error.context, error.problem) if part)
     mark = error.problem_mark or error.context_mark
     for fragment, message, at_beginning in _ADVICE:
         if fragment in problem:
             mark = (error.context_mark if at_beginning else None) or mark
-            return Fault(line=mark.line + 1 if mark else None, message=message)
-    return Fault(line=mark.line + 1 if mark else None, message=f"this is not valid YAML: {error.problem}")
+            return SyntaxFault(line=mark.line + 1 if mark else None, message=message)
+    return SyntaxFault(line=mark.line + 1 if mark else None, message=f"this is not valid YAML: {error.problem}")

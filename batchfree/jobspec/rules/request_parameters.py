@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from batchfree.core.chat import Json, JsonObject
-from batchfree.jobspec.draft import Draft, KeyPath, shown
+from batchfree.core.text import KeyPath
+from batchfree.jobspec.draft import Draft, shown
 from batchfree.jobspec.variables import reread
 
 NEAR = 0.88

@@ -10,19 +10,20 @@ from pydantic import ValidationError
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.text import KeyPath
 from batchfree.jobspec.check import check, check_labels, take_out_keys
 from batchfree.jobspec.defaults import absolute, complete
-from batchfree.jobspec.draft import OVERRIDE, Draft, KeyPath
-from batchfree.jobspec.files import home, placed, read_text
+from batchfree.jobspec.draft import OVERRIDE, Draft
 from batchfree.jobspec.overrides import expand, override
 from batchfree.jobspec.rules.answer_schema import schema_faults
-from batchfree.jobspec.rules.messages import check_messages
-from batchfree.jobspec.rules.request import check_request
+from batchfree.jobspec.rules.chat_messages import check_messages
+from batchfree.jobspec.rules.request_parameters import check_request
 from batchfree.jobspec.rules.unbuilt import take_out_unbuilt
 from batchfree.jobspec.schema import JobSpec
+from batchfree.jobspec.spec_files import home, placed, read_text
 from batchfree.jobspec.type_errors import blame_all
 from batchfree.jobspec.variables import reread, substitute
-from batchfree.jobspec.yaml.parse import Text, parse
+from batchfree.jobspec.yaml.parse import ParsedYaml, parse
 
 MAX_PASSES = 10
 
@@ -143,14 +144,14 @@ def _schema_in(draft: Draft, path: KeyPath, file: Path) -> JsonObject | None:
     return read.data if isinstance(read.data, dict) and not read.mistakes else None
 
 
-def _parse_json(text: str, file: str) -> Text:
+def _parse_json(text: str, file: str) -> ParsedYaml:
     try:
-        return Text(data=json.loads(text, parse_constant=_refuse_constant))
+        return ParsedYaml(data=json.loads(text, parse_constant=_refuse_constant))
     except json.JSONDecodeError as error:
         mistake = Mistake(file=file, line=error.lineno, message=f"this is not valid JSON: {error.msg}")
     except (ValueError, RecursionError):
         mistake = Mistake(file=file, message="this JSON is nested too deeply, or holds a number that JSON has not")
-    return Text(mistakes=(mistake,))
+    return ParsedYaml(mistakes=(mistake,))
 
 
 def _refuse_constant(name: str) -> Json:

@@ -1,0 +1,40 @@
+"""Which base URLs an endpoint may have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import SplitResult
+
+from batchfree.core.urls import DEFAULT_PORTS, EMBEDDED, is_openrouter, split_url
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+
+
+def base_url_complaints(base_url: str) -> Iterator[str]:
+    """What is wrong with a base URL. The sentences never quote the URL, since it may hold a password."""
+    if base_url == EMBEDDED:
+        return
+    parts = split_url(base_url)
+    if parts is None or parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        yield "expected a URL that begins with http:// or https://, or the word embedded"
+        return
+    if "@" in parts.netloc:
+        yield "this URL holds a user name or a password; put the key into the variable that endpoint.api_key_env names"
+    elif not _HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}").removesuffix(":")):
+        yield "the host of this URL has characters that no host name has; write it in ASCII"
+    if parts.query or parts.fragment or any(sign in base_url for sign in "?#"):
+        yield "a base URL ends with its path; leave out everything from ? or # on"
+    if any(character.isspace() or not character.isprintable() for character in base_url):
+        yield "a URL has no spaces and no control characters; leave them out"
+    if parts.path.rstrip("/").endswith("/chat/completions"):
+        yield "leave out /chat/completions at the end; batchfree adds it to every request"
+    if is_openrouter(base_url):
+        yield from _openrouter_complaints(parts)
+
+
+def _openrouter_complaints(parts: SplitResult) -> Iterator[str]:
+    if parts.scheme == "http":
+        yield "write https:// for OpenRouter: over http:// anybody on the way could read the key"
+    if not parts.path.strip("/"):
+        yield "OpenRouter's API is under /api/v1; write https://openrouter.ai/api/v1"

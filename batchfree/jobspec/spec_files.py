@@ -1,0 +1,54 @@
+"""The files that a job spec is read from: the job file itself and a schema that it names.
+
+Also finds the line of a key in the job file, for mistakes that are found after the file was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from batchfree.core.errors import Mistake
+from batchfree.core.text import KeyPath, key_path
+from batchfree.jobspec.yaml.parse import MAX_BYTES, decode, parse
+
+
+def read_text(path: Path, shown: str) -> str | Mistake:
+    """The text of a file; `shown` is its name in messages."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return Mistake(file=shown, message="there is no such file")
+    except IsADirectoryError:
+        return Mistake(file=shown, message="this is a folder, not a file")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is not valid"
+        return Mistake(file=shown, message=f"the file can't be read: {reason}")
+    return decode(content, shown)
+
+
+def placed(path: Path) -> Path:
+    """The absolute path of a file, with links in its folder followed but not the file itself."""
+    return path.parent.resolve() / path.name
+
+
+def home() -> Path:
+    """The user's home folder, for `~`."""
+    return Path("~").expanduser()
+
+
+def line_of(file: Path, path: KeyPath) -> int | None:
+    """The line of a key in the job file, or of what it would stand in; None where neither is there."""
+    text = read_text(file, str(file))
+    origins = parse(text, str(file)).origins if isinstance(text, str) else {}
+    while path and path not in origins:
+        path = path[:-1]
+    return origins[path].line if path else None
+
+
+def located(mistake: Mistake, file: Path) -> Mistake:
+    """The mistake with file and line, where it names only a key of the job."""
+    if mistake.key is None or mistake.line is not None or mistake.file not in (None, str(file)):
+        return mistake
+    return replace(mistake, file=str(file), line=line_of(file, key_path(mistake.key)))
