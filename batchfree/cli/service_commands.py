@@ -18,7 +18,7 @@ from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import Offer, offers, requirements
 from batchfree.jobspec.job import Job
-from batchfree.service.connection import Connection, connect, key_of
+from batchfree.service.connection import Connection, connect, find_api_key
 from batchfree.service.quota.limits import FREE, Limits
 
 
@@ -64,14 +64,14 @@ def quota(arguments: argparse.Namespace) -> int:
     """Says what is left this minute and this UTC day, and which jobs used it."""
     job = _job(arguments)
     endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
-    if endpoint.is_openrouter and key_of(endpoint, variables) is None:
+    if endpoint.is_openrouter and find_api_key(endpoint, variables) is None:
         say(f"error: no API key: set {endpoint.api_key_env} in the environment or in --env-file")
         return NEEDS_A_PERSON
 
     async def ask() -> int:
         async with connect(endpoint, variables, time.time) as connection:
             limits = FREE if job is None else Endpoint(spec=job.spec, connection=connection).limits
-            failure = None if limits.per_day is None else await connection.learn_quota()
+            failure = None if limits.per_day is None else await connection.refresh_quota()
             if failure is not None and failure.kind is Kind.KEY_REFUSED:
                 say(f"error: {failure.message}")
                 return NEEDS_A_PERSON

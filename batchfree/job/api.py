@@ -1,7 +1,7 @@
 """A job from its file to its table. Puts the parts together and decides nothing.
 
 The road of one row: `spec` reads the job file; `dataset` reads the row, `prompts` renders it, `questions` gives its
-question a name; `opened` passes over what `history` knows as answered; `feed` puts it into a parcel; `runner` hands
+question a name; `opened` passes over what `index` knows as answered; `feed` puts it into a parcel; `runner` hands
 the parcel to a worker; `sending` draws a model, waits for a start, sends, lets `openrouter.judge` read the response,
 `answers` check it, and writes the attempt into the `journal`; `aftermath` says where the row goes next; `results`
 derives the table.

@@ -14,7 +14,7 @@ from batchfree.jobspec import JobSpec
 from batchfree.run.sender import Complete
 from batchfree.service.connection import Connection
 from batchfree.service.quota.limits import FREE_DAY, Limits
-from batchfree.service.quota.rate_limiter import Pacer, Waiting
+from batchfree.service.quota.rate_limiter import RateLimiter, ReportWait, WaitPolicy
 from batchfree.service.router import Router
 from batchfree.service.routing import Policy
 
@@ -46,7 +46,7 @@ class Endpoint:
         limits = self.limits
         if limits.per_day is None:
             return None
-        failure = await self.connection.learn_quota()
+        failure = await self.connection.refresh_quota()
         known = limits.auto or self.spec.endpoint.is_openrouter
         if failure is None or failure.kind is not Kind.KEY_REFUSED or not known:
             return None
@@ -64,17 +64,18 @@ class Endpoint:
             rng=rng,
         )
 
-    def pacer(self, on_quota: Literal["stop", "wait"] | None, deadline: float | None, waiting: Waiting) -> Pacer:
+    def rate_limiter(
+        self, on_quota: Literal["stop", "wait"] | None, deadline: float | None, waiting: ReportWait
+    ) -> RateLimiter:
         """Hands out the starts of this run; `deadline` in epoch seconds."""
-        return Pacer(
+        return RateLimiter(
             self.connection.ledger,
             self.limits,
             self.spec.name,
             clock=self.connection.clock,
-            on_quota=on_quota or self.spec.limits.on_quota,
-            deadline=deadline,
-            waiting=waiting,
-            learn=self.connection.learn_quota,
+            policy=WaitPolicy(on_quota=on_quota or self.spec.limits.on_quota, deadline=deadline),
+            report_wait=waiting,
+            refresh_quota=self.connection.refresh_quota,
         )
 
     def completer(self, in_flight: Callable[[int], None]) -> Complete:

@@ -110,6 +110,6 @@ def _records(job: Job, now: float) -> dict[str, Record]:
     records: dict[str, Record] = {}
     for line in journal.read(RunFolder(job.spec.run_dir).journal):
         attempt = line.attempt
-        if attempt.model and attempt.counts and attempt.at.timestamp() > now - RECENT:
+        if attempt.model and attempt.is_counted and attempt.at.timestamp() > now - RECENT:
             records.setdefault(attempt.model, Record()).add(attempt)
     return records

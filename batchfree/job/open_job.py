@@ -19,7 +19,7 @@ from batchfree.jobspec import JobSpec
 from batchfree.jobspec.rules.outputs import OVER_INPUT
 from batchfree.journal.attempts import Status
 from batchfree.journal.digest_map import DigestMap
-from batchfree.journal.index import History
+from batchfree.journal.index import JournalIndex
 from batchfree.journal.questions import Question, digest
 from batchfree.run.summary import Tally
 from batchfree.run.tasks import Task
@@ -48,7 +48,7 @@ class OpenJob:
         for _, row in zip(range(rows), self.rows(), strict=False):
             yield self.prompts.render(row)
 
-    def tasks(self, history: History, *, retry_failed: bool, limit: int | None) -> Iterator[Task | int]:
+    def tasks(self, index: JournalIndex, *, retry_failed: bool, limit: int | None) -> Iterator[Task | int]:
         """The questions that are to be asked, each once; in between, how many rows were passed over."""
         taken, passed = DigestMap(), 0
         id_column = self.dataset.id
@@ -60,7 +60,7 @@ class OpenJob:
                 passed = 0
             request = self.prompts.render(row)
             name = None if isinstance(request, Failure) else digest(request, self.rule)
-            if isinstance(request, Failure) or name is None or self._done(history, name, retry_failed) or name in taken:
+            if isinstance(request, Failure) or name is None or self._done(index, name, retry_failed) or name in taken:
                 passed += 1
                 continue
             taken.put(name, number)
@@ -69,16 +69,16 @@ class OpenJob:
             if passed:
                 yield passed
                 passed = 0
-            yield Task(question=question, state=history.state(name))
+            yield Task(question=question, state=index.state(name))
         yield passed
 
     @staticmethod
-    def _done(history: History, question: str, retry_failed: bool) -> bool:
-        status = history.status(question)
+    def _done(index: JournalIndex, question: str, retry_failed: bool) -> bool:
+        status = index.status(question)
         return status is Status.OK or (status is Status.FAILED and not retry_failed)
 
     def columns(
-        self, row: Mapping[str, Any], history: History, *, begun: bool, brief: bool = False
+        self, row: Mapping[str, Any], index: JournalIndex, *, begun: bool, brief: bool = False
     ) -> Mapping[str, Any]:
         """What the table says of one row; before the first run every row is pending. `brief`: of an answered row only
         that it is."""
@@ -88,15 +88,15 @@ class OpenJob:
                 return {"status": Status.PENDING}
             return {"status": Status.FAILED, "error_kind": request.kind, "error": request.message}
         question = digest(request, self.rule)
-        if brief and history.status(question) is Status.OK:
+        if brief and index.status(question) is Status.OK:
             return {"status": Status.OK}
-        return describe(history.state(question))
+        return describe(index.state(question))
 
-    def table(self, history: History, *, begun: bool, tally: Tally | None = None) -> pl.LazyFrame:
+    def table(self, index: JournalIndex, *, begun: bool, tally: Tally | None = None) -> pl.LazyFrame:
         """The output table, derived row by row while it is read; `tally` counts the rows on the way."""
 
         def of(row: Mapping[str, Any]) -> Mapping[str, Any]:
-            columns = self.columns(row, history, begun=begun)
+            columns = self.columns(row, index, begun=begun)
             if tally is not None:
                 tally.add(row, columns)
             return columns

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 from batchfree.core.chat import Failure
 from batchfree.job.open_job import BATCH, OpenJob
 from batchfree.journal.attempts import Status
-from batchfree.journal.index import History
+from batchfree.journal.index import JournalIndex
 from batchfree.journal.questions import digest
 from batchfree.run.tasks import Task
 
 
 def announced(
-    tasks: Iterator[Task | int], opened: OpenJob, history: History, warn: Callable[[str], None]
+    tasks: Iterator[Task | int], opened: OpenJob, index: JournalIndex, warn: Callable[[str], None]
 ) -> Iterator[Task | int]:
     """The tasks as they are; before the first one whose question has changed comes a warning that counts them all."""
     for task in tasks:
-        if isinstance(task, Task) and task.question.id is not None and history.has_answered(task.question.id):
+        if isinstance(task, Task) and task.question.id is not None and index.has_answered(task.question.id):
             count = 0
-            for more in changed(opened, history, task.question.row):
+            for more in changed(opened, index, task.question.row):
                 count += more
                 yield 0
             rows = "1 row is" if count == 1 else f"{count} rows are"
@@ -30,16 +30,16 @@ def announced(
     yield from tasks
 
 
-def changed(opened: OpenJob, history: History, first: int = 0) -> Iterator[int]:
+def changed(opened: OpenJob, index: JournalIndex, first: int = 0) -> Iterator[int]:
     """How many rows, from `first` on (counted from zero), have an answer, but not to what they ask now; in parts."""
     id_column, count = opened.dataset.id, 0
     for number, row in enumerate(opened.rows()):
         if number % BATCH == 0:
             yield count
             count = 0
-        if id_column is None or number < first or not history.has_answered(str(row[id_column])):
+        if id_column is None or number < first or not index.has_answered(str(row[id_column])):
             continue
         request = opened.prompts.render(row)
         if not isinstance(request, Failure):
-            count += history.status(digest(request, opened.rule)) is Status.PENDING
+            count += index.status(digest(request, opened.rule)) is Status.PENDING
     yield count

@@ -23,7 +23,7 @@ from batchfree.job.state import Reading, reading
 from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.file import Journal, Line
+from batchfree.journal.file import Journal, JournalLine
 from batchfree.journal.run_folder import EventLog, RunFolder
 from batchfree.run.follow_up import Patience
 from batchfree.run.packer import Packs
@@ -34,7 +34,7 @@ from batchfree.run.signals import heeded, is_interruption
 from batchfree.run.summary import Summary, Tally
 from batchfree.run.task_queue import Feed
 from batchfree.run.tasks import Task
-from batchfree.service.connection import Transport, connect, key_of
+from batchfree.service.connection import Transport, connect, find_api_key
 from batchfree.service.router import Router
 
 REMEMBERED = 2_000
@@ -67,7 +67,7 @@ class Session:
         results.check_names(self._spec, opened.dataset.schema)
         results.check_writable(self._spec.output.path)
         self._folder.create()
-        with lock.locked(self._folder.lock) as holder:
+        with lock.hold(self._folder.lock) as holder:
             if holder is not None:
                 message = f"another run of this job is going: {holder}"
                 found = reading(self._job, opened=opened)
@@ -96,11 +96,11 @@ class Session:
         """Sends what there is to send; touches no network where there is nothing."""
         watch, options, opened = self._watch, self._options, found.opened
         watch.rows(opened.dataset.count())
-        tasks = opened.tasks(found.history, retry_failed=options.retry_failed, limit=options.limit)
-        announced = watch.counted(reasking.announced(tasks, opened, found.history, watch.warn))
+        tasks = opened.tasks(found.index, retry_failed=options.retry_failed, limit=options.limit)
+        announced = watch.counted(reasking.announced(tasks, opened, found.index, watch.warn))
         journal = self._folder.open_journal(self._spec, opened.dataset.input_digest())
         try:
-            found.history.hold()
+            found.index.keep_open()
             first = await self._first(announced)
             if first is not None:
                 await self._connect(found, itertools.chain([first], announced), journal, recent)
@@ -121,7 +121,7 @@ class Session:
         self, found: Reading, tasks: Iterator[Task | None], journal: Journal, recent: Iterable[Attempt]
     ) -> None:
         """Opens the connection and sends."""
-        if self._spec.endpoint.is_openrouter and key_of(self._spec.endpoint, self._job.environment) is None:
+        if self._spec.endpoint.is_openrouter and find_api_key(self._spec.endpoint, self._job.environment) is None:
             message = f"no API key: set {self._spec.endpoint.api_key_env} in the environment or in --env-file"
             self._switch.throw(Stopped(reason=StopReason.KEY_MISSING, message=message))
             return
@@ -196,8 +196,8 @@ class Session:
             self._watch.warn(f"starting anew; earlier progress is kept as {kept}")
 
     def _sender(self, found: Reading, router: Router, packs: Packs, endpoint: Endpoint, journal: Journal) -> Sender:
-        def recorded(line: Line) -> None:
-            found.history.add(line)
+        def recorded(line: JournalLine) -> None:
+            found.index.add(line)
             found.measure(line.attempt)
             self._watch.recorded(line.attempt)
 
@@ -206,7 +206,7 @@ class Session:
             patience=self._patience,
             packs=packs,
             router=router,
-            pacer=endpoint.pacer(self._options.on_quota, self._deadline(), self._watch.waiting),
+            rate_limiter=endpoint.rate_limiter(self._options.on_quota, self._deadline(), self._watch.waiting),
             complete=endpoint.completer(self._watch.in_flight),
             journal=journal,
             recorded=recorded,

@@ -11,10 +11,10 @@ import polars as pl
 from batchfree.data import output as results
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
-from batchfree.journal.attempts import Attempt, pack_record
-from batchfree.journal.file import Damage, read_header
-from batchfree.journal.index import History
-from batchfree.journal.pack_statistics import Meter
+from batchfree.journal.attempts import Attempt, pack_reply
+from batchfree.journal.file import DamagedLine, read_header
+from batchfree.journal.index import JournalIndex
+from batchfree.journal.pack_statistics import PackCounter
 from batchfree.journal.run_folder import RunFolder
 from batchfree.run.summary import Tally
 
@@ -25,30 +25,30 @@ class Reading:
 
     opened: OpenJob
     folder: RunFolder
-    history: History
-    packs: Meter = field(default_factory=Meter)
+    index: JournalIndex
+    packs: PackCounter = field(default_factory=PackCounter)
     warnings: list[str] = field(default_factory=list)
 
     def measure(self, attempt: Attempt) -> None:
         """Counts an attempt in, if it was a pack."""
-        record = pack_record(attempt, self.opened.rule.labels or ())
+        record = pack_reply(attempt, self.opened.rule.labels or ())
         if record is not None:
             self.packs.add(record)
 
     @property
     def begun(self) -> bool:
         """Whether there was a run."""
-        return not self.history.is_empty or read_header(self.folder.journal) is not None
+        return not self.index.is_empty or read_header(self.folder.journal) is not None
 
     def table(self, tally: Tally | None = None) -> pl.LazyFrame:
         """The table as it stands."""
-        return self.opened.table(self.history, begun=self.begun, tally=tally)
+        return self.opened.table(self.index, begun=self.begun, tally=tally)
 
     def counts(self, *, brief: bool = False) -> Tally:
         """The rows by status, model and error, without a table; `brief`: much faster, and without the models."""
         tally, begun = Tally(), self.begun
         for row in self.opened.rows():
-            tally.add(row, self.opened.columns(row, self.history, begun=begun, brief=brief))
+            tally.add(row, self.opened.columns(row, self.index, begun=begun, brief=brief))
         return tally
 
     def export(self, path: Path) -> Tally:
@@ -66,16 +66,16 @@ def reading(job: Job, seen: Callable[[Attempt], None] = lambda attempt: None, op
     opened = opened or open_job(job.spec)
     folder = RunFolder(job.spec.run_dir)
     folder.check_owner(job.spec.name, job.spec.file)
-    history, warnings = History(folder.journal, names=opened.dataset.id is not None), list[str]()
+    index, warnings = JournalIndex(folder.journal, names=opened.dataset.id is not None), list[str]()
 
-    def damaged(damage: Damage) -> None:
+    def damaged(damage: DamagedLine) -> None:
         warnings.append(f"{folder.journal}:{damage.line}: this line is damaged and is passed over: {damage.why}")
 
-    found = Reading(opened=opened, folder=folder, history=history, warnings=warnings)
+    found = Reading(opened=opened, folder=folder, index=index, warnings=warnings)
 
     def measured(attempt: Attempt) -> None:
         found.measure(attempt)
         seen(attempt)
 
-    history.load(measured, damaged)
+    index.load(measured, damaged)
     return found

@@ -1,6 +1,6 @@
-"""One request and what it brought to each of its rows; and the state of a question, folded from its attempts.
+"""Attempts as the journal stores them, and the state of a question: a fold over its attempts.
 
-`Attempt` and `Outcome` are msgspec structs because each is a line, or a part of a line, of the journal.
+`Attempt` and `Outcome` are msgspec structs because the journal encodes and decodes millions of them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ import msgspec
 from batchfree.core.chat import Json, JsonObject, Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.routes import FREE_ROUTER
-from batchfree.journal.pack_statistics import Fate, PackRecord
+from batchfree.journal.pack_statistics import PackedRowStatus, PackReply
 
 MISSING = "the reply to a pack has nothing for this row"
-"""The error of such a row, by which it is told from one whose answer does not fit."""
-
+"""The error of a row that the reply left out. Distinguishes it from a row whose answer is invalid."""
 
 UNCOUNTED = frozenset(
     kind for kind, consequence in CONSEQUENCES.items() if consequence in (Consequence.ACCOUNT, Consequence.PERSON)
 )
-"""Failures by a limit of the account, or for a person's sake: they concern no row."""
+"""Failures of the account (a limit, or something only a person can fix). They never count against a row."""
 
 
 class Status(StrEnum):
-    """Where a row stands."""
+    """The status of a row, as shown in the output table."""
 
     OK = "ok"
     FAILED = "failed"
@@ -37,14 +36,14 @@ class Status(StrEnum):
 
 
 DIGEST = r"^[0-9a-f]{32}\Z"
-"""What the name of a question looks like; in a damaged line it may not."""
+"""Pattern of a question's digest. A damaged journal line may hold something else."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What one attempt brought to one row: an answer, or the kind of its failure.
+    """The result of one attempt for one question: an answer, or the kind of failure.
 
-    `row` counts from zero; `final` says that this failure finished the row. Equal rows share a question, so `row` and
-    `id` are those of the first that asked it.
+    Equal rows share a question; `row` (counted from zero) and `id` are those of the first such row. `final` means
+    that this failure finished the row for good.
     """
 
     question: Annotated[str, msgspec.Meta(pattern=DIGEST)]
@@ -58,12 +57,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One request to the service, with everything worth knowing of it.
+    """One request to the service and its result; one line of the journal.
 
-    `models` is what was asked for by name, `model` who answered; `kind` is set where the request as a whole failed.
-    Without `models` nothing was sent: the row was found to be too long for every model.
-    Tokens are those of the whole request, `latency_s` seconds, `cost` USD. The codes of a pack come from `pack_seed`;
-    `unknown` counts the codes of its reply that were no row's.
+    `models` are the model ids in the request, `model` is the one that answered. Empty `models` means that nothing was
+    sent because the row is too long for every model. `kind` is set if the request failed as a whole.
+    Tokens and `cost` (USD) are those of the whole request; `latency_s` is in seconds. `pack_seed` seeds the codes of a
+    pack; `unknown` counts codes in the reply that belong to no row.
     """
 
     at: datetime
@@ -89,24 +88,25 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...]
 
     @property
-    def counts(self) -> bool:
-        """Whether it counts as spent on its rows: refusals by a limit of the account, or for a person's sake, don't."""
+    def is_counted(self) -> bool:
+        """Whether the attempt counts against its rows. Failures of the account (`UNCOUNTED`) do not."""
         return bool(self.models) and self.kind not in UNCOUNTED
 
     @property
     def answered(self) -> int:
-        """The rows that it brought an answer."""
+        """Number of rows that got an answer."""
         return sum(outcome.kind is None for outcome in self.outcomes)
 
     @property
-    def named(self) -> str:
-        """The model that answered or failed; the route where none was named."""
+    def model_or_route(self) -> str:
+        """The model that answered or failed; the route if no single model is known."""
         return self.model or (self.models[0] if len(self.models) == 1 else self.route)
 
     @property
-    def reached(self) -> frozenset[str]:
-        """The models that the request has reached, or may have, as far as is known: by name, for what came of it, or in
-        the service's own account of its routing."""
+    def models_reached(self) -> frozenset[str]:
+        """The models that received the request, or may have: the requested models up to the one that answered, and
+        those in the routing metadata of the reply.
+        """
         told = (self.router or {}).get("attempts")
         names = [each.get("model") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
         asked = self.models[: self.models.index(self.model) + 1] if self.model in self.models else self.models
@@ -114,7 +114,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def next_status(status: Status, outcome: Outcome) -> Status:
-    """The status of a question after one more outcome. An answer stays; a failed one opens again when asked again."""
+    """The status of a question after one more outcome. An answer is final; asking again reopens a failed question."""
     if outcome.kind is None or status is Status.OK:
         return Status.OK
     if outcome.final:
@@ -123,57 +123,57 @@ def next_status(status: Status, outcome: Outcome) -> Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """A question's state: a fold over its attempts.
-
-    `tried` is shown, `reached` is every model that has seen the question. `wrong_answers` counts the answers that did
-    not do since the question was last opened; `pack_failures` how often it was left out of a whole reply to a pack
-    that brought most of the others theirs. `misfit` is the last bad answer that it got alone, `wrong_since` counts
-    the wrong ones from the first bad one on, all those in packs as one.
-    """
+class QuestionState:
+    """The state of a question: a fold over its attempts."""
 
     status: Status = Status.PENDING
     attempts: int = 0
-    tried: tuple[str, ...] = ()
-    reached: frozenset[str] = frozenset()
+    models_tried: tuple[str, ...] = ()
+    """One name per counted attempt, in order: the column of the same name."""
+    models_reached: frozenset[str] = frozenset()
+    """Every model that received the question, also as a fallback within a request."""
     wrong_answers: int = 0
+    """Unusable answers since the question was last opened."""
     pack_failures: int = 0
-    misfit: Attempt | None = None
-    wrong_since: int = 0
+    """How often the question got no usable answer in a pack in which at least half of the rows did."""
+    last_bad_answer: Attempt | None = None
+    """The last `bad_answer` to the question asked alone. The next request can show it to the model."""
+    wrong_since_bad: int = 0
+    """Unusable answers from the first `bad_answer` on; all of those in packs count as one."""
     shown: Attempt | None = None
-    """The answering attempt; where there is none, the last that counted."""
+    """The attempt that answered; before there is one, the last counted attempt."""
     outcome: Outcome | None = None
-    """This question's part of `shown`."""
+    """This question's outcome in `shown`."""
 
-    def after(self, attempt: Attempt, outcome: Outcome) -> State:
-        """The state after one more attempt that carried this question."""
+    def after(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
+        """The state after one more attempt that included this question."""
         if attempt.kind in UNCOUNTED:
             return self
         reopened = self.status is Status.FAILED
         wrong = outcome.kind is not None and CONSEQUENCES[outcome.kind] is Consequence.ANOTHER_ANSWER
         packed = wrong and outcome.kind is not Kind.TRUNCATED and 2 * attempt.answered >= len(attempt.outcomes)
         alone, bad = len(attempt.outcomes) == 1, outcome.kind is Kind.BAD_ANSWER
-        since = 0 if reopened else self.wrong_since
+        since = 0 if reopened else self.wrong_since_bad
         since = since + (bad or (wrong and since > 0)) if alone else max(since, int(bad))
         shows = outcome.kind is None or self.status is not Status.OK
         return replace(
             self,
             status=next_status(self.status, outcome),
-            attempts=self.attempts + attempt.counts,
-            tried=(*self.tried, attempt.named) if attempt.counts else self.tried,
-            reached=self.reached | attempt.reached,
+            attempts=self.attempts + attempt.is_counted,
+            models_tried=(*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried,
+            models_reached=self.models_reached | attempt.models_reached,
             wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
             pack_failures=(0 if reopened else self.pack_failures) + packed,
-            misfit=attempt if bad and alone else self.misfit,
-            wrong_since=since,
+            last_bad_answer=attempt if bad and alone else self.last_bad_answer,
+            wrong_since_bad=since,
             shown=attempt if shows else self.shown,
             outcome=outcome if shows else self.outcome,
         )
 
 
-def fold(question: str, attempts: Iterable[Attempt]) -> State:
-    """The state of a question after these attempts, in the order they were made."""
-    state = State()
+def fold(question: str, attempts: Iterable[Attempt]) -> QuestionState:
+    """The state of a question after `attempts`, which are in the order they were made."""
+    state = QuestionState()
     for attempt in attempts:
         for outcome in attempt.outcomes:
             if outcome.question == question:
@@ -181,18 +181,20 @@ def fold(question: str, attempts: Iterable[Attempt]) -> State:
     return state
 
 
-def pack_record(attempt: Attempt, labels: Collection[str]) -> PackRecord | None:
-    """A reply to a pack, as it is measured; None for everything else. `labels` are the job's, if it has any."""
+def pack_reply(attempt: Attempt, labels: Collection[str]) -> PackReply | None:
+    """What to count of a reply to a pack; None for other attempts. `labels` are the labels of the job, if any."""
     if len(attempt.outcomes) < 2 or attempt.kind not in (None, Kind.TRUNCATED):
         return None
     given = tuple(each.answer if labels and each.answer in labels else None for each in attempt.outcomes)
-    fates = tuple(map(_fate, attempt.outcomes))
-    return PackRecord(model=attempt.named, fates=fates, labels=given if labels else (), unknown=attempt.unknown)
+    statuses = tuple(map(_packed_row_status, attempt.outcomes))
+    return PackReply(
+        model=attempt.model_or_route, statuses=statuses, labels=given if labels else (), unknown=attempt.unknown
+    )
 
 
-def _fate(outcome: Outcome) -> Fate:
+def _packed_row_status(outcome: Outcome) -> PackedRowStatus:
     if outcome.kind is None:
-        return Fate.ANSWERED
+        return PackedRowStatus.ANSWERED
     if outcome.kind is Kind.TRUNCATED:
-        return Fate.CUT_OFF
-    return Fate.MISSING if outcome.error == MISSING else Fate.INVALID
+        return PackedRowStatus.CUT_OFF
+    return PackedRowStatus.MISSING if outcome.error == MISSING else PackedRowStatus.INVALID

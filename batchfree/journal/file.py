@@ -37,14 +37,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     input: str
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
+class AnyHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What every format of header has: the format's number, and the version that wrote it."""
 
     batchfree: int
     version: str = "unknown"
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class JournalLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An attempt and where its line starts and ends, in bytes. A struct, for millions of them are made."""
 
     attempt: Attempt
@@ -53,7 +53,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Damage:
+class DamagedLine:
     """A line that can't be read, counted from one."""
 
     line: int
@@ -62,7 +62,7 @@ class Damage:
 
 _attempts = msgspec.json.Decoder(Attempt)
 _headers = msgspec.json.Decoder(Header)
-_formats = msgspec.json.Decoder(Written)
+_formats = msgspec.json.Decoder(AnyHeader)
 
 
 def read_header(path: Path, *, any_format: bool = False) -> Header | None:
@@ -91,7 +91,7 @@ def unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path}: the journal can't be read: {error.strerror}.")
 
 
-def read(path: Path, damaged: Callable[[Damage], None] = lambda damage: None) -> Iterator[Line]:
+def read(path: Path, damaged: Callable[[DamagedLine], None] = lambda damage: None) -> Iterator[JournalLine]:
     """Every attempt of the journal in the order of writing, also while a run is going. Raises StorageError."""
     try:
         with path.open("rb") as file:
@@ -102,17 +102,17 @@ def read(path: Path, damaged: Callable[[Damage], None] = lambda damage: None) ->
         raise unreadable(path, error) from error
 
 
-def scan(file: Iterable[bytes], damaged: Callable[[Damage], None]) -> Iterator[Line]:
+def scan(file: Iterable[bytes], damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
     """The attempts in the lines of an open journal."""
     start, decode = 0, _attempts.decode
     for number, raw in enumerate(file, start=1):
         end = start + len(raw)
         try:
             if raw.endswith(b"\n"):
-                yield Line(attempt=decode(raw), start=start, end=end)
+                yield JournalLine(attempt=decode(raw), start=start, end=end)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if raw.strip() and not (number == 1 and _is_header(raw)):
-                damaged(Damage(line=number, why=str(error)))
+                damaged(DamagedLine(line=number, why=str(error)))
             yield from _last_in(raw, start)
         start = end
 
@@ -121,12 +121,12 @@ def _is_header(raw: bytes) -> bool:
     return raw.startswith(b'{"batchfree":') and LINE_START not in raw
 
 
-def _last_in(raw: bytes, start: int) -> Iterator[Line]:
+def _last_in(raw: bytes, start: int) -> Iterator[JournalLine]:
     """The readable attempt that ends a damaged line, if there is one."""
     inner = raw.find(LINE_START, 1)
     while inner > 0:
         try:
-            yield Line(attempt=_attempts.decode(raw[inner:]), start=start + inner, end=start + len(raw))
+            yield JournalLine(attempt=_attempts.decode(raw[inner:]), start=start + inner, end=start + len(raw))
             return
         except (msgspec.DecodeError, UnicodeDecodeError):
             inner = raw.find(LINE_START, inner + 1)
@@ -158,7 +158,7 @@ class Journal:
             os.close(self._fd)
             raise self._unwritable(error) from error
 
-    def append(self, attempt: Attempt) -> Line:
+    def append(self, attempt: Attempt) -> JournalLine:
         """Writes one line; on return it survives a killed process. Raises StorageError; then nothing of it stays."""
         start = self._end
         try:
@@ -169,7 +169,7 @@ class Journal:
                 "Make room and run the same command again."
             ) from error
         self._appended.set()
-        return Line(attempt=attempt, start=start, end=self._end)
+        return JournalLine(attempt=attempt, start=start, end=self._end)
 
     async def keep_synced(self) -> None:
         """Makes what was appended survive a power cut, a second later at most, until it is cancelled; then `close`

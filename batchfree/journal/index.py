@@ -14,16 +14,16 @@ from typing import BinaryIO
 
 from batchfree.core.errors import StorageError
 from batchfree.journal import file as journal
-from batchfree.journal.attempts import Attempt, State, Status, fold, next_status
+from batchfree.journal.attempts import Attempt, QuestionState, Status, fold, next_status
 from batchfree.journal.digest_map import DigestMap
-from batchfree.journal.file import Damage, Line
+from batchfree.journal.file import DamagedLine, JournalLine
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
 NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 NO_LINK = -1
 
 
-class History:
+class JournalIndex:
     """What the journal knows, question by question."""
 
     def __init__(self, path: Path, *, names: bool = False) -> None:
@@ -35,7 +35,7 @@ class History:
         self._previous, self._statuses = array("q"), array("b")
         self._names = DigestMap() if names else None
 
-    def load(self, seen: Callable[[Attempt], None], damaged: Callable[[Damage], None]) -> None:
+    def load(self, seen: Callable[[Attempt], None], damaged: Callable[[DamagedLine], None]) -> None:
         """Reads the whole journal, showing each attempt and each damaged line on the way. Raises StorageError."""
         try:
             with suppress(FileNotFoundError):
@@ -45,7 +45,7 @@ class History:
         except OSError as error:
             raise journal.unreadable(self._path, error) from error
 
-    def add(self, line: Line) -> None:
+    def add(self, line: JournalLine) -> None:
         """Takes note of one more line."""
         for outcome in line.attempt.outcomes:
             link = len(self._starts)
@@ -58,7 +58,7 @@ class History:
             if self._names is not None and outcome.id is not None and outcome.kind is None:
                 self._names.put(_hashed(outcome.id), link)
 
-    def hold(self) -> None:
+    def keep_open(self) -> None:
         """Holds on to the journal, so that it stays readable whatever happens to its name. Raises StorageError."""
         try:
             self._open()
@@ -79,10 +79,10 @@ class History:
         link = self._questions.get(question)
         return Status.PENDING if link is None else STATUSES[self._statuses[link]]
 
-    def state(self, question: str) -> State:
+    def state(self, question: str) -> QuestionState:
         """Everything about a question, read from its lines. Raises StorageError."""
         link = self._questions.get(question)
-        return State() if link is None else fold(question, self._attempts(link))
+        return QuestionState() if link is None else fold(question, self._attempts(link))
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -22,7 +22,7 @@ LOOK_AGAIN = 0.01
 """Seconds between two looks: whoever asks for the holder holds the lock for a moment, too."""
 
 
-def holder(path: Path) -> str | None:
+def find_holder(path: Path) -> str | None:
     """Who holds the lock, as a phrase; None where nobody does."""
     try:
         fd = os.open(path, os.O_RDONLY)
@@ -48,7 +48,7 @@ def _named(content: bytes) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[str | None]:
+def hold(path: Path) -> Iterator[str | None]:
     """Holds the lock inside the block; the value is None then, else it names the holder and nothing is held."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -1,4 +1,8 @@
-"""What packing does to a job: yield by model and size, what goes wrong, whether the place in a pack matters."""
+"""How packs do in a job: answered rows by model and pack size, kinds of loss, and label counts by place in the pack.
+
+These numbers are only shown to people. `answers.packs.sizes` chooses pack sizes, `service.routing.health` chooses
+models.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,11 @@ from batchfree.core.chat import JsonObject
 
 DIGITS = 4
 Size: TypeAlias = tuple[str, int]
-"""A model, and the rows of a pack that it replied to."""
+"""A model id and a number of rows in one pack."""
 
 
-class Fate(StrEnum):
-    """What became of a row in a pack whose reply arrived."""
+class PackedRowStatus(StrEnum):
+    """What happened to one row of a pack whose reply arrived."""
 
     ANSWERED = "answered"
     MISSING = "missing"
@@ -25,18 +29,18 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackRecord:
-    """One reply to a pack: the rows' fates and labels in the order of the pack. `labels` is empty for other answers."""
+class PackReply:
+    """One reply to a pack. `statuses` and `labels` are in the order of the pack; `labels` is empty without labels."""
 
     model: str
-    fates: tuple[Fate, ...]
+    statuses: tuple[PackedRowStatus, ...]
     labels: tuple[str | None, ...] = ()
     unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Yield:
-    """How many rows a model answered in packs of one size."""
+class PackYield:
+    """Totals of one model over packs of one size."""
 
     model: str
     size: int
@@ -52,28 +56,29 @@ class Yield:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackStatistics:
-    """Packs measured. Shares are of all rows in packs; `places` are label counts by place in the pack, from zero."""
+    """Totals over all packs of a job. `shares` and `unknown` are per row, `places` label counts by place, from zero."""
 
     packs: int
     rows: int
-    yields: tuple[Yield, ...]
-    shares: Mapping[Fate, float]
+    yields: tuple[PackYield, ...]
+    shares: Mapping[PackedRowStatus, float]
     unknown: float
     places: tuple[Mapping[str, int], ...]
 
     def __str__(self) -> str:
-        lost = (f"{self.shares[fate]:.1%} {fate.replace('_', ' ')}" for fate in Fate if fate is not Fate.ANSWERED)
+        losses = (each for each in PackedRowStatus if each is not PackedRowStatus.ANSWERED)
+        lost = (f"{self.shares[each]:.1%} {each.replace('_', ' ')}" for each in losses)
         return (
             f"{self.packs} replies to packs of {self.rows / self.packs:.1f} rows on average: "
-            f"{self.shares[Fate.ANSWERED]:.1%} of the rows answered, {', '.join(lost)}"
+            f"{self.shares[PackedRowStatus.ANSWERED]:.1%} of the rows answered, {', '.join(lost)}"
         )
 
     def to_json(self) -> JsonObject:
-        """As plain data; shares are rounded."""
+        """As JSON for `--json`; shares are rounded to four digits."""
         return {
             "packs": self.packs,
             "rows": self.rows,
-            "shares": {**{str(fate): round(share, DIGITS) for fate, share in self.shares.items()}},
+            "shares": {str(status): round(share, DIGITS) for status, share in self.shares.items()},
             "unknown_keys_per_row": round(self.unknown, DIGITS),
             "yield": [
                 {"model": each.model, "size": each.size, "packs": each.packs, "rows": each.rows,
@@ -90,30 +95,30 @@ def _place(place: int, counts: Mapping[str, int]) -> JsonObject:
     return {"place": place, "rows": rows, "shares": shares}
 
 
-class Meter:
-    """Measures packs one by one; what it remembers grows with models, sizes and labels, not with packs."""
+class PackCounter:
+    """Counts packs one by one. Its memory grows with models, sizes and labels, not with the number of packs."""
 
     def __init__(self) -> None:
         self._packs, self._rows, self._answered = Counter[Size](), Counter[Size](), Counter[Size]()
-        self._fates, self._unknown = Counter[Fate](), 0
+        self._statuses, self._unknown = Counter[PackedRowStatus](), 0
         self._places = list[Counter[str]]()
 
-    def add(self, record: PackRecord) -> None:
-        """One more reply."""
-        key = (record.model, len(record.fates))
+    def add(self, reply: PackReply) -> None:
+        """Counts one more reply."""
+        key = (reply.model, len(reply.statuses))
         self._packs[key] += 1
-        self._rows[key] += len(record.fates)
-        self._answered[key] += record.fates.count(Fate.ANSWERED)
-        self._fates.update(record.fates)
-        self._unknown += record.unknown
-        for place, label in enumerate(record.labels):
+        self._rows[key] += len(reply.statuses)
+        self._answered[key] += reply.statuses.count(PackedRowStatus.ANSWERED)
+        self._statuses.update(reply.statuses)
+        self._unknown += reply.unknown
+        for place, label in enumerate(reply.labels):
             if place == len(self._places):
                 self._places.append(Counter())
             if label is not None:
                 self._places[place][label] += 1
 
     def statistics(self) -> PackStatistics | None:
-        """The packs so far, measured; None where there were none."""
+        """The totals so far; None before the first pack."""
         total = self._rows.total()
         if not total:
             return None
@@ -121,7 +126,7 @@ class Meter:
             packs=self._packs.total(),
             rows=total,
             yields=tuple(
-                Yield(
+                PackYield(
                     model=key[0],
                     size=key[1],
                     packs=self._packs[key],
@@ -130,7 +135,7 @@ class Meter:
                 )
                 for key in sorted(self._packs)
             ),
-            shares={fate: self._fates[fate] / total for fate in Fate},
+            shares={each: self._statuses[each] / total for each in PackedRowStatus},
             unknown=self._unknown / total,
             places=tuple(Counter(place) for place in self._places),
         )

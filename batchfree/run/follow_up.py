@@ -163,7 +163,7 @@ def _finishes(result: Result, task: Task, patience: Patience, *, larger_left: bo
 
 def follow(parcel: Parcel, attempt: Attempt, reply: Reply, patience: Patience) -> Next:
     """Where the rows of a parcel go after an attempt."""
-    if not attempt.counts:
+    if not attempt.is_counted:
         account = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ACCOUNT
         return Next(keep=parcel) if account else Next()
     moved = (_after(task, attempt, outcome) for task, outcome in zip(parcel, attempt.outcomes, strict=True))
@@ -205,7 +205,7 @@ def _at_most(task: Task, attempt: Attempt, outcome: Outcome) -> int | None:
 def complaint(task: Task, patience: Patience) -> Complaint | None:
     """What to show when a row is asked again: after its first bad answer nothing, since another model gets the plain
     question; then, `reask` times, the last bad answer and what is wrong with it."""
-    misfit = task.state.misfit
-    if misfit is None or not 2 <= task.state.wrong_since <= patience.reask + 1:
+    last_bad_answer = task.state.last_bad_answer
+    if last_bad_answer is None or not 2 <= task.state.wrong_since_bad <= patience.reask + 1:
         return None
-    return Complaint(answer=misfit.content or "", error=misfit.outcomes[0].error or "")
+    return Complaint(answer=last_bad_answer.content or "", error=last_bad_answer.outcomes[0].error or "")

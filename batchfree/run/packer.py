@@ -69,7 +69,7 @@ class Packs:
             return
         cut_off = any(outcome.kind is Kind.TRUNCATED for outcome in attempt.outcomes)
         self._sizes = self._sizes.after(
-            attempt.named, rows=len(attempt.outcomes), answered=attempt.answered, cut_off=cut_off
+            attempt.model_or_route, rows=len(attempt.outcomes), answered=attempt.answered, cut_off=cut_off
         )
 
     def most(self, model: str) -> int:

@@ -19,14 +19,14 @@ from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import StorageError
 from batchfree.core.routes import LOCAL
 from batchfree.core.stops import Stopped, StopReason
-from batchfree.journal.file import Journal, Line
+from batchfree.journal.file import Journal, JournalLine
 from batchfree.run.follow_up import Next, Patience, Reply, attempt_of, follow, outcomes, read
 from batchfree.run.packer import Packs, Written
 from batchfree.run.tasks import Parcel, Task, halves
 from batchfree.service import routing
 from batchfree.service.openrouter import wire
 from batchfree.service.quota.ledger import Start
-from batchfree.service.quota.rate_limiter import Pacer
+from batchfree.service.quota.rate_limiter import RateLimiter
 from batchfree.service.router import Ask, Plan, Router, needs_of
 from batchfree.service.routing import Draw, Nothing, Requirements, Rest
 
@@ -63,10 +63,10 @@ class Sender:
         patience: Patience,
         packs: Packs,
         router: Router,
-        pacer: Pacer,
+        rate_limiter: RateLimiter,
         complete: Complete,
         journal: Journal,
-        recorded: Callable[[Line], None],
+        recorded: Callable[[JournalLine], None],
         stopping: anyio.Event,
         clock: Callable[[], float],
         rng: random.Random,
@@ -77,7 +77,7 @@ class Sender:
         started. `seed` makes the draws repeatable; `any_model`: the endpoint is one's own."""
         self._rule, self._patience, self._packs, self._clock = rule, patience, packs, clock
         self._rng, self._seed, self._any_model = rng, seed, any_model
-        self._router, self._pacer, self._complete = router, pacer, complete
+        self._router, self._rate_limiter, self._complete = router, rate_limiter, complete
         self._journal, self._recorded, self._stopping = journal, recorded, stopping
         self._reasons: dict[Requirements, Stopped] = {}
 
@@ -91,12 +91,12 @@ class Sender:
         hindrance = self._hindrance(self._router.plan(ask), needs, parcel)
         if hindrance is not None:
             return hindrance
-        start = await self._pacer.start(self._stopping)
+        start = await self._rate_limiter.acquire(self._stopping)
         if not isinstance(start, Start):
             return Came(then=Next(), stopped=start)
         plan = self._router.plan(ask)
         if not isinstance(plan, Plan) or not self._journal.has_room():
-            self._pacer.give_back(start)
+            self._rate_limiter.give_back(start)
             return Came(then=Next(keep=parcel), stopped=None if self._journal.has_room() else FULL)
         parcel, rest = self._packs.fitting(parcel, plan)
         spare(rest)
@@ -203,7 +203,7 @@ class Sender:
         self._router.learn(plan.draw, judged, attempt)
         self._packs.learn(attempt)
         if isinstance(judged, Failure) and CONSEQUENCES[judged.kind] is Consequence.ACCOUNT:
-            self._pacer.refused(judged, start)
+            self._rate_limiter.record_refusal(judged, start)
         then = follow(parcel, attempt, reply, self._patience)
         if attempt.kind is Kind.CONTEXT_LENGTH and isinstance(judged, Failure):
             then = then.with_context_above(self._router.context_of(judged, plan.draw.models))
@@ -219,7 +219,7 @@ class Sender:
 
 def _met(task: Task) -> frozenset[str]:
     """The models that a task has been to."""
-    return task.state.reached | set(task.state.tried)
+    return task.state.models_reached | set(task.state.models_tried)
 
 
 def _stop(judged: Judged) -> Stopped | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from batchfree.journal.attempts import State
+from batchfree.journal.attempts import QuestionState
 from batchfree.journal.questions import Question
 
 PACK_FAILURES_UNTIL_ALONE = 2
@@ -21,7 +21,7 @@ class Task:
     """
 
     question: Question
-    state: State
+    state: QuestionState
     attempts: int = 0
     at_most: int | None = None
     context_above: int | None = None

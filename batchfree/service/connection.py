@@ -11,7 +11,7 @@ import httpx
 
 from batchfree.core.chat import Failure
 from batchfree.jobspec import EndpointSpec
-from batchfree.service.openrouter.catalogue import Catalogue, cache_dir
+from batchfree.service.openrouter.catalogue import ModelCatalogue, cache_dir
 from batchfree.service.openrouter.client import Client
 from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
 from batchfree.service.quota.ledger import Ledger
@@ -28,15 +28,15 @@ class Connection:
 
     client: Client
     ledger: Ledger
-    catalogue: Catalogue
+    catalogue: ModelCatalogue
     clock: Callable[[], float]
 
-    async def learn_quota(self) -> Failure | None:
+    async def refresh_quota(self) -> Failure | None:
         """Asks the service what is left of the day, which costs no request; the failure where it does not say."""
         state = await self.client.key()
         if isinstance(state, Failure):
             return state
-        self.ledger.told(day_limit=state.day_limit, day_used=state.day_used)
+        self.ledger.record_day_report(day_limit=state.day_limit, day_used=state.day_used)
         return None
 
 
@@ -50,20 +50,20 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Opens the connection and the ledger of the account whose key is in the environment. Raises StorageError."""
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
-    key = None if endpoint.embedded else key_of(endpoint, environment)
+    key = None if endpoint.embedded else find_api_key(endpoint, environment)
     path = ledger_path(state_dir(environment), fingerprint(key, base_url, endpoint.account))
     cache = None if endpoint.embedded else cache_dir(environment)
     transport = _embedded(clock) if endpoint.embedded else transport
     with Ledger(path, clock) as ledger:
         client = Client(base_url, key, transport=transport, connections=connections)
         try:
-            catalogue = Catalogue(client, cache, base_url, clock)
+            catalogue = ModelCatalogue(client, cache, base_url, clock)
             yield Connection(client=client, ledger=ledger, catalogue=catalogue, clock=clock)
         finally:
             await client.aclose()
 
 
-def key_of(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str | None:
+def find_api_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str | None:
     """The API key, from the environment variable that the spec names."""
     return environment.get(endpoint.api_key_env, "").strip() or None
 

@@ -225,7 +225,7 @@ class Router:
         if 2 * len(failures) > len(attempt.outcomes) and failures[0].kind is not None:
             answer = Failure(kind=failures[0].kind, message=failures[0].error or "", model=attempt.model)
         self._health.update(routing.learn(draw, judged, self._health, now, answer=answer))
-        if attempt.counts:
+        if attempt.is_counted:
             self._barren = 0 if len(failures) < len(attempt.outcomes) else self._barren + 1
 
     def _today(self) -> date:

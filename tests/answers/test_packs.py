@@ -18,7 +18,7 @@ from batchfree.answers import Answer, AnswerRule
 from batchfree.answers import packs as packing
 from batchfree.answers.packs import Alone, PackSizes, company_key, first_sizes, rows_that_fit
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
-from batchfree.journal.pack_statistics import Fate, Meter, PackRecord
+from batchfree.journal.pack_statistics import PackCounter, PackedRowStatus, PackReply
 
 LABELS = ("positive", "negative", "neutral", "very positive")
 BY_LABEL = AnswerRule(labels=LABELS)
@@ -541,12 +541,16 @@ def test_the_answers_of_a_pack_keep_to_the_smallest_output_where_rows_have_a_lim
 
 
 def test_packs_are_measured_by_model_size_fate_and_place() -> None:
-    answered, missing = Fate.ANSWERED, Fate.MISSING
-    meter = Meter()
+    answered, missing = PackedRowStatus.ANSWERED, PackedRowStatus.MISSING
+    meter = PackCounter()
     assert meter.statistics() is None
-    meter.add(PackRecord(model="m", fates=(answered, answered), labels=("a", "b"), unknown=1))
-    meter.add(PackRecord(model="m", fates=(answered, missing), labels=("a", None)))
-    meter.add(PackRecord(model="n", fates=(answered, Fate.CUT_OFF, Fate.INVALID), labels=("b", None, None)))
+    meter.add(PackReply(model="m", statuses=(answered, answered), labels=("a", "b"), unknown=1))
+    meter.add(PackReply(model="m", statuses=(answered, missing), labels=("a", None)))
+    meter.add(
+        PackReply(
+            model="n", statuses=(answered, PackedRowStatus.CUT_OFF, PackedRowStatus.INVALID), labels=("b", None, None)
+        )
+    )
     measured = meter.statistics()
     assert measured is not None
     shown = measured.to_json()

@@ -46,7 +46,7 @@ def test_attempts_fold_into_a_state(
     attempts: list[Attempt], status: Status, count: int, tried: tuple[str, ...]
 ) -> None:
     state = fold(Q, attempts)
-    assert (state.status, state.attempts, state.tried) == (status, count, tried)
+    assert (state.status, state.attempts, state.models_tried) == (status, count, tried)
 
 
 def test_wrong_answers_are_counted_anew_after_a_row_was_opened_again() -> None:

@@ -17,8 +17,8 @@ from support.virtual_time import VirtualTime
 from batchfree.core.chat import Kind
 from batchfree.core.errors import StorageError
 from batchfree.journal.attempts import Outcome, Status
-from batchfree.journal.file import SYNC_EVERY, Damage, Journal, read, read_header
-from batchfree.journal.index import History
+from batchfree.journal.file import SYNC_EVERY, DamagedLine, Journal, read, read_header
+from batchfree.journal.index import JournalIndex
 
 
 def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
         broken = bytearray(whole)
         broken[place] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(broken))
-        damage: list[Damage] = []
+        damage: list[DamagedLine] = []
         found = [line.attempt for line in read(path, damage.append)]
         assert all(attempt(number) in found for number in range(1, 7) if number != hit)
         assert len(found) <= 6
@@ -67,7 +67,7 @@ def test_damage_is_reported_with_its_line(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     lines[2] = b'{"at": broken\n'
     path.write_bytes(b"".join(lines))
-    damage: list[Damage] = []
+    damage: list[DamagedLine] = []
     assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]
 
@@ -99,11 +99,11 @@ def test_polars_reads_it_as_it_is(tmp_path: Path) -> None:
 def test_a_history_knows_every_question_after_a_reload(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3000)
-    history = History(path)
-    history.load(lambda attempt: None, lambda damage: None)
-    assert all(history.status(question(number)) is Status.OK for number in range(1, 3001))
-    assert history.status(question(3001)) is Status.PENDING
-    state = history.state(question(2500))
+    index = JournalIndex(path)
+    index.load(lambda attempt: None, lambda damage: None)
+    assert all(index.status(question(number)) is Status.OK for number in range(1, 3001))
+    assert index.status(question(3001)) is Status.PENDING
+    state = index.state(question(2500))
     assert (state.status, state.attempts, state.tried) == (Status.OK, 1, ("some/model-2500:free",))
     assert state.outcome is not None
     assert state.outcome.answer == "an answer"
@@ -145,36 +145,36 @@ def test_a_line_read_while_it_is_written_does_not_count_yet(tmp_path: Path) -> N
     write_attempts(path, 2)
     with path.open("ab") as file:
         file.write(path.read_bytes().splitlines()[1])
-    damage: list[Damage] = []
+    damage: list[DamagedLine] = []
     assert (read_rows(path, damage), damage) == ([1, 2], [])
 
 
 def test_a_history_reads_on_from_a_journal_whose_name_is_gone(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path, HEADER)
-    history = History(path)
-    history.hold()
-    history.add(journal.append(attempt(1)))
+    index = JournalIndex(path)
+    index.keep_open()
+    index.add(journal.append(attempt(1)))
     path.unlink()
     assert not journal.has_room()
-    history.add(journal.append(attempt(2)))
+    index.add(journal.append(attempt(2)))
     journal.close()
-    assert [history.state(question(number)).attempts for number in (1, 2)] == [1, 1]
-    history.close()
+    assert [index.state(question(number)).attempts for number in (1, 2)] == [1, 1]
+    index.close()
     with pytest.raises(StorageError, match="the journal can't be read"):
-        history.state(question(1))
+        index.state(question(1))
 
 
 def test_a_history_remembers_who_was_answered(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    history = History(path, names=True)
+    index = JournalIndex(path, names=True)
     journal = Journal(path, HEADER)
     for id, kind in (("a", None), ("b", Kind.TIMEOUT), (None, None)):
         outcome = Outcome(question=question(1), row=0, id=id, kind=kind, answer=None if kind else "yes")
-        history.add(journal.append(msgspec.structs.replace(attempt(1), outcomes=(outcome,))))
+        index.add(journal.append(msgspec.structs.replace(attempt(1), outcomes=(outcome,))))
     journal.close()
-    assert [history.has_answered(id) for id in ("a", "b", "c")] == [True, False, False]
-    again = History(path)
+    assert [index.has_answered(id) for id in ("a", "b", "c")] == [True, False, False]
+    again = JournalIndex(path)
     again.load(lambda attempt: None, lambda damage: None)
     assert not again.has_answered("a"), "names are not remembered where none was promised"
 
@@ -206,6 +206,6 @@ def test_a_question_whose_name_is_damaged_is_a_damaged_line(tmp_path: Path, name
     write_attempts(path, 3)
     whole = path.read_text()
     path.write_text(whole.replace(question(2), json.dumps(name)[1:-1]))
-    damage: list[Damage] = []
+    damage: list[DamagedLine] = []
     assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]

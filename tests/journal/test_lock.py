@@ -24,7 +24,7 @@ ROWS = [{"prompt": f"Name thing {n}."} for n in range(3)]
 def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
     job = Rehearsal(tmp_path, ROWS)
     assert job.run().exit_code == 0
-    with lock.locked(tmp_path / "job.run" / "lock") as holder:
+    with lock.hold(tmp_path / "job.run" / "lock") as holder:
         assert holder is None
         summary = job.run()
     assert (summary.exit_code, summary.counts.ok) == (75, 3), "all is answered, but nobody looked whether the table is"
@@ -42,14 +42,14 @@ def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
 def test_a_lock_that_was_left_behind_is_taken_over(tmp_path: Path, left: bytes) -> None:
     path = tmp_path / "lock"
     path.write_bytes(left)
-    assert lock.holder(path) is None
-    with lock.locked(path) as holder:
+    assert lock.find_holder(path) is None
+    with lock.hold(path) as holder:
         assert holder is None
         assert json.loads(path.read_bytes())["pid"] == os.getpid()
-        assert f"process {os.getpid()}" in (lock.holder(path) or "")
+        assert f"process {os.getpid()}" in (lock.find_holder(path) or "")
         path.write_bytes(left)
-        assert lock.holder(path) == ("process 1 on another-boot" if b"boot" in left else "another process")
-    assert lock.holder(path) is None
+        assert lock.find_holder(path) == ("process 1 on another-boot" if b"boot" in left else "another process")
+    assert lock.find_holder(path) is None
 
 
 def test_looking_for_the_holder_never_keeps_a_run_out(tmp_path: Path) -> None:
@@ -57,14 +57,14 @@ def test_looking_for_the_holder_never_keeps_a_run_out(tmp_path: Path) -> None:
 
     def look() -> None:
         while not over.is_set():
-            lock.holder(path)
+            lock.find_holder(path)
 
     watchers = [threading.Thread(target=look) for _ in range(2)]
     for watcher in watchers:
         watcher.start()
     try:
         for _ in range(100):
-            with lock.locked(path) as holder:
+            with lock.hold(path) as holder:
                 assert holder is None
     finally:
         over.set()
@@ -75,7 +75,7 @@ def test_looking_for_the_holder_never_keeps_a_run_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("place", "error"), [("missing/lock", OutputError), ("file/lock", OutputError)])
 def test_a_place_where_no_lock_can_be_is_told(tmp_path: Path, place: str, error: type[StorageError]) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(error, match="the run can't be locked"), lock.locked(tmp_path / place):
+    with pytest.raises(error, match="the run can't be locked"), lock.hold(tmp_path / place):
         pass
 
 

@@ -428,7 +428,7 @@ def in_the_way(path: Path) -> None:
 def test_a_ledger_that_cannot_be_used_is_named_before_anything_is_sent(job, harm):
     quota = job(10)
     quota.ledger.parent.mkdir()
-    Ledger(quota.ledger, quota.time.clock).disconnect()
+    Ledger(quota.ledger, quota.time.clock).close()
     harm(quota.ledger)
     summary = quota.ask()
     assert (summary.exit_code, summary.stopped.reason) == (3, StopReason.DISK)

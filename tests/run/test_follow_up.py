@@ -10,7 +10,7 @@ import pytest
 from batchfree.answers import Answer, AnswerRule
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind, Usage
 from batchfree.core.consequences import CONSEQUENCES, Consequence
-from batchfree.journal.attempts import MISSING, Attempt, State
+from batchfree.journal.attempts import MISSING, Attempt, QuestionState
 from batchfree.journal.questions import Question
 from batchfree.run.follow_up import BISECTED, Next, Patience, Reply, attempt_of, complaint, follow, outcomes, read
 from batchfree.run.tasks import Parcel, Task
@@ -24,7 +24,9 @@ NOON = datetime(2026, 10, 6, 12, tzinfo=UTC)
 
 def task(number: int = 0, **changes: Any) -> Task:
     request = ChatRequest(messages=({"role": "user", "content": f"Row {number}?"},))
-    return Task(question=Question(digest=f"{number:032x}", request=request, row=number), state=State(), **changes)
+    return Task(
+        question=Question(digest=f"{number:032x}", request=request, row=number), state=QuestionState(), **changes
+    )
 
 
 def pack(size: int, **changes: Any) -> Parcel:
@@ -127,7 +129,7 @@ def test_every_model_that_may_have_seen_a_row_is_remembered() -> None:
         ),
     ]
     for judged, models in reached:
-        assert after((task(),), judged)[1].keep[0].state.reached == models
+        assert after((task(),), judged)[1].keep[0].state.models_reached == models
 
 
 # What is shown when asking again
@@ -251,7 +253,7 @@ def test_a_rejected_row_names_no_model() -> None:
     reply = Reply(judged=failure, results=(failure,))
     over = outcomes(reply, (task(),), PATIENCE, larger_left=False)
     attempt = attempt_of(reply, over, draw=Draw(route="local", models=()), at=NOON)
-    assert over[0].final and not attempt.counts and attempt.reached == frozenset()
+    assert over[0].final and not attempt.is_counted and attempt.models_reached == frozenset()
 
 
 def test_an_answer_within_a_pack_may_be_a_mended_one() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.virtual_time import VirtualTime
 
 from batchfree.core.chat import ChatRequest, Kind
-from batchfree.journal.attempts import Attempt, Outcome, State
+from batchfree.journal.attempts import Attempt, Outcome, QuestionState
 from batchfree.journal.questions import Question
 from batchfree.run.task_queue import LOOK_AHEAD, Feed
 from batchfree.run.tasks import Parcel, Task, halves
@@ -21,7 +21,7 @@ from batchfree.run.tasks import Parcel, Task, halves
 def task(number: int, company: str | None = "a", at_most: int | None = None) -> Task:
     request = ChatRequest(messages=({"role": "user", "content": company or ""},))
     question = Question(digest=f"{number:032x}", request=request, row=number)
-    return Task(question=question, state=State(), at_most=at_most)
+    return Task(question=question, state=QuestionState(), at_most=at_most)
 
 
 def company(each: Task) -> str | None:
@@ -150,7 +150,7 @@ def test_no_row_travels_in_a_larger_pack_than_it_may(limits: tuple[int | None, .
 
 
 def test_a_task_that_two_packs_left_out_goes_alone() -> None:
-    twice = State()
+    twice = QuestionState()
     for _ in range(2):
         outcome = Outcome(question="q", row=0, kind=Kind.BAD_ANSWER, error="missing")
         others = tuple(Outcome(question=f"o{n}", row=n, answer="x") for n in range(1, 4))

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfree.core.errors import UnavailableError
-from batchfree.service.openrouter.catalogue import Catalogue, cache_dir
+from batchfree.service.openrouter.catalogue import ModelCatalogue, cache_dir
 from batchfree.service.openrouter.client import Client
 from batchfree.service.openrouter.wire import read_catalogue
 from batchfree.service.routing import Model
@@ -32,7 +32,7 @@ def entry(name: str, **more: Any) -> dict[str, Any]:
         "context_length": 262_144,
         "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
         "pricing": {"prompt": "0", "completion": "0"},
-        "top_provider": {"context_length": 131_072, "max_completion_tokens": 32_768, "is_moderated": True},
+        "top_provider": {"context_length": 131_072, "max_completion_tokens": 32_768},
         "supported_parameters": ["seed", "tools"],
         "expiration_date": "2026-11-01",
         "reasoning": {"mandatory": True},
@@ -60,8 +60,8 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.service, self.now, self.folder = Service("a/b:free"), NOW, folder
 
-    def process(self, url: str = URL, folder: Path | None = None) -> Catalogue:
-        return Catalogue(Client(url, None, self.service), folder or self.folder, url, lambda: self.now)
+    def process(self, url: str = URL, folder: Path | None = None) -> ModelCatalogue:
+        return ModelCatalogue(Client(url, None, self.service), folder or self.folder, url, lambda: self.now)
 
     def copy(self) -> Path:
         (path,) = self.folder.iterdir()
@@ -73,7 +73,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path / "cache")
 
 
-def names(catalogue: Catalogue, how: str = "models") -> list[str]:
+def names(catalogue: ModelCatalogue, how: str = "models") -> list[str]:
     return [model.id for model in asyncio.run(getattr(catalogue, how)())]
 
 
@@ -83,7 +83,6 @@ def test_it_is_fetched_once_an_hour(world: World) -> None:
         world.now = NOW + 60 * minute
         assert names(catalogue) == ["a/b:free"]
     assert world.service.fetches == 1
-    assert catalogue.age == 59 * 60
     world.now, world.service.names = NOW + 3600, ["c/d:free"]
     assert names(catalogue) == ["c/d:free"]
     assert world.service.fetches == 2
@@ -93,7 +92,7 @@ def test_processes_share_one_copy(world: World) -> None:
     names(world.process())
     world.now += 1800
     other = world.process()
-    assert names(other) == ["a/b:free"] and other.age == 1800
+    assert names(other) == ["a/b:free"]
     assert world.service.fetches == 1
 
 
@@ -123,12 +122,12 @@ def test_callers_at_the_same_time_share_one_fetch(world: World) -> None:
     assert world.service.fetches == 1
 
 
-def test_a_stale_copy_serves_while_the_service_is_down_and_its_age_is_told(world: World) -> None:
+def test_a_stale_copy_serves_while_the_service_is_down(world: World) -> None:
     names(world.process())
     world.now, world.service.down = NOW + 9 * 86_400, True
     catalogue = world.process()
     assert names(catalogue) == ["a/b:free"]
-    assert catalogue.age == 9 * 86_400 and "down for now" in str(catalogue.trouble)
+    assert "down for now" in str(catalogue.trouble)
 
 
 def test_a_service_that_is_down_is_asked_once_a_minute(world: World) -> None:
@@ -141,13 +140,12 @@ def test_a_service_that_is_down_is_asked_once_a_minute(world: World) -> None:
     assert world.service.fetches == 3
     world.now, world.service.down = NOW + 7320, False
     names(catalogue)
-    assert catalogue.age == 0 and catalogue.trouble is None
+    assert catalogue.trouble is None
 
 
 def test_without_any_copy_a_service_that_is_down_is_an_error(world: World) -> None:
     world.service.down = True
     catalogue = world.process()
-    assert catalogue.age is None
     with pytest.raises(UnavailableError, match="down for now"):
         names(catalogue)
     world.service.down, world.now = False, NOW + 60
@@ -194,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(world: World, tmp_path: Pat
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
     assert names(world.process(folder=in_the_way / "cache")) == ["a/b:free"]
-    assert names(Catalogue(Client(URL, None, world.service), None, URL, lambda: NOW)) == ["a/b:free"]
+    assert names(ModelCatalogue(Client(URL, None, world.service), None, URL, lambda: NOW)) == ["a/b:free"]
 
 
 def test_no_half_written_file_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +227,6 @@ def test_an_entry_is_read_whole() -> None:
         parameters=frozenset({"seed", "tools"}),
         expires=date(2026, 11, 1),
         reasoning_mandatory=True,
-        is_moderated=True,
     )
 
 

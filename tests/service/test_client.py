@@ -353,15 +353,9 @@ def key_body(**data: Any) -> bytes:
 @pytest.mark.parametrize(
     ("body", "state"),
     [
-        (
-            key_body(is_free_tier=True, free_model_daily_requests={"limit": 50, "remaining": 48, "used": 2}),
-            KeyState(day_limit=50, day_used=2, day_left=48, free_tier=True),
-        ),
-        (
-            key_body(is_free_tier=False, free_model_daily_requests={"limit": "1000", "used": 1060, "remaining": -60}),
-            KeyState(day_limit=1000, day_used=1060, day_left=None, free_tier=False),
-        ),
-        (key_body(is_free_tier=None, free_model_daily_requests=[]), KeyState()),
+        (key_body(free_model_daily_requests={"limit": 50, "used": 2}), KeyState(day_limit=50, day_used=2)),
+        (key_body(free_model_daily_requests={"limit": "1000", "used": 1060}), KeyState(day_limit=1000, day_used=1060)),
+        (key_body(free_model_daily_requests=[]), KeyState()),
         (b"\n\n" + key_body(), KeyState()),
     ],
 )

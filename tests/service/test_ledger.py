@@ -157,7 +157,7 @@ def test_a_start_that_was_never_sent_can_be_given_back(ledger, clock):
 def test_days_older_than_three_are_forgotten(ledger, clock, path):
     for _ in range(8):
         take(ledger, clock, 100, Limits())
-        ledger.told(day_limit=50, day_used=1)
+        ledger.record_day_report(day_limit=50, day_used=1)
         clock.now += DAY
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM days").fetchone()[0] <= 4
@@ -167,7 +167,7 @@ def test_days_older_than_three_are_forgotten(ledger, clock, path):
 
 def test_after_the_clock_was_set_back_nobody_waits_longer_than_a_minute(ledger, clock):
     take(ledger, clock, 20, Limits(per_minute=20))
-    ledger.close(clock.now + 60, "minute")
+    ledger.close_account(clock.now + 60, "minute")
     clock.now -= 7200
     opening = ledger.reserve(Limits(per_minute=20), "reviews")
     assert opening == Opening(at=clock.now + WINDOW, reason="minute")
@@ -187,8 +187,8 @@ def test_the_days_of_a_clock_set_forward_and_back_are_kept_apart(ledger, clock):
 
 def test_a_closure_holds_everybody(ledger, clock, path):
     with Ledger(path, clock) as other:
-        other.close(NOON + 40, "minute")
-        other.close(NOON + 30, "minute")
+        other.close_account(NOON + 40, "minute")
+        other.close_account(NOON + 30, "minute")
     for limits in (FREE, Limits()):
         assert ledger.reserve(limits, "reviews") == Opening(at=NOON + 40, reason="minute")
     clock.now = NOON + 40
@@ -196,25 +196,25 @@ def test_a_closure_holds_everybody(ledger, clock, path):
 
 
 def test_a_day_closure_holds_until_midnight(ledger, clock):
-    ledger.close(NEXT + 1, "day")
+    ledger.close_account(NEXT + 1, "day")
     assert ledger.reserve(FREE, "reviews") == Opening(at=NEXT + 1, reason="day")
     assert ledger.usage().day_resets_at == NEXT + 1
 
 
 def test_an_account_that_grows_within_the_day_is_open_again(ledger, clock):
-    ledger.told(day_limit=50, day_used=50)
-    ledger.close(NEXT + 1, "day")
+    ledger.record_day_report(day_limit=50, day_used=50)
+    ledger.close_account(NEXT + 1, "day")
     clock.now += 3600
-    ledger.told(day_limit=50, day_used=20)
+    ledger.record_day_report(day_limit=50, day_used=20)
     assert ledger.reserve(FREE, "reviews").reason == "day"
-    ledger.told(day_limit=1000, day_used=50)
+    ledger.record_day_report(day_limit=1000, day_used=50)
     assert isinstance(ledger.reserve(FREE, "reviews"), Start)
     assert ledger.usage().left("day") == 949
 
 
 def test_a_cap_that_a_429_names_is_everybodys(ledger, clock, path):
     starts = take(ledger, clock, 12, FREE)
-    ledger.learn(FREE, starts[-1], named=10, resets_at=NOON + 60)
+    ledger.learn_cap(FREE, starts[-1], named=10, resets_at=NOON + 60)
     with Ledger(path, clock) as other:
         assert other.usage().minute_limit == 10
         assert other.usage(Limits()).minute_limit == 10
@@ -226,15 +226,15 @@ def test_a_cap_that_a_429_names_is_everybodys(ledger, clock, path):
 def test_a_cap_that_is_not_named_is_what_went_through(ledger, clock):
     starts = take(ledger, clock, 15, FREE)
     for start in starts[12:]:
-        ledger.learn(FREE, start, named=None, resets_at=NOON + 60)
+        ledger.learn_cap(FREE, start, named=None, resets_at=NOON + 60)
     assert ledger.usage().minute_limit == 12
 
 
 def test_the_services_word_raises_the_count_and_never_lowers_it(ledger, clock):
     take(ledger, clock, 10, FREE)
-    ledger.told(day_limit=50, day_used=40)
+    ledger.record_day_report(day_limit=50, day_used=40)
     assert ledger.usage().day_used == 40
-    ledger.told(day_limit=50, day_used=2)
+    ledger.record_day_report(day_limit=50, day_used=2)
     assert ledger.usage().day_used == 40
     take(ledger, clock, 10, FREE)
     assert ledger.usage().day_used == 50
@@ -245,25 +245,25 @@ def test_the_services_word_raises_the_count_and_never_lowers_it(ledger, clock):
 
 def test_a_laggard_word_does_not_lower_our_own_count(ledger, clock):
     take(ledger, clock, 20, FREE)
-    ledger.told(day_limit=50, day_used=2)
+    ledger.record_day_report(day_limit=50, day_used=2)
     assert ledger.usage().day_used == 20
 
 
 def test_the_days_limit_follows_the_account(ledger, clock):
     assert ledger.usage().day_limit == 50
-    ledger.told(day_limit=1000, day_used=0)
+    ledger.record_day_report(day_limit=1000, day_used=0)
     assert ledger.usage().day_limit == 1000
     assert ledger.usage(Limits(per_day=200)).day_limit == 200
-    ledger.told(day_limit=None, day_used=None)
+    ledger.record_day_report(day_limit=None, day_used=None)
     assert ledger.usage().day_limit == 1000
     clock.now += 60
-    ledger.told(day_limit=50, day_used=None)
+    ledger.record_day_report(day_limit=50, day_used=None)
     assert ledger.usage().day_limit == 50
 
 
 def test_a_full_day_told_just_after_midnight_is_believed_until_half_past(ledger, clock):
     clock.now = MIDNIGHT + 30
-    ledger.told(day_limit=50, day_used=50)
+    ledger.record_day_report(day_limit=50, day_used=50)
     assert ledger.reserve(FREE, "reviews") == Opening(at=MIDNIGHT + LAG, reason="day")
     clock.now = MIDNIGHT + LAG
     take(ledger, clock, 1, FREE)
@@ -280,7 +280,7 @@ def test_usage_tells_what_a_person_wants_to_know(ledger, clock):
     assert usage.minute_resets_at == NOON + 4 + WINDOW
     assert (usage.left("day"), usage.left("minute")) == (45, 15)
     assert ledger.usage(Limits()).left("day") is None
-    ledger.close(NOON + 100, "minute")
+    ledger.close_account(NOON + 100, "minute")
     assert ledger.usage().minute_resets_at == NOON + 100
     assert ledger.usage().left("minute") == 0
 
@@ -412,7 +412,7 @@ def test_a_file_that_is_damaged_within_is_refused_by_name(path, clock):
 
 
 def test_a_newer_format_is_refused(path, clock):
-    Ledger(path, clock).disconnect()
+    Ledger(path, clock).close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 7")
     with pytest.raises(StorageError, match=rf"{path}: .*format 7.*newer batchfree"):
@@ -443,7 +443,7 @@ def test_a_read_only_ledger_is_told(what):
     path = folder / "ledger.sqlite3"
     try:
         if what == "file":
-            Ledger(path, lambda: NOON).disconnect()
+            Ledger(path, lambda: NOON).close()
             path.chmod(0o444)
         folder.chmod(0o555)
         results = FORK.Queue()

@@ -12,8 +12,8 @@ from batchfree.service.quota.learned import (
     ASK_AGAIN,
     ASK_EVERY,
     LAG,
-    Learned,
-    Word,
+    DayReport,
+    LearnedCap,
     doubt,
     effective,
     elsewhere,
@@ -255,17 +255,17 @@ LESSONS = [
 
 @pytest.mark.parametrize(("named", "through", "cap", "learned", "by_name"), LESSONS)
 def test_a_minute_429_teaches_the_cap(named, through, cap, learned, by_name):
-    assert lesson(named=named, through=through, cap=cap) == Learned(per_minute=learned, at=NOON, named=by_name)
+    assert lesson(named=named, through=through, cap=cap) == LearnedCap(per_minute=learned, at=NOON, named=by_name)
 
 
 def test_requests_that_left_before_the_last_lesson_only_correct_it():
-    known = Learned(per_minute=12, at=NOON - 0.5, named=False)
-    assert lesson(through=8, cap=12, known=known) == Learned(per_minute=8, at=NOON - 0.5, named=False)
+    known = LearnedCap(per_minute=12, at=NOON - 0.5, named=False)
+    assert lesson(through=8, cap=12, known=known) == LearnedCap(per_minute=8, at=NOON - 0.5, named=False)
     assert lesson(through=14, cap=12, known=known) == known
-    by_name = Learned(per_minute=12, at=NOON - 0.5, named=True)
+    by_name = LearnedCap(per_minute=12, at=NOON - 0.5, named=True)
     assert lesson(through=8, cap=12, known=by_name) == lesson(through=8, cap=12, known=by_name, named=20) == by_name
-    assert lesson(through=8, cap=12, known=known, named=10) == Learned(per_minute=10, at=NOON, named=True)
-    assert lesson(through=8, cap=12, known=known, refused_at=NOON) == Learned(per_minute=8, at=NOON, named=False)
+    assert lesson(through=8, cap=12, known=known, named=10) == LearnedCap(per_minute=10, at=NOON, named=True)
+    assert lesson(through=8, cap=12, known=known, refused_at=NOON) == LearnedCap(per_minute=8, at=NOON, named=False)
 
 
 CAPS = [
@@ -285,11 +285,11 @@ CAPS = [
 
 @pytest.mark.parametrize(("per_minute", "named", "age", "told", "cap"), CAPS)
 def test_what_was_learned_fades(per_minute, named, age, told, cap):
-    assert learned_cap(Learned(per_minute=per_minute, at=NOON - age, named=named), NOON, told) == cap
+    assert learned_cap(LearnedCap(per_minute=per_minute, at=NOON - age, named=named), NOON, told) == cap
 
 
 def test_the_limits_in_force_are_the_lower_of_what_is_told_and_learned():
-    learned = Learned(per_minute=10, at=NOON, named=True)
+    learned = LearnedCap(per_minute=10, at=NOON, named=True)
     assert effective(FREE, None, (), NOON) == FREE
     assert effective(FREE, learned, (), NOON).per_minute == 10
     assert effective(Limits(), learned, (), NOON).per_minute == 10
@@ -297,31 +297,35 @@ def test_the_limits_in_force_are_the_lower_of_what_is_told_and_learned():
 
 
 def test_auto_follows_the_services_last_word_and_a_number_only_lowers_it():
-    words = [Word(at=NOON - 100, limit=50), Word(at=NOON - 50, limit=1000), Word(at=NOON)]
-    assert effective(FREE, None, words, NOON).per_day == 1000
-    assert effective(Limits(per_day=200), None, words, NOON).per_day == 200
-    assert effective(Limits(per_day=2000), None, words, NOON).per_day == 1000
-    assert effective(Limits(per_day=None), None, words, NOON).per_day is None
+    reports = [DayReport(at=NOON - 100, limit=50), DayReport(at=NOON - 50, limit=1000), DayReport(at=NOON)]
+    assert effective(FREE, None, reports, NOON).per_day == 1000
+    assert effective(Limits(per_day=200), None, reports, NOON).per_day == 200
+    assert effective(Limits(per_day=2000), None, reports, NOON).per_day == 1000
+    assert effective(Limits(per_day=None), None, reports, NOON).per_day is None
 
 
 def test_the_highest_word_of_the_day_stands_and_yesterdays_is_forgotten():
-    words = [Word(at=NOON - DAY, elsewhere=900), Word(at=NOON - 100, elsewhere=30), Word(at=NOON, elsewhere=10)]
-    assert elsewhere(words, NOON) == 30
-    assert elsewhere(words, NOON + DAY) == 0
+    reports = [
+        DayReport(at=NOON - DAY, elsewhere=900),
+        DayReport(at=NOON - 100, elsewhere=30),
+        DayReport(at=NOON, elsewhere=10),
+    ]
+    assert elsewhere(reports, NOON) == 30
+    assert elsewhere(reports, NOON + DAY) == 0
     assert elsewhere([], NOON) == 0
 
 
 def test_a_word_from_the_first_half_hour_may_be_yesterdays_and_stands_until_half_past():
-    words = [Word(at=MIDNIGHT + 5, elsewhere=50)]
+    reports = [DayReport(at=MIDNIGHT + 5, elsewhere=50)]
     soon, later = MIDNIGHT + 60, MIDNIGHT + LAG
-    assert elsewhere(words, soon) == 50
-    assert elsewhere(words, later) == 0
+    assert elsewhere(reports, soon) == 50
+    assert elsewhere(reports, later) == 0
     limits = Limits(per_day=50)
-    assert doubt(words, 0, limits, soon) == day(MIDNIGHT + LAG)
-    assert doubt(words, 0, limits, later) is None
-    assert doubt(words, 50, limits, soon) is None
-    assert doubt(words, 0, Limits(per_day=60), soon) is None
-    assert doubt(words, 0, Limits(), soon) is None
+    assert doubt(reports, 0, limits, soon) == day(MIDNIGHT + LAG)
+    assert doubt(reports, 0, limits, later) is None
+    assert doubt(reports, 50, limits, soon) is None
+    assert doubt(reports, 0, Limits(per_day=60), soon) is None
+    assert doubt(reports, 0, Limits(), soon) is None
 
 
 OUTGROWN = [
@@ -338,8 +342,8 @@ OUTGROWN = [
 
 @pytest.mark.parametrize(("said", "limit", "used", "lifts"), OUTGROWN)
 def test_a_limit_that_rose_within_the_day_opens_it_again(said, limit, used, lifts):
-    words = [Word(at=NOON - age, limit=before) for before, age in said]
-    assert outgrown(words, limit, used, NOON) is lifts
+    reports = [DayReport(at=NOON - age, limit=before) for before, age in said]
+    assert outgrown(reports, limit, used, NOON) is lifts
 
 
 WORTH = [

@@ -12,13 +12,13 @@ from batchfree.core.chat import Failure, Kind
 from batchfree.core.stops import StopReason
 from batchfree.service.quota.ledger import Ledger, Start
 from batchfree.service.quota.limits import DAY, FREE, Limits
-from batchfree.service.quota.rate_limiter import Pacer
+from batchfree.service.quota.rate_limiter import RateLimiter, WaitPolicy
 
 MIDNIGHT = NOON + DAY / 2
 
 
 class Service:
-    """Counts arrivals per clock minute and UTC day, and refuses what is too much. It shares no code with the pacer."""
+    """Counts arrivals per clock minute and UTC day and refuses those over the limit. Shares no code with the client."""
 
     def __init__(self, time, *, per_minute=20, per_day=10**9, names=True, delay=0.9, latency=2.0, seed=1):
         self.time, self.per_minute, self.per_day, self.names = time, per_minute, per_day, names
@@ -51,10 +51,10 @@ class Service:
 
 
 class Job:
-    """Eight workers that answer rows through one pacer; a refused row goes back."""
+    """Eight workers that answer rows through one rate_limiter; a refused row goes back."""
 
-    def __init__(self, pacer, service, rows, workers=8):
-        self.pacer, self.service, self.rows, self.workers = pacer, service, rows, workers
+    def __init__(self, rate_limiter, service, rows, workers=8):
+        self.rate_limiter, self.service, self.rows, self.workers = rate_limiter, service, rows, workers
         self.starts, self.stopped, self.stopping = [], "not yet", anyio.Event()
 
     async def run(self):
@@ -65,7 +65,7 @@ class Job:
     async def _work(self):
         while self.rows:
             self.rows -= 1
-            start = await self.pacer.start(self.stopping)
+            start = await self.rate_limiter.acquire(self.stopping)
             if not isinstance(start, Start):
                 self.rows += 1
                 self.stopped = start and (start.reason, start.until)
@@ -74,7 +74,7 @@ class Job:
             failure = await self.service.answer()
             if failure:
                 self.rows += 1
-                self.pacer.refused(failure, start)
+                self.rate_limiter.record_refusal(failure, start)
 
 
 @pytest.fixture
@@ -88,8 +88,11 @@ def ledger(tmp_path, time):
         yield opened
 
 
-def job(ledger, time, service, rows, limits=FREE, **options):
-    return Job(Pacer(ledger, limits, "reviews", clock=time.clock, **options), service, rows)
+def job(ledger, time, service, rows, limits=FREE, *, report_wait=lambda reason, until: None, **policy):
+    limiter = RateLimiter(
+        ledger, limits, "reviews", clock=time.clock, policy=WaitPolicy(**policy), report_wait=report_wait
+    )
+    return Job(limiter, service, rows)
 
 
 def makespan(starts):
@@ -138,7 +141,7 @@ def test_a_stricter_service_costs_at_most_three_429s_in_ten_minutes(ledger, time
 
 
 def test_a_day_of_a_thousand_is_used_to_the_last_request(ledger, time):
-    ledger.told(day_limit=1000, day_used=0)
+    ledger.record_day_report(day_limit=1000, day_used=0)
     service = Service(time, per_day=1000)
     work = job(ledger, time, service, 5000)
     time.run(work.run)
@@ -149,7 +152,9 @@ def test_a_day_of_a_thousand_is_used_to_the_last_request(ledger, time):
 def test_a_job_that_waits_goes_on_every_day_until_it_is_done(ledger, time):
     heard = []
     service = Service(time, per_day=50)
-    work = job(ledger, time, service, 120, on_quota="wait", waiting=lambda reason, until: heard.append((reason, until)))
+    work = job(
+        ledger, time, service, 120, on_quota="wait", report_wait=lambda reason, until: heard.append((reason, until))
+    )
     time.run(work.run)
     assert sorted(service.days.values()) == [20, 50, 50]
     assert not service.refused
@@ -170,14 +175,14 @@ def test_a_day_that_others_spent_ends_the_run_until_midnight(ledger, time):
 def test_a_minute_429_closes_the_account_for_every_job_until_its_mark(ledger, time, tmp_path):
     async def main():
         stopping = anyio.Event()
-        start = await pacer.start(stopping)
+        start = await rate_limiter.acquire(stopping)
         failure = Failure(kind=Kind.MINUTE_LIMIT, message="", resets_at=NOON + 60)
-        pacer.refused(failure, start)
+        rate_limiter.record_refusal(failure, start)
         with Ledger(tmp_path / "ledger.sqlite3", time.clock) as other:
-            later = await Pacer(other, Limits(), "other", clock=time.clock).start(stopping)
+            later = await RateLimiter(other, Limits(), "other", clock=time.clock).acquire(stopping)
         assert later.at == pytest.approx(NOON + 61, abs=0.01)
 
-    pacer = Pacer(ledger, FREE, "reviews", clock=time.clock)
+    rate_limiter = RateLimiter(ledger, FREE, "reviews", clock=time.clock)
     time.run(main)
 
 
@@ -221,13 +226,13 @@ def test_a_stop_while_the_service_is_asked_for_its_word_starts_nothing(ledger, t
     async def main():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stops)
-            assert await pacer.start(stopping) is None
+            assert await rate_limiter.acquire(stopping) is None
 
     async def stops():
         await anyio.sleep(5)
         stopping.set()
 
-    pacer = Pacer(ledger, FREE, "reviews", clock=time.clock, learn=anyio.sleep_forever)
+    rate_limiter = RateLimiter(ledger, FREE, "reviews", clock=time.clock, refresh_quota=anyio.sleep_forever)
     time.pass_by(7200)
     time.run(main)
     assert time.elapsed < 7206
@@ -237,14 +242,14 @@ def test_a_stop_while_the_service_is_asked_for_its_word_starts_nothing(ledger, t
 def test_a_cancelled_waiter_leaves_its_place(ledger, time, tmp_path):
     async def main():
         stopping = anyio.Event()
-        await pacer.start(stopping)
+        await rate_limiter.acquire(stopping)
         with anyio.move_on_after(5):
-            await pacer.start(stopping)
+            await rate_limiter.acquire(stopping)
         with Ledger(tmp_path / "ledger.sqlite3", time.clock) as other:
-            start = await Pacer(other, Limits(per_minute=1), "other", clock=time.clock).start(stopping)
+            start = await RateLimiter(other, Limits(per_minute=1), "other", clock=time.clock).acquire(stopping)
         assert start.at == pytest.approx(NOON + 61, abs=0.01)
 
-    pacer = Pacer(ledger, Limits(per_minute=1), "reviews", clock=time.clock)
+    rate_limiter = RateLimiter(ledger, Limits(per_minute=1), "reviews", clock=time.clock)
     time.run(main)
 
 
@@ -283,15 +288,15 @@ def test_jobs_of_several_processes_share_the_minute_fairly(time, tmp_path):
     assert sum(counts) >= 0.98 * 30 * 20 - 20
     assert max(counts) - min(counts) <= 0.1 * max(counts)
     for each in ledgers:
-        each.disconnect()
+        each.close()
 
 
 def test_an_endpoint_without_limits_is_not_held_back(ledger, time):
     async def main():
-        starts = [await pacer.start(anyio.Event()) for _ in range(1000)]
+        starts = [await rate_limiter.acquire(anyio.Event()) for _ in range(1000)]
         assert all(isinstance(start, Start) for start in starts)
 
-    pacer = Pacer(ledger, Limits(), "fast", clock=time.clock)
+    rate_limiter = RateLimiter(ledger, Limits(), "fast", clock=time.clock)
     time.run(main)
     assert time.elapsed == 0
     assert ledger.usage().jobs == {"fast": 1000}

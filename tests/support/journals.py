@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchfree.journal.attempts import Attempt, Outcome
-from batchfree.journal.file import FORMAT, Damage, Header, Journal, read
+from batchfree.journal.file import FORMAT, DamagedLine, Header, Journal, read
 
 HEADER = Header(batchfree=FORMAT, version="0", job="test", file="../test.yaml", spec="s", input="i")
 
@@ -37,6 +37,6 @@ def write_attempts(path: Path, count: int, start: int = 1) -> None:
     journal.close()
 
 
-def read_rows(path: Path, damage: list[Damage] | None = None) -> list[int]:
+def read_rows(path: Path, damage: list[DamagedLine] | None = None) -> list[int]:
     """The row numbers of all attempts in a journal; damaged lines are added to `damage`."""
     return [line.attempt.outcomes[0].row for line in read(path, (damage if damage is not None else []).append)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from batchfree.journal.attempts import State, Status
+from batchfree.journal.attempts import QuestionState, Status
 
 
 def share(total: int | None, parts: int, place: int) -> int | None:
@@ -15,7 +15,7 @@ def share(total: int | None, parts: int, place: int) -> int | None:
     return total // parts + (place < total % parts)
 
 
-def describe(state: State) -> Mapping[str, Any]:
+def describe(state: QuestionState) -> Mapping[str, Any]:
     """A question's columns in the output table, by name; those that have nothing to say are left out."""
     attempt, outcome = state.shown, state.outcome
     if attempt is None or outcome is None:
@@ -30,7 +30,7 @@ def describe(state: State) -> Mapping[str, Any]:
         "provider": attempt.provider,
         "route": attempt.route,
         "attempts": state.attempts,
-        "models_tried": list(state.tried),
+        "models_tried": list(state.models_tried),
         "error_kind": outcome.kind if failed else None,
         "error": outcome.error if failed else None,
         "finish_reason": attempt.finish_reason,

@@ -30,7 +30,7 @@ RETRY_S = 60.0
 CACHE_VARIABLE = "BATCHFREE_CACHE_DIR"
 
 
-class Copy(msgspec.Struct, frozen=True):
+class CachedCatalogue(msgspec.Struct, frozen=True):
     """A catalogue as it was sent, and when (epoch seconds): what is kept on disk."""
 
     fetched_at: float
@@ -48,7 +48,7 @@ def cache_dir(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("batchfree"))
 
 
-class Catalogue:
+class ModelCatalogue:
     """The models of one base URL. `trouble` says why the last fetch failed, if it did."""
 
     def __init__(
@@ -62,11 +62,6 @@ class Catalogue:
         self._asked_at = float("-inf")
         self._lock = anyio.Lock()
         self.trouble: str | None = None
-
-    @property
-    def age(self) -> float | None:
-        """Seconds since the models in use were fetched; None before there are any."""
-        return None if self._known is None else max(0.0, self._clock() - self._known.fetched_at)
 
     async def models(self) -> tuple[Model, ...]:
         """The models on offer. `UnavailableError` where the service is down and there is no copy, however old.
@@ -107,12 +102,12 @@ class Catalogue:
             self.trouble = "it names no models"
             return
         self.trouble, self._known = None, _Known(fetched_at=now, models=models)
-        self._keep(Copy(fetched_at=now, text=told.decode("utf-8", "replace")))
+        self._keep(CachedCatalogue(fetched_at=now, text=told.decode("utf-8", "replace")))
 
     def _take_copy(self, now: float) -> None:
         """Uses the copy on disk where it is newer than what is known. One from the future is as good as a stale one."""
         try:
-            copy = msgspec.json.decode(self._file.read_bytes(), type=Copy) if self._file else None
+            copy = msgspec.json.decode(self._file.read_bytes(), type=CachedCatalogue) if self._file else None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return
         if copy is None or (self._known is not None and copy.fetched_at <= self._known.fetched_at):
@@ -122,7 +117,7 @@ class Catalogue:
             self._known = _Known(fetched_at=copy.fetched_at if copy.fetched_at <= now else 0.0, models=models)
             self._asked_at = max(self._asked_at, self._known.fetched_at)
 
-    def _keep(self, copy: Copy) -> None:
+    def _keep(self, copy: CachedCatalogue) -> None:
         """Writes the copy beside the old one and puts it in its place; a cache that can't be written is none."""
         if self._file is None:
             return

@@ -33,8 +33,6 @@ class KeyState:
 
     day_limit: int | None = None
     day_used: int | None = None
-    day_left: int | None = None
-    free_tier: bool | None = None
 
 
 def body(request: ChatRequest, models: Sequence[str], *, any_model: bool = False) -> JsonObject:
@@ -121,7 +119,6 @@ def _model(entry: JsonObject) -> Iterator[Model]:
         parameters=_words(entry.get("supported_parameters")),
         expires=_date(entry.get("expiration_date")),
         reasoning_mandatory=table(entry.get("reasoning")).get("mandatory") is True,
-        is_moderated=top.get("is_moderated") is True,
     )
 
 
@@ -163,10 +160,8 @@ def read_key(status: int, headers: Mapping[str, str], text: bytes) -> KeyState |
         wrong = Failure(kind=Kind.BAD_RESPONSE, message="the service does not tell the state of the key", status=status)
         return judged if isinstance(judged, Failure) else wrong
     data = payload["data"]
-    day, free_tier = table(data.get("free_model_daily_requests")), data.get("is_free_tier")
+    day = table(data.get("free_model_daily_requests"))
     return KeyState(
         day_limit=count(day.get("limit")),
         day_used=count(day.get("used")),
-        day_left=count(day.get("remaining")),
-        free_tier=free_tier if isinstance(free_tier, bool) else None,
     )

@@ -14,7 +14,7 @@ from batchfree.service.quota.limits import Closure, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class QuotaUsage:
     """What the account has used; a limit of None is none. `minute_used` counts the sliding window.
 
     What is left can be less than limit minus use: nothing, while a closure holds.

@@ -26,7 +26,7 @@ ASK_AGAIN = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class LearnedCap:
     """A minute's cap taken from a 429 at `at`: the one it named, or a guess."""
 
     per_minute: int
@@ -35,7 +35,7 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class DayReport:
     """What the service said of the day at `at`: its limit, and how much was used beyond this machine's own starts."""
 
     at: float
@@ -51,8 +51,8 @@ def minute_mark(at: float, resets_at: float | None) -> float:
 
 
 def learn(
-    now: float, *, refused_at: float, named: int | None, through: int, cap: int | None, known: Learned | None
-) -> Learned:
+    now: float, *, refused_at: float, named: int | None, through: int, cap: int | None, known: LearnedCap | None
+) -> LearnedCap:
     """What a minute 429 teaches about the cap per minute.
 
     `cap` was in force, the request started at `refused_at`, and of the starts of its clock minute `through` are not
@@ -62,14 +62,14 @@ def learn(
     Further requests that left before a guess correct it as they are refused.
     """
     if named is not None and named >= 1 and (cap is None or named < cap):
-        return Learned(per_minute=named, at=now, named=True)
+        return LearnedCap(per_minute=named, at=now, named=True)
     if known is not None and refused_at <= known.at:
         return known if known.named else replace(known, per_minute=max(1, min(known.per_minute, through)))
     guess = through if cap is None else max(min(cap // 2, LEAST_GUESS), min(through, cap - 1))
-    return Learned(per_minute=max(1, guess), at=now, named=False)
+    return LearnedCap(per_minute=max(1, guess), at=now, named=False)
 
 
-def learned_cap(learned: Learned, now: float, told: int | None) -> int | None:
+def learned_cap(learned: LearnedCap, now: float, told: int | None) -> int | None:
     """The learned cap as it stands; None when it is forgotten. `told` is the job's own limit per minute.
 
     A named cap stands for an hour, for a day where the job knows none; a guess for ten minutes, then it rises by one a
@@ -83,21 +83,21 @@ def learned_cap(learned: Learned, now: float, told: int | None) -> int | None:
     return learned.per_minute + max(0, int((age - HOLD) // MINUTE))
 
 
-def effective(limits: Limits, learned: Learned | None, words: Sequence[Word], now: float) -> Limits:
+def effective(limits: Limits, learned: LearnedCap | None, reports: Sequence[DayReport], now: float) -> Limits:
     """The limits with what the service taught and said; its last word on the day's limit counts.
 
     A number in the spec only ever lowers what the service allows.
     """
     cap = None if learned is None else learned_cap(learned, now, limits.per_minute)
     caps = [each for each in (cap, limits.per_minute) if each is not None]
-    said = max(((word.at, word.limit) for word in words if word.limit is not None), default=(now, None))[1]
+    said = max(((word.at, word.limit) for word in reports if word.limit is not None), default=(now, None))[1]
     per_day = limits.per_day
     if per_day is not None and said is not None:
         per_day = said if limits.auto else min(per_day, said)
     return replace(limits, per_minute=min(caps, default=None), per_day=per_day)
 
 
-def elsewhere(words: Iterable[Word], now: float) -> int:
+def elsewhere(reports: Iterable[DayReport], now: float) -> int:
     """Requests of this UTC day that the service counted beyond our own starts.
 
     The service's counter lags, so it never lowers our own count, and the highest word of the day stands. A word from
@@ -105,24 +105,24 @@ def elsewhere(words: Iterable[Word], now: float) -> int:
     """
     today = day_start(now)
     since = today if now < today + LAG else today + LAG
-    return max((word.elsewhere for word in words if since <= word.at <= now), default=0)
+    return max((word.elsewhere for word in reports if since <= word.at <= now), default=0)
 
 
-def doubt(words: Iterable[Word], own: int, limits: Limits, now: float) -> Closure | None:
+def doubt(reports: Iterable[DayReport], own: int, limits: Limits, now: float) -> Closure | None:
     """A closure until 00:30 where only a word that may be yesterday's says that the day is spent."""
     settled = day_start(now) + LAG
     if limits.allowed is None or now >= settled or own >= limits.allowed:
         return None
-    spent = own + elsewhere(words, now) >= limits.allowed
+    spent = own + elsewhere(reports, now) >= limits.allowed
     return Closure(until=settled, reason="day") if spent else None
 
 
-def outgrown(words: Iterable[Word], limit: int | None, used: int | None, now: float) -> bool:
-    """Whether this word lifts a closure of the day: the limit is higher than any of today's words, and not spent.
+def outgrown(reports: Iterable[DayReport], limit: int | None, used: int | None, now: float) -> bool:
+    """Whether this word lifts a closure of the day: the limit is higher than any of today's reports, and not spent.
 
     A tier that rises within the day does that; a laggard counter does not.
     """
-    said = [word.limit for word in words if word.limit is not None and word.at >= day_start(now)]
+    said = [word.limit for word in reports if word.limit is not None and word.at >= day_start(now)]
     return limit is not None and bool(said) and limit > max(max(said), used or 0)
 
 

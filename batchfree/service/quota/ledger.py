@@ -20,8 +20,8 @@ from typing import Self, TypeAlias
 
 from batchfree.service.quota import learned as lessons
 from batchfree.service.quota import limits as rules
-from batchfree.service.quota.account import Usage
-from batchfree.service.quota.learned import Learned, Word
+from batchfree.service.quota.account import QuotaUsage
+from batchfree.service.quota.learned import DayReport, LearnedCap
 from batchfree.service.quota.ledger_db import LedgerFile
 from batchfree.service.quota.limits import Closure, Limits, Opening, Reason
 
@@ -69,9 +69,9 @@ class Ledger:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.disconnect()
+        self.close()
 
-    def disconnect(self) -> None:
+    def close(self) -> None:
         """Closes the file; a ticket of this process is given up."""
         try:
             self.withdraw()
@@ -112,7 +112,7 @@ class Ledger:
         with self._file.transaction() as db:
             _withdraw(db, self._owner)
 
-    def close(self, until: float, reason: Reason) -> None:
+    def close_account(self, until: float, reason: Reason) -> None:
         """Nobody starts before `until`; a longer closure stays."""
         with self._file.transaction() as db:
             now = self._clock()
@@ -120,7 +120,7 @@ class Ledger:
             until = max(until, old.until) if old else until
             db.execute("INSERT OR REPLACE INTO closures VALUES (?, ?)", (reason, until))
 
-    def learn(self, limits: Limits, refused: Start, *, named: int | None, resets_at: float | None) -> None:
+    def learn_cap(self, limits: Limits, refused: Start, *, named: int | None, resets_at: float | None) -> None:
         """Takes in that the service refused a start for the minute's sake, and the cap that it named."""
         with self._file.transaction() as db:
             now = self._clock()
@@ -135,16 +135,16 @@ class Ledger:
                 fields = (new.per_minute, new.at, new.named)
                 db.execute("INSERT OR REPLACE INTO learned VALUES (1, ?, ?, ?)", fields)
 
-    def told(self, *, day_limit: int | None, day_used: int | None) -> None:
+    def record_day_report(self, *, day_limit: int | None, day_used: int | None) -> None:
         """Takes in the service's word on the day: `GET /key`, or the limit that a day 429 named."""
         with self._file.transaction() as db:
             now = self._clock()
-            if lessons.outgrown(_words(db), day_limit, day_used, now):
+            if lessons.outgrown(_reports(db), day_limit, day_used, now):
                 db.execute("DELETE FROM closures WHERE reason = 'day'")
             more = max(0, (day_used or 0) - _own(db, now))
             db.execute("INSERT INTO words VALUES (?, ?, ?)", (now, day_limit, more))
 
-    def usage(self, limits: Limits = rules.FREE) -> Usage:
+    def usage(self, limits: Limits = rules.FREE) -> QuotaUsage:
         """What is used and left under these limits, now."""
         with self._file.transaction() as db:
             now = self._clock()
@@ -152,9 +152,9 @@ class Ledger:
             window = db.execute("SELECT at FROM starts WHERE at > ? ORDER BY at", (now - rules.WINDOW,)).fetchall()
             ends = {each.reason: each.until for each in account.closures}
             minute_ends = (ends.get("minute", now), *(at + rules.WINDOW for (at,) in window[-1:]))
-            return Usage(
+            return QuotaUsage(
                 day_limit=account.limits.per_day,
-                day_used=_own(db, now) + lessons.elsewhere(_words(db), now),
+                day_used=_own(db, now) + lessons.elsewhere(_reports(db), now),
                 day_resets_at=ends.get("day", rules.next_day(now)),
                 minute_limit=account.limits.per_minute,
                 minute_used=len(window),
@@ -166,13 +166,13 @@ class Ledger:
 
 def _account(db: Database, limits: Limits, now: float) -> _Account:
     closures = _closures(db, now)
-    words = () if limits.per_day is None else _words(db)
-    limits = lessons.effective(limits, _learned(db), words, now)
+    reports = () if limits.per_day is None else _reports(db)
+    limits = lessons.effective(limits, _learned(db), reports, now)
     own = 0 if limits.per_day is None else _own(db, now)
-    doubt = lessons.doubt(words, own, limits, now)
+    doubt = lessons.doubt(reports, own, limits, now)
     if doubt:
         return _Account(limits=limits, used=own, closures=(*closures, doubt))
-    return _Account(limits=limits, used=own + lessons.elsewhere(words, now), closures=closures)
+    return _Account(limits=limits, used=own + lessons.elsewhere(reports, now), closures=closures)
 
 
 def _decide(db: Database, account: _Account, now: float, ahead: int = 0) -> Opening:
@@ -203,14 +203,14 @@ def _closures(db: Database, now: float) -> tuple[Closure, ...]:
     return tuple(each for each in found if rules.stands(each, now))
 
 
-def _learned(db: Database) -> Learned | None:
+def _learned(db: Database) -> LearnedCap | None:
     row = db.execute("SELECT per_minute, at, named FROM learned").fetchone()
-    return None if row is None else Learned(per_minute=row[0], at=row[1], named=bool(row[2]))
+    return None if row is None else LearnedCap(per_minute=row[0], at=row[1], named=bool(row[2]))
 
 
-def _words(db: Database) -> tuple[Word, ...]:
+def _reports(db: Database) -> tuple[DayReport, ...]:
     rows = db.execute("SELECT at, day_limit, elsewhere FROM words").fetchall()
-    return tuple(Word(at=at, limit=limit, elsewhere=more) for at, limit, more in rows)
+    return tuple(DayReport(at=at, limit=limit, elsewhere=more) for at, limit, more in rows)
 
 
 def _grant(db: Database, now: float, job: str) -> Start:

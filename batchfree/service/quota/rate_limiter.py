@@ -1,4 +1,4 @@
-"""Waiting for a start: what stands between a worker and its request.
+"""ReportWait for a start: what stands between a worker and its request.
 
 The ledger decides; this waits, for one worker at a time, and gives up with a value where the run should end. Waits
 are cut into pieces, since a laptop sleeps and clocks jump, and each piece ends when the run is asked to stop. Where
@@ -8,6 +8,7 @@ the day has a limit, the service is asked for its word on it now and then, which
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -28,16 +29,25 @@ TICK = 0.001
 WORTH_TELLING = 1.0
 """Seconds that a wait must last to be shown to a person."""
 
-Waiting: TypeAlias = Callable[[str | None, float | None], None]
+ReportWait: TypeAlias = Callable[[str | None, float | None], None]
+"""Called when a wait begins, with its reason and end (epoch seconds), and when it ends, with two Nones."""
 REASONS: dict[Kind, Reason] = {Kind.MINUTE_LIMIT: "minute", Kind.DAY_LIMIT: "day"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitPolicy:
+    """A run stops instead of waiting at `deadline` (epoch seconds), and at a spent day if `on_quota` is "stop"."""
+
+    on_quota: Literal["stop", "wait"] = "stop"
+    deadline: float | None = None
 
 
 async def _nothing() -> None:
     """Asks nobody."""
 
 
-class Pacer:
-    """Hands out the starts of one job in one process. `waiting` hears the reason and end of a wait, then two Nones."""
+class RateLimiter:
+    """Hands out the starts of one job in one process."""
 
     def __init__(
         self,
@@ -47,20 +57,21 @@ class Pacer:
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        on_quota: Literal["stop", "wait"] = "stop",
-        deadline: float | None = None,
-        waiting: Waiting = lambda reason, until: None,
-        learn: Callable[[], Awaitable[object]] = _nothing,
+        policy: WaitPolicy = WaitPolicy(),
+        report_wait: ReportWait = lambda reason, until: None,
+        refresh_quota: Callable[[], Awaitable[object]] = _nothing,
     ) -> None:
-        """`clock` and `deadline` are epoch seconds; nothing starts at the deadline or after it. `learn` has the ledger
-        told the service's word on the day; it was called just before."""
+        """`clock` gives epoch seconds. `refresh_quota` asks the service for the daily quota and records the answer in
+        the ledger; the caller has done so just before.
+        """
         self._ledger, self._limits, self._job = ledger, limits, job
-        self._clock, self._sleep, self._waiting, self._learn = clock, sleep, waiting, learn
-        self._on_quota, self._deadline = on_quota, deadline
+        self._clock, self._sleep = clock, sleep
+        self._on_quota, self._deadline = policy.on_quota, policy.deadline
+        self._report_wait, self._refresh_quota = report_wait, refresh_quota
         self._asked = clock()
         self._turn = anyio.Lock(fast_acquire=True)
 
-    async def start(self, stopping: anyio.Event) -> Start | Stopped | None:
+    async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
         """Waits for a start and reserves it; why the run should end where there is none, and None once it is asked to.
 
         A cancellation leaves nothing behind: nothing is awaited after a start is reserved.
@@ -73,7 +84,7 @@ class Pacer:
                     if not isinstance(opening, Opening):
                         return opening
                     if opening.at - self._clock() > WORTH_TELLING and not _same(opening, told):
-                        self._waiting(opening.reason, opening.at)
+                        self._report_wait(opening.reason, opening.at)
                         told = opening
                     pause = min(max(opening.at - self._clock(), TICK), PIECE)
                     await _unless(stopping, partial(self._sleep, pause))
@@ -84,21 +95,21 @@ class Pacer:
                 raise
             finally:
                 if told is not None:
-                    self._waiting(None, None)
+                    self._report_wait(None, None)
 
     def give_back(self, start: Start) -> None:
         """Returns a start whose request was not sent after all."""
         self._ledger.give_back(start)
 
-    def refused(self, failure: Failure, start: Start) -> None:
+    def record_refusal(self, failure: Failure, start: Start) -> None:
         """Takes a 429 of the account in: the account closes for every process, and its cap is learned."""
         reason, now = REASONS[failure.kind], self._clock()
         closure = rules.closure(reason, now, failure.resets_at, failure.retry_after)
         if reason == "minute":
-            self._ledger.learn(self._limits, start, named=failure.limit, resets_at=failure.resets_at)
+            self._ledger.learn_cap(self._limits, start, named=failure.limit, resets_at=failure.resets_at)
         elif failure.limit is not None:
-            self._ledger.told(day_limit=failure.limit, day_used=None)
-        self._ledger.close(closure.until, reason)
+            self._ledger.record_day_report(day_limit=failure.limit, day_used=None)
+        self._ledger.close_account(closure.until, reason)
 
     async def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
         """One question to the ledger, and what the answer means for the run; an opening now is to ask again."""
@@ -122,7 +133,7 @@ class Pacer:
         if self._limits.per_day is None or not worth_asking(self._asked, now, giving_up=giving_up):
             return False
         self._asked = now
-        await _unless(stopping, self._learn)
+        await _unless(stopping, self._refresh_quota)
         return True
 
     def _over(self) -> Stopped:

@@ -35,7 +35,6 @@ class Model:
     parameters: frozenset[str] = frozenset()
     expires: date | None = None
     reasoning_mandatory: bool = False
-    is_moderated: bool = False
 
 
 def is_safety_classifier(model_id: str) -> bool:
