@@ -96,7 +96,7 @@ def test_polars_reads_it_as_it_is(tmp_path: Path) -> None:
     assert frame["model"].to_list()[1:] == [f"some/model-{number}:free" for number in (1, 2, 3)]
 
 
-def test_a_history_knows_every_question_after_a_reload(tmp_path: Path) -> None:
+def test_the_index_knows_every_question_after_a_reload(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3000)
     index = JournalIndex(path)
@@ -104,7 +104,7 @@ def test_a_history_knows_every_question_after_a_reload(tmp_path: Path) -> None:
     assert all(index.status(question(number)) is Status.OK for number in range(1, 3001))
     assert index.status(question(3001)) is Status.PENDING
     state = index.state(question(2500))
-    assert (state.status, state.attempts, state.tried) == (Status.OK, 1, ("some/model-2500:free",))
+    assert (state.status, state.attempts, state.models_tried) == (Status.OK, 1, ("some/model-2500:free",))
     assert state.outcome is not None
     assert state.outcome.answer == "an answer"
 
