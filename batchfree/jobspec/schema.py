@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.formats import Format
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
 from batchfree.core.urls import EMBEDDED, is_openrouter, normalize_base_url
 from batchfree.jobspec.rules.base_url import base_url_complaints
@@ -54,7 +55,7 @@ class InputSpec(Section):
 
     path: Annotated[Texts, Field(min_length=1), AlsoAccepts(ONE_TEXT)]
     """Path, glob or URL of the rows, or a list of them; relative paths start at the job file."""
-    format: Literal["auto", "jsonl", "parquet", "csv", "arrow", "openai-batch"] = "auto"
+    format: Literal["auto", Format] = "auto"
     """Format of the input; auto goes by the suffix."""
     id: Filled | None = None
     """Column that names a row in messages, logs and OpenAI batch results; unique and never null."""

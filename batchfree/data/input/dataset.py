@@ -12,8 +12,9 @@ from polars.io.plugins import register_io_source
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import DatasetError, Mistake
+from batchfree.core.formats import TEXT_FORMATS
 from batchfree.data.input import columnar, csv_text, ids, jsonl
-from batchfree.data.input.input_files import TEXT_FORMATS, InputFiles, digest_of, find_files, is_remote
+from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
 from batchfree.data.input.survey import Findings, Survey
 
 if TYPE_CHECKING:

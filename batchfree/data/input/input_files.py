@@ -13,22 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batchfree.core.errors import DatasetError, Mistake
+from batchfree.core.formats import COMPRESSED_SUFFIXES, INPUT_SUFFIXES, TEXT_FORMATS
 
 if TYPE_CHECKING:
     from batchfree.jobspec import InputSpec
 
-SUFFIXES = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-}
-COMPRESSED = (".gz", ".zst")
-TEXT_FORMATS = ("jsonl", "csv", "openai-batch")
 SAMPLE = 1 << 16
 """Bytes of a file's head and tail that go into the digest of the input."""
 
@@ -98,12 +87,12 @@ def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:
 
 def _format(path: str, wanted: str, mistakes: list[Mistake]) -> str:
     name = PurePosixPath(urlsplit(path).path if is_remote(path) else path).name.lower()
-    compressed = name.endswith(COMPRESSED)
+    compressed = name.endswith(COMPRESSED_SUFFIXES)
     stem = name.rpartition(".")[0] if compressed else name
-    by_suffix = SUFFIXES.get(PurePosixPath(stem).suffix)
+    by_suffix = INPUT_SUFFIXES.get(PurePosixPath(stem).suffix)
     found = by_suffix if wanted == "auto" else wanted
     if found is None:
-        known = ", ".join(SUFFIXES)
+        known = ", ".join(INPUT_SUFFIXES)
         message = f"its suffix names no format ({known}); say it in input.format"
         mistakes.append(Mistake(message=message, file=path, key="input.format"))
     elif compressed and found not in TEXT_FORMATS:

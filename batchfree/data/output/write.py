@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from batchfree.core.errors import Mistake, SpecError, StorageError
+from batchfree.core.formats import output_format
 from batchfree.data.output.openai_results import result_lines
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
 
-OPENAI_SUFFIX = ".openai.jsonl"
 PROBE = 4 << 20
 """Bytes that a disk must take to be no cause for trouble; more than Polars writes at a time."""
 ROWS_AT_ONCE = 8_192
@@ -85,22 +85,22 @@ def _problem(path: Path) -> str | None:
 
 
 def _sink(table: pl.LazyFrame, unfinished: Path, name: str, spec: JobSpec) -> None:
-    if name.endswith(OPENAI_SUFFIX):
-        is_batch = spec.input.format == "openai-batch"
-        id_column = "custom_id" if is_batch and spec.input.id is None else spec.input.id
-        with unfinished.open("wb") as file:
-            file.writelines(result_lines(table, id_column=id_column, prefix=spec.output.prefix))
-        return
-    if name.endswith(".jsonl"):
-        table = _with(table, _holds_bytes, _text_column)
-        table.sink_ndjson(unfinished, check_extension=False)
-    elif name.endswith(".csv"):
-        table = _with(table, _is_beyond_csv, _text_column)
-        table.sink_csv(unfinished, check_extension=False)
-    elif name.endswith(".arrow"):
-        table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_AT_ONCE)
-    else:
-        table.sink_parquet(unfinished, row_group_size=ROWS_AT_ONCE)
+    match output_format(name):
+        case "openai-batch":
+            is_batch = spec.input.format == "openai-batch"
+            id_column = "custom_id" if is_batch and spec.input.id is None else spec.input.id
+            with unfinished.open("wb") as file:
+                file.writelines(result_lines(table, id_column=id_column, prefix=spec.output.prefix))
+        case "jsonl":
+            table = _with(table, _holds_bytes, _text_column)
+            table.sink_ndjson(unfinished, check_extension=False)
+        case "csv":
+            table = _with(table, _is_beyond_csv, _text_column)
+            table.sink_csv(unfinished, check_extension=False)
+        case "arrow":
+            table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_AT_ONCE)
+        case _:
+            table.sink_parquet(unfinished, row_group_size=ROWS_AT_ONCE)
 
 
 def _make_durable(unfinished: Path, target: Path) -> None:

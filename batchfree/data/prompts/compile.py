@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.parameters import DECIDED_HERE
 from batchfree.data.prompts.message_compiler import KeyPath, MessageCompiler, Row
-from batchfree.data.prompts.row_messages import NEVER_SENT, body_in, check_messages, messages_in, parameters_in
+from batchfree.data.prompts.row_messages import body_in, check_messages, messages_in, parameters_in
 from batchfree.data.prompts.sandbox import sandbox
 from batchfree.data.prompts.template import UnrenderableError
 from batchfree.jobspec.spec_files import line_of
@@ -63,7 +64,7 @@ def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
 def _from_templates(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     system = _system(spec, compiler)
     messages = _messages(spec, compiler)
-    parameters = {key: value for key, value in spec.request.items() if key not in NEVER_SENT}
+    parameters = {key: value for key, value in spec.request.items() if key not in DECIDED_HERE}
 
     def ask(row: Row) -> ChatRequest:
         return ChatRequest(messages=_filled([*system(row), *messages(row)]), parameters=parameters)

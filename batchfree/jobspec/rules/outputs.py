@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 
-SUFFIXES = (".parquet", ".jsonl", ".csv", ".arrow", ".openai.jsonl")
+from batchfree.core.formats import OUTPUT_SUFFIXES, output_format
+
 RECORDS = ("journal.jsonl", "journal.*.jsonl", "log.jsonl")
 """Files of a run folder that a table's name could be."""
 
@@ -18,10 +19,9 @@ def output_complaints(path: str) -> Iterator[str]:
     """What is wrong with an output path."""
     if "://" in path or ":/" in path[2:]:
         yield "the table is written to a local file, not to a URL"
-    name = PurePath(path).name
-    if not any(name.endswith(suffix) and name != suffix for suffix in SUFFIXES):
-        expected = f"expected one of {', '.join(SUFFIXES)}"
-        yield f"the suffix of the output names its format; {expected}, got {name or 'no name at all'}"
+    if output_format(path) is None:
+        expected = f"expected one of {', '.join(OUTPUT_SUFFIXES)}"
+        yield f"the suffix of the output names its format; {expected}, got {PurePath(path).name or 'no name at all'}"
 
 
 def overwriting(path: str, inputs: Sequence[str], run_dir: str) -> Iterator[str]:

@@ -10,38 +10,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from batchfree.core.chat import Json, JsonObject
+from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
 from batchfree.core.text import KeyPath
 from batchfree.jobspec.draft import Draft, shown
 from batchfree.jobspec.variables import reread
 
 NEAR = 0.88
 """So near to a known parameter that it must be a slip of the pen."""
-
-_OTHER_MODEL = "it could reach another model than the free ones that router.route allows"
-_PAID_SEARCH = "it switches on web search, which costs money even with free models"
-
-REFUSED = {
-    "model": "the model is chosen by router.route",
-    "models": "models are chosen by router.route and router.fallbacks",
-    "fallbacks": _OTHER_MODEL,
-    "preset": _OTHER_MODEL,
-    "route": "this old key belongs to `models`; router.route and router.fallbacks decide here",
-    "messages": "messages are written under `messages` or `prompt`, beside `request`",
-    "prompt": "the prompt is written under `prompt`, beside `request`",
-    "web_search_options": _PAID_SEARCH,
-    "web_search": _PAID_SEARCH,
-    "stream_options": "answers are read whole, never as a stream",
-    "functions": "this old key is not read; write the functions under `tools`",
-    "function_call": "this old key is not read; write `tool_choice`",
-    "extra_body": "write its keys directly under `request`",
-    "extra_headers": "headers can't be set by a job",
-    "headers": "headers can't be set by a job",
-    "base_url": "the address is written under endpoint.base_url",
-    "timeout": "the deadline of a call is written under retry.timeout",
-}
-
-FREE_PLUGINS = {"response-healing", "context-compression"}
-FREE_PARSER = "cloudflare-ai"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +80,8 @@ def check_request(draft: Draft) -> None:
         return
     for name, value in request.items():
         path = ("request", name)
-        if name in REFUSED:
-            draft.blame(path, f"`{name}` can't stand under `request`: {REFUSED[name]}")
+        if name in NEVER_SENT and not (name == "stream" and not value):
+            draft.blame(path, f"`{name}` can't stand under `request`: {NEVER_SENT[name]}")
         elif name in PARAMETERS:
             _check_value(draft, path, value, PARAMETERS[name])
     _check_whole_answers(draft, request)
@@ -116,7 +91,7 @@ def check_request(draft: Draft) -> None:
 
 def near_parameter(name: str) -> str | None:
     """The known parameter that an unknown name must have meant."""
-    close = [] if name in PARAMETERS or name in REFUSED else get_close_matches(name, PARAMETERS, n=1, cutoff=NEAR)
+    close = [] if name in PARAMETERS or name in NEVER_SENT else get_close_matches(name, PARAMETERS, n=1, cutoff=NEAR)
     return close[0] if close else None
 
 
@@ -145,8 +120,6 @@ def _fits(value: Json, parameter: Parameter) -> bool:
 
 def _check_whole_answers(draft: Draft, request: JsonObject) -> None:
     """One whole text per request is all that a run reads."""
-    if request.get("stream") is True:
-        draft.blame(("request", "stream"), "answers are read whole, never as a stream; leave `stream` out")
     n = request.get("n")
     if type(n) is int and n > 1:
         draft.blame(("request", "n"), "one request brings one answer; `n` above 1 is not read")
@@ -170,8 +143,8 @@ def _plugin_complaints(plugin: JsonObject) -> Iterator[str]:
     name = plugin["id"]
     if name == "file-parser":
         pdf = plugin.get("pdf")
-        if not isinstance(pdf, dict) or pdf.get("engine") != FREE_PARSER:
-            yield f"the file parser costs money unless its engine is named: write pdf: {{engine: {FREE_PARSER}}}"
+        if not isinstance(pdf, dict) or pdf.get("engine") != FREE_PDF_ENGINE:
+            yield f"the file parser costs money unless its engine is named: write pdf: {{engine: {FREE_PDF_ENGINE}}}"
     elif name not in FREE_PLUGINS:
         yield f"the plugin {shown(name)} is not known to be free of charge, or chooses other models"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
+from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS, is_free_id
 from batchfree.service.openrouter.judge import judge, unpadded
 from batchfree.service.openrouter.lenient import clean, count, document, listing, number, table, word
@@ -16,14 +17,7 @@ __all__ = ["KeyState", "body", "judge", "read_catalogue", "read_key"]
 
 LONGEST_NAME = 200
 
-OURS = frozenset({"model", "models", "messages", "stream", "stream_options"})
-"""What is decided here, whatever a row's parameters say."""
-COSTLY = frozenset({"route", "preset", "fallbacks", "web_search_options"})
-"""What could lead away from free models, or to a paid search (OpenRouter docs, model fallbacks and web search)."""
-FREE_PLUGINS = frozenset({"response-healing", "context-compression"})
-"""Plugins without a price. All others cost money, or choose models by themselves."""
-FREE_PARSER: JsonObject = {"id": "file-parser", "pdf": {"engine": "cloudflare-ai"}}
-"""The default parser of PDFs is a paid one (OpenRouter docs, PDF inputs)."""
+FREE_PARSER: JsonObject = {"id": "file-parser", "pdf": {"engine": FREE_PDF_ENGINE}}
 PARSED_MEDIA = "application/pdf"
 
 
@@ -49,9 +43,10 @@ def body(request: ChatRequest, models: Sequence[str], *, any_model: bool = False
     sent: JsonObject = {"model": models[0], "messages": list(request.messages)}
     if len(models) > 1:
         sent["models"] = list(models)
+    sent |= {name: value for name, value in request.parameters.items() if name not in NEVER_SENT}
     if not free:
-        return sent | {name: value for name, value in request.parameters.items() if name not in OURS}
-    sent |= {name: value for name, value in request.parameters.items() if name not in OURS | COSTLY | {"plugins"}}
+        return sent
+    sent.pop("plugins", None)
     if "tools" in sent:
         sent["tools"] = [tool for tool in listing(_plain(sent["tools"])) if _is_function(tool)]
         if not sent["tools"]:

@@ -1,0 +1,48 @@
+"""File formats of input and output, and the suffixes that name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+Format: TypeAlias = Literal["jsonl", "parquet", "csv", "arrow", "openai-batch"]
+
+INPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
+    {
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".parquet": "parquet",
+        ".pq": "parquet",
+        ".csv": "csv",
+        ".arrow": "arrow",
+        ".feather": "arrow",
+        ".ipc": "arrow",
+    }
+)
+"""Suffix of an input file → its format. Only `input.format` can say that a .jsonl file is an OpenAI batch."""
+
+COMPRESSED_SUFFIXES = (".gz", ".zst")
+"""Suffixes that may follow the suffix of a text format."""
+
+TEXT_FORMATS: tuple[Format, ...] = ("jsonl", "csv", "openai-batch")
+
+OUTPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
+    {
+        ".parquet": "parquet",
+        ".jsonl": "jsonl",
+        ".csv": "csv",
+        ".arrow": "arrow",
+        ".openai.jsonl": "openai-batch",
+    }
+)
+"""Suffix of an output file → its format."""
+
+
+def output_format(path: PurePath | str) -> Format | None:
+    """The format that an output's suffix names, the longest suffix first; None if it names none."""
+    name = PurePath(path).name
+    suffixes = sorted(OUTPUT_SUFFIXES, key=len, reverse=True)
+    found = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
+    return None if found is None or name == found else OUTPUT_SUFFIXES[found]
