@@ -10,6 +10,8 @@ table = batchfree.table(job)
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from batchfree.core.errors import (
@@ -69,9 +71,26 @@ def __dir__() -> list[str]:
     return __all__
 
 
-if not TYPE_CHECKING:  # a type checker that saw this function would accept every name
+def _late(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'batchfree' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)
 
-    def __getattr__(name: str) -> Any:
-        if name not in _LATE:
-            raise AttributeError(f"module 'batchfree' has no attribute {name!r}")
-        return getattr(importlib.import_module(_LATE[name]), name)
+
+if not TYPE_CHECKING:  # a type checker that saw this function would accept every name
+    __getattr__ = _late
+
+
+class _Package(ModuleType):
+    """Keeps `batchfree.run` the function: Python sets that attribute to the room `run/` when the room is imported."""
+
+    @property
+    def run(self) -> Any:
+        return _late("run")
+
+    @run.setter
+    def run(self, room: ModuleType) -> None:
+        """Ignores the room; `from batchfree.run import …` finds it in sys.modules."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -6,11 +6,12 @@ For every question it keeps the chain of its lines, with its status after each; 
 from __future__ import annotations
 
 import hashlib
+import os
+import weakref
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from batchfree.core.errors import StorageError
 from batchfree.journal import file as journal
@@ -29,7 +30,7 @@ class JournalIndex:
     def __init__(self, path: Path, *, names: bool = False) -> None:
         """An empty history over the journal at `path`, which need not exist yet. `names`: rows have ids to remember."""
         self._path = path
-        self._file: BinaryIO | None = None
+        self._fd: int | None = None
         self._questions = DigestMap()  # digest → number of its last link
         self._starts, self._lengths = array("q"), array("I")
         self._previous, self._statuses = array("q"), array("b")
@@ -38,8 +39,8 @@ class JournalIndex:
     def load(self, seen: Callable[[Attempt], None], damaged: Callable[[DamagedLine], None]) -> None:
         """Reads the whole journal, showing each attempt and each damaged line on the way. Raises StorageError."""
         try:
-            with suppress(FileNotFoundError):
-                for line in journal.scan(self._open(), damaged):
+            with suppress(FileNotFoundError), open(self._open(), "rb", closefd=False) as file:
+                for line in journal.scan(file, damaged):
                     self.add(line)
                     seen(line.attempt)
         except OSError as error:
@@ -85,16 +86,17 @@ class JournalIndex:
         return QuestionState() if link is None else fold(question, self._attempts(link))
 
     def close(self) -> None:
-        """Lets go of the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Closes the file; without this call it is closed together with the last table that reads it."""
+        if self._fd is not None:
+            self._fd = None
+            self._closing()
 
-    def _open(self) -> BinaryIO:
-        """The file, opened once."""
-        if self._file is None:
-            self._file = self._path.open("rb")
-        return self._file
+    def _open(self) -> int:
+        """The descriptor of the file, which is opened once."""
+        if self._fd is None:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            self._closing = weakref.finalize(self, os.close, self._fd)
+        return self._fd
 
     def _attempts(self, link: int) -> Iterator[Attempt]:
         """The attempts of a chain, oldest first."""
@@ -103,7 +105,7 @@ class JournalIndex:
             links.append(link)
             link = self._previous[link]
         try:
-            fd = self._open().fileno()
+            fd = self._open()
             for each in reversed(links):
                 yield journal.read_at(fd, self._starts[each], self._lengths[each])
         except OSError as error:
