@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from batchfree.core.errors import Mistake, SpecError
-from batchfree.core.urls import EMBEDDED
-from batchfree.jobspec import EndpointSpec
+from batchfree.jobspec import EndpointSpec, load_endpoint
 from batchfree.jobspec.job import Job
 from batchfree.jobspec.job import load as load_job
 
@@ -29,11 +28,7 @@ def endpoint_of(arguments: argparse.Namespace, job: Job | None) -> EndpointSpec:
     """The endpoint of the job, else of `--endpoint`, else OpenRouter. Raises SpecError."""
     if job is not None:
         return job.spec.endpoint
-    if arguments.endpoint is None:
-        return EndpointSpec()
-    if arguments.endpoint != EMBEDDED and not arguments.endpoint.lower().startswith(("http://", "https://")):
-        raise SpecError([Mistake(key="--endpoint", message=f"expected a URL or embedded, got {arguments.endpoint!r}")])
-    return EndpointSpec(base_url=arguments.endpoint)
+    return EndpointSpec() if arguments.endpoint is None else load_endpoint(arguments.endpoint)
 
 
 def environment(env_file: Path | None) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ Pure: all but job, loader, spec_files.
 """
 
 from batchfree.jobspec.editor_schema import json_schema
-from batchfree.jobspec.loader import load_spec
+from batchfree.jobspec.loader import load_endpoint, load_spec
 from batchfree.jobspec.schema import (
     AnswerSpec,
     EndpointSpec,
@@ -27,5 +27,6 @@ __all__ = [
     "RetrySpec",
     "RouterSpec",
     "json_schema",
+    "load_endpoint",
     "load_spec",
 ]

@@ -28,8 +28,8 @@ KEY_NAMES = {
     "openrouter_api_key",
 }
 KEY_ADVICE = (
-    "a key must not stand in a job file; put it into an environment variable, name that under endpoint.api_key_env, "
-    "and take this key out of use if others may have seen the file"
+    "a key must not stand here; put it into an environment variable, name the variable under endpoint.api_key_env, "
+    "and replace this key if others may have seen it"
 )
 QUOTED_TAGS = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "nothing", "timestamp": "a date"}
 

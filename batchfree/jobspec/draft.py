@@ -10,9 +10,6 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath, dotted
 
-OVERRIDE = "--set"
-"""What stands in a mistake's `file` when the value came from the command line."""
-
 SHOWN_CHARACTERS = 60
 
 _KEY = re.compile(r"sk-or-v1-[0-9A-Za-z]+|(?<![0-9A-Za-z])sk-(?=[A-Za-z_-]*[0-9])[0-9A-Za-z_-]{20,}")

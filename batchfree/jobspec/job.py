@@ -28,9 +28,5 @@ def load(
 ) -> Job:
     """Reads a job spec. `overrides` are dotted, as in `limits.concurrency=4`. Raises SpecError with every mistake."""
     environment = os.environ if environment is None else environment
-    spec = load_spec(Path(file), overrides=overrides, environment=environment)
-    if endpoint is not None:
-        spec = spec.with_endpoint(endpoint)
-    if output is not None:
-        spec = spec.with_output(output)
+    spec = load_spec(Path(file), overrides=overrides, environment=environment, endpoint=endpoint, output=output)
     return Job(spec=spec, environment=dict(environment))

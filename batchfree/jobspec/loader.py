@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.text import KeyPath
 from batchfree.jobspec.check import check, check_labels, take_out_keys
 from batchfree.jobspec.defaults import absolute, complete
-from batchfree.jobspec.draft import OVERRIDE, Draft
-from batchfree.jobspec.overrides import expand, override
+from batchfree.jobspec.draft import Draft, Origin
+from batchfree.jobspec.overrides import COMMAND_LINE, ENDPOINT, OUTPUT, expand, override, put_option
 from batchfree.jobspec.rules.answer_schema import schema_faults
 from batchfree.jobspec.rules.chat_messages import check_messages
 from batchfree.jobspec.rules.request_parameters import check_request
 from batchfree.jobspec.rules.unbuilt import take_out_unbuilt
-from batchfree.jobspec.schema import JobSpec
+from batchfree.jobspec.schema import EndpointSpec, JobSpec
 from batchfree.jobspec.spec_files import home, placed, read_text
 from batchfree.jobspec.type_errors import blame_all
 from batchfree.jobspec.variables import reread, substitute
@@ -28,13 +29,42 @@ from batchfree.jobspec.yaml.parse import ParsedYaml, parse
 MAX_PASSES = 10
 
 
-def load_spec(file: Path, *, overrides: Sequence[str] = (), environment: Mapping[str, str]) -> JobSpec:
-    """The job spec in `file` with `overrides` (KEY=VALUE) on top; raises SpecError with every mistake."""
+def load_spec(
+    file: Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str],
+    endpoint: str | None = None,
+    output: Path | None = None,
+) -> JobSpec:
+    """The job spec in `file`, with what the command line puts over it. Raises SpecError with every mistake.
+
+    `overrides` are the KEY=VALUE of `--set`. `endpoint` and `output` stand for the keys endpoint.base_url and
+    output.path and are held to the same rules. A relative `output` starts at the current folder, and the run folder
+    stays where the job file puts it.
+    """
     draft = _read(file)
-    place = placed(file)
     expand(draft)
     override(draft, overrides)
     substitute(draft, environment)
+    if endpoint is not None:
+        put_option(draft, ("endpoint", "base_url"), endpoint, ENDPOINT)
+    return _checked(draft, placed(file), output)
+
+
+def load_endpoint(base_url: str) -> EndpointSpec:
+    """The endpoint that `--endpoint` names to a command without a job, held to the rules of a job's endpoint.
+
+    Raises SpecError.
+    """
+    nothing = Origin(file=ENDPOINT)
+    draft = Draft(ENDPOINT, {"input": {"path": "none"}}, dict.fromkeys([(), ("input",), ("input", "path")], nothing))
+    put_option(draft, ("endpoint", "base_url"), base_url, ENDPOINT)
+    return _checked(draft, placed(Path("none.yaml"))).endpoint
+
+
+def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
+    """The spec that a draft makes; raises SpecError with every mistake. `place` is the absolute path of the job."""
     take_out_keys(draft)
     take_out_unbuilt(draft)
     _load_schema(draft, place)
@@ -43,6 +73,8 @@ def load_spec(file: Path, *, overrides: Sequence[str] = (), environment: Mapping
     check_messages(draft)
     _reread_variables(draft, place)
     complete(draft, place, home())
+    if output is not None:
+        _put_output(draft, output)
     spec = _validate(draft, place)
     if spec is not None:
         check(draft, spec)
@@ -53,7 +85,14 @@ def load_spec(file: Path, *, overrides: Sequence[str] = (), environment: Mapping
 
 def _reading_order(mistake: Mistake) -> tuple[bool, str, int]:
     """The job file from top to bottom, then other files, then the command line."""
-    return mistake.file == OVERRIDE, mistake.file or "", mistake.line or 0
+    return mistake.file in COMMAND_LINE, mistake.file or "", mistake.line or 0
+
+
+def _put_output(draft: Draft, output: Path) -> None:
+    """Puts `--output` over the job's own output, from which `complete` has derived the run folder before."""
+    if isinstance(draft.get("output"), dict):
+        put_option(draft, ("output", "path"), str(placed(Path(os.path.expanduser(output)))), OUTPUT)  # noqa: PTH111
+        take_out_keys(draft)
 
 
 def _read(file: Path) -> Draft:

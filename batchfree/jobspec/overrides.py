@@ -1,19 +1,24 @@
-"""The short forms of a job spec, and `--set KEY=VALUE` on top of them."""
+"""The short forms of a job spec, and what `--set`, `--endpoint` and `--output` put over the job file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from batchfree.core.chat import Json
 from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath, dotted
-from batchfree.jobspec.draft import OVERRIDE, Draft, Origin, masked
+from batchfree.jobspec.draft import Draft, Origin, masked
 from batchfree.jobspec.yaml.parse import parse
 
+SET, ENDPOINT, OUTPUT = "--set", "--endpoint", "--output"
+COMMAND_LINE = (SET, ENDPOINT, OUTPUT)
+"""What a mistake names as its file when the value came from the command line."""
+
 SHORT_FORMS = {"input": "path", "output": "path", "endpoint": "base_url"}
-"""Key → the key within that a bare value stands for."""
+"""Key → the key inside it that a bare value stands for."""
 TEXTS = (("prompt",), ("system",))
-"""Keys whose values are taken as they stand where YAML reads something else than text, as in `{{ text }}`."""
+"""Keys whose values are taken literally where YAML reads something else than text, as in `{{ text }}`."""
 
 
 def expand(draft: Draft) -> None:
@@ -33,49 +38,62 @@ def expand(draft: Draft) -> None:
 
 
 def override(draft: Draft, overrides: Sequence[str]) -> None:
-    """Sets every KEY=VALUE, the last one winning; values are read as YAML."""
+    """Sets every KEY=VALUE of `--set`; the last one wins. Values are read as YAML."""
     for text in overrides:
         key, sign, value = text.partition("=")
         path: KeyPath = tuple(key.strip().split("."))
         if not sign or not all(path):
             given = masked(key if sign else text)
             message = f"`{given}` is no override; write KEY=VALUE, such as limits.concurrency=4"
-            draft.mistakes.append(Mistake(file=OVERRIDE, message=message))
+            draft.mistakes.append(Mistake(file=SET, message=message))
             continue
         _set(draft, path, key.strip(), value)
         expand(draft)
 
 
+def put_option(draft: Draft, path: KeyPath, value: str, option: str) -> None:
+    """Puts the value of a command-line option in the place of a key of the job file."""
+    _put(draft, path, value, {(): Origin(file=option, text=value, tag="str")}, option)
+
+
 def _set(draft: Draft, path: KeyPath, key: str, text: str) -> None:
-    read = parse(text, OVERRIDE)
+    read = parse(text, SET)
     if text.strip() == "":
-        read = parse("null", OVERRIDE)
+        read = parse("null", SET)
     elif path in TEXTS and (read.mistakes or not isinstance(read.data, str | None)):
-        read = parse(json.dumps(text), OVERRIDE)
+        read = parse(json.dumps(text), SET)
     if read.mistakes:
         for mistake in read.mistakes:
             inner = f"{key}.{mistake.key}".replace(".[", "[") if mistake.key else key
-            draft.mistakes.append(Mistake(file=OVERRIDE, key=masked(inner), message=mistake.message))
+            draft.mistakes.append(Mistake(file=SET, key=masked(inner), message=mistake.message))
         return
-    if not _open(draft, path, key):
+    origins = {
+        below: Origin(file=SET, text=origin.text, tag=origin.tag, plain=origin.plain)
+        for below, origin in read.origins.items()
+    }
+    _put(draft, path, read.data, origins, SET)
+
+
+def _put(draft: Draft, path: KeyPath, value: Json, origins: Mapping[KeyPath, Origin], option: str) -> None:
+    """Puts a value over what the job file says. `origins` holds the paths inside the value."""
+    if not _make_mappings(draft, path, option):
         return
     for old in draft.under(path):
         del draft.origins[old]
-    for below, origin in read.origins.items():
-        draft.origins[(*path, *below)] = Origin(file=OVERRIDE, text=origin.text, tag=origin.tag, plain=origin.plain)
-    draft.put(path, read.data)
+    draft.origins.update({(*path, *below): origin for below, origin in origins.items()})
+    draft.put(path, value)
 
 
-def _open(draft: Draft, path: KeyPath, key: str) -> bool:
-    """Makes the mappings on the way to a key, where they are missing; False where something else is in the way."""
+def _make_mappings(draft: Draft, path: KeyPath, option: str) -> bool:
+    """Makes the missing mappings on the way to a key. False if something else than a mapping is in the way."""
     for depth in range(1, len(path)):
         above = path[:depth]
         value = draft.get(*above)
         if value is None:
             draft.put(above, {})
-            draft.origins[above] = Origin(file=OVERRIDE)
+            draft.origins[above] = Origin(file=option)
         elif not isinstance(value, dict):
             message = f"`{masked(dotted(above))}` is no mapping, so nothing can be set inside it; set it as a whole"
-            draft.mistakes.append(Mistake(file=OVERRIDE, key=masked(key), message=message))
+            draft.mistakes.append(Mistake(file=option, key=masked(dotted(path)), message=message))
             return False
     return True

@@ -12,14 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, Private
 from pydantic_core import CoreSchema
 
 from batchfree.core.chat import JsonObject
-from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.formats import Format
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
-from batchfree.core.urls import EMBEDDED, is_openrouter, normalize_base_url
-from batchfree.jobspec.rules.base_url import base_url_complaints
+from batchfree.core.urls import EMBEDDED, is_openrouter
 from batchfree.jobspec.rules.chat_messages import MESSAGES_SCHEMA
-from batchfree.jobspec.rules.free_routes import route_complaints
-from batchfree.jobspec.rules.outputs import output_complaints, overwriting
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 MAX_CONCURRENCY = 10_000
@@ -200,25 +196,6 @@ class JobSpec(Section):
         """The job file's folder: relative paths start here."""
         return self._file.parent
 
-    def with_output(self, path: Path) -> JobSpec:
-        """This job with another output (a relative path starts at the current folder); the run folder stays."""
-        path = path.expanduser().absolute()
-        complaints = [*output_complaints(str(path)), *overwriting(str(path), self.input.path, str(self.run_dir))]
-        _refuse("--output", "output.path", complaints)
-        return self.model_copy(update={"output": self.output.model_copy(update={"path": path})})
-
-    def with_endpoint(self, endpoint: str) -> JobSpec:
-        """This job on another base URL, or embedded; raises SpecError where its routes may not be asked there."""
-        complaints = list(base_url_complaints(endpoint)) or list(route_complaints(self.router.route, endpoint))
-        _refuse("--endpoint", "endpoint.base_url", complaints)
-        changed = self.endpoint.model_copy(update={"base_url": normalize_base_url(endpoint)})
-        return self.model_copy(update={"endpoint": changed})
-
     def resolved(self) -> JsonObject:
         """The whole job as plain JSON data, without secrets: there are none in it."""
         return self.model_dump(mode="json", by_alias=True)
-
-
-def _refuse(option: str, key: str, complaints: list[str]) -> None:
-    if complaints:
-        raise SpecError([Mistake(file=option, key=key, message=complaint) for complaint in complaints])

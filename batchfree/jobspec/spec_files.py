@@ -5,6 +5,7 @@ Also finds the line of a key in the job file, for mistakes that are found after 
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,12 +31,12 @@ def read_text(path: Path, shown: str) -> str | Mistake:
 
 def placed(path: Path) -> Path:
     """The absolute path of a file, with links in its folder followed but not the file itself."""
-    return path.parent.resolve() / path.name
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def home() -> Path:
     """The user's home folder, for `~`."""
-    return Path("~").expanduser()
+    return Path(os.path.expanduser("~"))  # noqa: PTH111  (never raises)
 
 
 def line_of(file: Path, path: KeyPath) -> int | None:

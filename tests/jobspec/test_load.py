@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from batchfree.core.errors import SpecError
-from batchfree.jobspec import JobSpec, load_spec
+from batchfree.core.errors import Mistake, SpecError
+from batchfree.jobspec import JobSpec, load_endpoint, load_spec
+
+KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
 def load(tmp_path: Path):
-    def load(text: str, *overrides: str, **environment: str) -> JobSpec:
+    def load(
+        text: str, *overrides: str, endpoint: str | None = None, output: Path | None = None, **environment: str
+    ) -> JobSpec:
         file = tmp_path / "jobs" / "reviews.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        return load_spec(file, overrides=overrides, environment=environment)
+        return load_spec(file, overrides=overrides, environment=environment, endpoint=endpoint, output=output)
 
     return load
 
@@ -201,23 +205,84 @@ def test_free_limits_go_with_the_route(load, lines, per_minute, per_day):
     assert (limits.requests_per_minute, limits.requests_per_day) == (per_minute, per_day)
 
 
-def test_another_output_leaves_the_run_folder_where_it_was(load, tmp_path):
-    spec = load("input: x.jsonl\n")
-    changed = spec.with_output(tmp_path / "elsewhere.csv")
-    assert changed.output.path == tmp_path / "elsewhere.csv"
-    assert (changed.run_dir, changed.file) == (spec.run_dir, spec.file)
-    for path in ("x.txt", str(tmp_path / "jobs" / "x.jsonl")):
-        with pytest.raises(SpecError, match=r"output\.path"):
-            spec.with_output(Path(path))
+def test_another_output_starts_at_the_current_folder_and_leaves_the_run_folder_where_it_was(
+    load, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    spec = load("input: x.jsonl\noutput: out/y.csv\n", output=Path("elsewhere.csv"))
+    assert spec.output.path == tmp_path / "elsewhere.csv"
+    assert spec.run_dir == tmp_path / "jobs" / "out" / "reviews.run"
+    assert load("input: x.jsonl\n", output=Path("~/a.csv")).output.path == Path.home() / "a.csv"
 
 
-def test_another_endpoint_is_held_to_the_same_rules(load):
-    own = load("input: x\nrouter: {route: my-model}\nendpoint: http://localhost:8000/v1\n")
-    assert own.with_endpoint("http://LOCALHOST:80/v2/").endpoint.base_url == "http://localhost/v2"
-    assert own.with_endpoint("embedded").endpoint.embedded
-    for endpoint in ("https://openrouter.ai/api/v1", "localhost:8000"):
-        with pytest.raises(SpecError, match=r"--endpoint: endpoint\.base_url"):
-            own.with_endpoint(endpoint)
+@pytest.mark.parametrize(
+    ("output", "fragment"),
+    [
+        ("x.txt", "the suffix of the output names its format"),
+        ("jobs/x.jsonl", "over the input"),
+        ("jobs/../jobs/x.jsonl", "over the input"),
+        ("jobs/reviews.run/journal.jsonl", "the job's own records"),
+        ("a\tb.csv", "no control characters"),
+        ("https://host/x.csv", "not to a URL"),
+        (f"{KEY}.csv", "a key must not stand here"),
+    ],
+)
+def test_another_output_is_held_to_the_rules_of_the_job_file(load, tmp_path, monkeypatch, output, fragment):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError) as caught:
+        load("input: x.jsonl\n", output=Path(output))
+    (mistake,) = caught.value.mistakes
+    assert (mistake.file, mistake.line, mistake.key) == ("--output", None, "output.path")
+    assert fragment in mistake.message
+
+
+def test_another_endpoint_takes_the_place_of_the_jobs_own(load):
+    own = "input: x\nrouter: {route: my-model}\nendpoint: {base_url: nonsense, api_key_env: MINE, account: us}\n"
+    endpoint = load(own, endpoint="http://LOCALHOST:80/v2/").endpoint
+    assert endpoint.model_dump() == {"base_url": "http://localhost/v2", "api_key_env": "MINE", "account": "us"}
+    assert load(own, endpoint="embedded").endpoint.embedded
+    assert load("input: x\nendpoint: http://host/v1\n", endpoint="embedded").endpoint.embedded
+    assert load_endpoint("https://OpenRouter.ai/api/v1/").base_url == "https://openrouter.ai/api/v1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8000",
+        "ftp://host/v1",
+        "http://openrouter.ai/api/v1",
+        "https://openrouter.ai",
+        "https://me:pw@host/v1",
+        "https://host/v1?key=1",
+        "https://host/v1/chat/completions",
+        "https://openrouter。ai/api/v1",
+        f"https://host/{KEY}",
+    ],
+)
+def test_an_endpoint_is_held_to_the_same_rules_wherever_it_is_written(load, url):
+    def found(**where: str) -> list[Mistake]:
+        with pytest.raises(SpecError) as caught:
+            load("input: x\n" + where.pop("text", ""), *where.pop("sets", ()), **where)
+        return list(caught.value.mistakes)
+
+    with pytest.raises(SpecError) as caught:
+        load_endpoint(url)
+    (alone,) = caught.value.mistakes
+    (option,) = found(endpoint=url)
+    (written,) = found(text=f"endpoint: {{base_url: '{url}'}}\n")
+    (overridden,) = found(sets=[f"endpoint.base_url='{url}'"])
+    assert alone == option
+    assert (option.file, overridden.file, written.line) == ("--endpoint", "--set", 2)
+    assert {each.key for each in (option, written, overridden)} == {"endpoint.base_url"}
+    assert len({each.message for each in (option, written, overridden)}) == 1
+    assert KEY not in str(option)
+
+
+def test_the_routes_of_a_job_are_held_to_the_rules_of_another_endpoint(load):
+    own = "input: x\nrouter: {route: my-model}\nendpoint: http://localhost:8000/v1\n"
+    with pytest.raises(SpecError, match=r"reviews\.yaml:2: router\.route: `my-model` is no free route"):
+        load(own, endpoint="https://openrouter.ai/api/v1")
 
 
 def test_an_output_below_the_folder_of_a_glob_is_no_input(load, tmp_path):
