@@ -13,7 +13,7 @@ from batchfree.emulator.quotas import EmulatedLimits
 from batchfree.emulator.request_log import LoggedRequest, RequestLog
 from batchfree.emulator.scenario import Scenario
 from batchfree.emulator.scenario.scenario_file import load_scenario
-from batchfree.emulator.scenario.yaml_reader import ScenarioError
+from batchfree.emulator.scenario.yaml_document import ScenarioError
 
 if TYPE_CHECKING:
     from batchfree.emulator.http.serve import serve

@@ -12,10 +12,10 @@ from batchfree.emulator import replies, validation
 from batchfree.emulator.chance import generator, share
 from batchfree.emulator.emulated_model import FREE_ROUTER, EmulatedModel, JsonObject
 from batchfree.emulator.error_bodies import Refusal
-from batchfree.emulator.fault_rules import ModelCall
-from batchfree.emulator.faults import FaultPlan, play
+from batchfree.emulator.fault_plan import FaultPlan, plan_faults
 from batchfree.emulator.incoming_request import IncomingRequest
 from batchfree.emulator.mind import speak
+from batchfree.emulator.model_call import ModelCall
 from batchfree.emulator.quotas import Quota
 from batchfree.emulator.replies import HttpReply
 from batchfree.emulator.request_log import LoggedRequest, RequestLog
@@ -127,8 +127,10 @@ class EmulatedService:
         return key + str(self._seen[key]).encode()
 
     def _pool(self) -> list[EmulatedModel]:
-        pool = router.free_pool(self.models(), gated=self.scenario.draws_gated)
-        return pool if self.scenario.draws_classifier else [model for model in pool if model.nature != "classifier"]
+        pool = router.free_pool(self.models(), gated=self.scenario.router.draws_gated)
+        return (
+            pool if self.scenario.router.draws_classifier else [model for model in pool if model.nature != "classifier"]
+        )
 
     def _shown(
         self, pool: Sequence[EmulatedModel], asked: IncomingRequest, chosen: EmulatedModel | None
@@ -137,7 +139,7 @@ class EmulatedService:
         return able if asked.models[:1] == [FREE_ROUTER] else [chosen] if chosen else []
 
     def _turns(self, ids: Sequence[str]) -> list[str]:
-        return [id for id in ids for _ in range(self.scenario.router_tries if id == FREE_ROUTER else 1)]
+        return [id for id in ids for _ in range(self.scenario.router.tries if id == FREE_ROUTER else 1)]
 
     def _resolve(
         self, id: str, asked: IncomingRequest, about: bytes, pool: Sequence[EmulatedModel]
@@ -163,7 +165,7 @@ class EmulatedService:
             seed=self.seed,
             about=about,
         )
-        played = play(self.scenario.rules, occasion, model)
+        played = plan_faults(self.scenario.faults, occasion, model)
         return played if played.refusal else replace(played, refusal=router.objection(model, asked))
 
     def _say(
@@ -174,7 +176,7 @@ class EmulatedService:
         played: FaultPlan,
         data: JsonObject | None,
     ) -> HttpReply:
-        said = speak(model, asked, played.occasion, self.scenario.answers)
+        said = speak(model, asked, played.call, self.scenario.answers)
         body = replies.completion(model, asked, said, id=logged.generation or "", now=logged.at)
         if data is not None:
             body["openrouter_metadata"] = data
@@ -184,7 +186,7 @@ class EmulatedService:
         logged.cost = (body.get("usage") or {}).get("cost") or 0.0
         choices = body.get("choices") or [{}]
         logged.finish_reason = choices[0].get("finish_reason")
-        logged.rows = played.kept(said, body)
+        logged.rows = played.answers_left(said, body)
         self._remember(body, model, logged)
         headers = JSON_HEADERS | {"x-generation-id": logged.generation or ""}
         reply = (

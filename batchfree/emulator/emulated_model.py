@@ -1,43 +1,50 @@
-"""What one emulated model is: its entry in `/models`, its nature, its hand, and when it is on offer."""
+"""One emulated model: its entry in `/models`, its kind, its behaviour, and when it is on offer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from batchfree.emulator.settings import Settings
 
 JsonObject: TypeAlias = dict[str, Any]
 Nature: TypeAlias = Literal["chat", "classifier", "gated", "paid", "router", "media"]
 JsonSkill: TypeAlias = Literal["enforces", "mode", "words", "prose"]
+LabelStyle: TypeAlias = Literal["bare", "capital", "bold", "lead", "sentence"]
+Thinking: TypeAlias = Literal["no", "optional", "default", "mandatory"]
 
 FREE_ROUTER = "openrouter/free"
+ANY_CONTEXT = 1_000_000
+"""Tokens; the context of an entry that names none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Seconds until an answer is there: `median`, spread lognormally by `sigma` (0: always the same)."""
+class Latency(Settings):
+    """Seconds until an answer comes: `constant`, or lognormal around `median` with the spread `sigma`."""
 
     median: float = 0.0
     sigma: float = 0.0
+    constant: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
-    """How one model answers: `accuracy` and `follows` are shares from 0 to 1, `verbosity` 0 (terse) to 2 (chatty).
+class Behaviour(Settings):
+    """How one model answers: `accuracy` and `follows` are shares from 0 to 1, `verbosity` is 0 (terse) to 2 (chatty).
 
-    `json`: what it does about JSON; by its abilities where None. `style`: how it writes a single label.
+    `follows` is the share of replies that heed the words of the prompt. `json_skill` is what the model does about
+    JSON; None: by its abilities. `style` is how it writes a single label.
     """
 
     accuracy: float = 0.85
-    verbosity: int = 1
     follows: float = 0.97
-    json: JsonSkill | None = None
-    style: str = "bare"
+    verbosity: int = 1
+    json_skill: JsonSkill | None = Field(default=None, alias="json")
+    style: LabelStyle = "bare"
     latency: Latency = Latency()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
-    """When a model is on offer: from and until so many seconds, or so many requests, after the start."""
+class Presence(Settings):
+    """When a model is on offer: `…_at` in seconds since the start, `…_after` in requests since the start."""
 
     appears_at: float | None = None
     vanishes_at: float | None = None
@@ -45,7 +52,7 @@ class Presence:
     vanishes_after: int | None = None
 
     def covers(self, seconds: float, requests: int) -> bool:
-        """Whether the model is there at this moment."""
+        """Whether the model is on offer at this moment."""
         return not (
             (self.appears_at is not None and seconds < self.appears_at)
             or (self.vanishes_at is not None and seconds >= self.vanishes_at)
@@ -56,13 +63,13 @@ class Presence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatedModel:
-    """One model: its entry in `/models`, its provider's display name, its nature and its hand."""
+    """One model: its entry in `/models`, its provider's display name, its nature and its behaviour."""
 
     entry: JsonObject
     provider: str
     nature: Nature = "chat"
-    hand: Behaviour = Behaviour()
-    presence: Presence = Presence()
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    presence: Presence = field(default_factory=Presence)
 
     @property
     def id(self) -> str:
@@ -78,32 +85,35 @@ class EmulatedModel:
 
     @property
     def context(self) -> int:
-        return int(self.entry.get("context_length") or 1_000_000)
+        """Tokens of prompt and answer together."""
+        return int(self.entry.get("context_length") or ANY_CONTEXT)
 
     @property
     def max_output(self) -> int | None:
+        """Tokens of an answer, thoughts included; None: no limit."""
         limit = (self.entry.get("top_provider") or {}).get("max_completion_tokens")
         return None if limit is None else int(limit)
 
     @property
     def free(self) -> bool:
-        """Whether asking it is a free-model request."""
+        """Whether a request to it is a free-model request."""
         return self.id.endswith(":free") or self.id == FREE_ROUTER
 
     @property
-    def thinking(self) -> Literal["no", "optional", "default", "mandatory"]:
+    def thinking(self) -> Thinking:
+        """Whether it thinks before it answers; `default`: unless it is switched off."""
         reasoning = self.entry.get("reasoning")
         if not reasoning:
             return "no"
-        return (
-            "mandatory" if reasoning.get("mandatory") else "default" if reasoning.get("default_enabled") else "optional"
-        )
+        if reasoning.get("mandatory"):
+            return "mandatory"
+        return "default" if reasoning.get("default_enabled") else "optional"
 
     @property
-    def json(self) -> JsonSkill:
-        """What it does when asked for JSON."""
-        if self.hand.json:
-            return self.hand.json
+    def json_skill(self) -> JsonSkill:
+        """What the model does when it is asked for JSON."""
+        if self.behaviour.json_skill:
+            return self.behaviour.json_skill
         if "structured_outputs" in self.parameters:
             return "enforces"
         return "mode" if "response_format" in self.parameters else "words"

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.error_bodies import Refusal, day_limit, minute_limit
+from batchfree.emulator.settings import Settings
 
 DAY = 86_400
 MINUTE = 60
-ENDLESS = 1_000_000
+UNLIMITED = 1_000_000
+"""What `/key` shows as the day's limit where there is none."""
+ResetHint: TypeAlias = Literal["body", "headers", "both", "seconds"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EmulatedLimits:
-    """`per_minute`, `per_day`: what is enforced (None: nothing); the `told_` ones: what errors and `/key` say.
+class EmulatedLimits(Settings):
+    """The account's limits; None: no limit. The `told_` ones are what errors and `/key` claim instead.
 
-    `count_rejected`: requests refused by a limit count too. `count_failed`: requests that brought no answer count.
-    `hint`: where a platform 429 says its reset: body (milliseconds), headers, both, or seconds (in the body).
-    `key_lag`: seconds by which the counter of `/key` lags behind.
+    `count_rejected`: requests refused by a limit count too. `count_failed`: requests without an answer count too.
+    `hint`: where a platform 429 names its reset: body (milliseconds), headers, both, or seconds (in the body).
+    `key_lag`: seconds by which the counter of `/key` lags behind. `used_today`: requests used before the start.
     """
 
     per_minute: int | None = 20
@@ -28,13 +30,13 @@ class EmulatedLimits:
     told_per_day: int | None = None
     count_rejected: bool = True
     count_failed: bool = True
-    hint: str = "body"
+    hint: ResetHint = "body"
     key_lag: float = 0.0
     used_today: int = 0
 
 
 class Quota:
-    """What an account has used. `now` is always epoch seconds."""
+    """The requests that an account has used, by epoch minute and epoch day. Times are epoch seconds."""
 
     def __init__(self, limits: EmulatedLimits, started: float) -> None:
         self.limits = limits
@@ -43,7 +45,7 @@ class Quota:
         self._recent: deque[float] = deque()
 
     def arrive(self, now: float) -> Refusal | None:
-        """Count one free-model request, or say by which limit it is refused."""
+        """Counts one free-model request. Returns the refusal if a limit is reached."""
         minute, day = int(now // MINUTE), int(now // DAY)
         limits = self.limits
         rejected: Refusal | None = None
@@ -61,13 +63,13 @@ class Quota:
         return rejected
 
     def give_back(self, arrived: float) -> None:
-        """A counted request brought no answer: it does not count after all, if the scenario says so."""
+        """Takes back a counted request that brought no answer, if the scenario says so."""
         if not self.limits.count_failed:
             self.days[int(arrived // DAY)] -= 1
             self.minutes[int(arrived // MINUTE)] -= 1
 
     def of_the_day(self, now: float) -> JsonObject:
-        """`free_model_daily_requests` as `/key` shows it: `used` lags, and may exceed the limit."""
+        """`free_model_daily_requests` as `/key` shows it; `used` lags behind and may exceed the limit."""
         while self._recent and self._recent[0] <= now - max(self.limits.key_lag, DAY):
             self._recent.popleft()
         day = int(now // DAY)
@@ -75,6 +77,6 @@ class Quota:
             1 for arrival in self._recent if arrival > now - self.limits.key_lag and int(arrival // DAY) == day
         )
         used = max(0, self.days.get(day, 0) - unseen)
-        limit = self.limits.told_per_day if self.limits.told_per_day is not None else self.limits.per_day
-        limit = ENDLESS if limit is None else limit
+        claims = (self.limits.told_per_day, self.limits.per_day, UNLIMITED)
+        limit = next(claim for claim in claims if claim is not None)
         return {"limit": limit, "remaining": max(0, limit - used), "used": used}

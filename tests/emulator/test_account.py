@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.emulated import NOON, Time, ask, asking, content, emulation, get
+from support.emulated import ask, asking, content, emulation, get
+from support.virtual_time import NOON, VirtualTime
 
 GLM, LFM, CODE = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free", "emulated/north-mini-code:free"
 SAFETY, GATED, PAID = "emulated/nemotron-3.5-content-safety:free", "emulated/inkling:free", "emulated/glm-5.2"
@@ -18,10 +19,10 @@ TOOLS = [{"type": "function", "function": {"name": "go", "parameters": {"type": 
 
 
 def test_the_minute_limit_counts_the_clock_minute_on_arrival():
-    time = Time(NOON + 59)
+    time = VirtualTime(NOON + 59)
     app = emulation("limits: {per_minute: 3, per_day: null}", time=time)
     statuses = [reply.status_code for reply in ask(app, *[asking()] * 4)]
-    time.now += 1
+    time.pass_by(1)
     statuses += [reply.status_code for reply in ask(app, *[asking()] * 4)]
     assert statuses == [200, 200, 200, 429] * 2
     assert [request.fault for request in app.state.log.requests].count(
@@ -30,7 +31,7 @@ def test_the_minute_limit_counts_the_clock_minute_on_arrival():
 
 
 def test_the_minute_429_names_its_reset_in_the_body_only_in_milliseconds():
-    *_, reply = ask(emulation("limits: {per_minute: 1}", time=Time(NOON + 5)), asking(), asking())
+    *_, reply = ask(emulation("limits: {per_minute: 1}", time=VirtualTime(NOON + 5)), asking(), asking())
     error = reply.json()["error"]
     assert error["message"] == "Rate limit exceeded: free-models-per-min. "
     assert error["metadata"]["limit_source"] == "openrouter_free_tier_per_minute"
@@ -65,10 +66,10 @@ def test_a_scenario_says_where_the_reset_is_told(hint, in_body, in_headers):
 
 
 def test_a_new_utc_day_begins_with_the_whole_quota():
-    time = Time(NOON + 43_199)
+    time = VirtualTime(NOON + 43_199)
     app = emulation("limits: {per_minute: null, per_day: 2}", time=time)
     statuses = [reply.status_code for reply in ask(app, *[asking()] * 3)]
-    time.now += 1
+    time.pass_by(1)
     statuses += [reply.status_code for reply in ask(app, asking())]
     assert statuses == [200, 200, 429, 200]
 
@@ -98,12 +99,12 @@ def test_paid_requests_do_not_count_against_the_free_quota():
 
 
 def test_the_counter_of_the_key_lags():
-    time = Time()
+    time = VirtualTime()
     app = emulation("limits: {per_day: 50, key_lag: 60}", time=time)
     ask(app, asking(), asking())
     used = []
     for seconds in (0, 59, 1):
-        time.now += seconds
+        time.pass_by(seconds)
         used.append(get(app, "/key").json()["data"]["free_model_daily_requests"]["used"])
     assert used == [0, 0, 2]
 
@@ -116,11 +117,11 @@ def test_the_key_may_claim_something_else_than_what_is_enforced():
 
 
 def test_a_generation_is_known_after_its_lag_and_a_failed_one_never():
-    time = Time()
+    time = VirtualTime()
     app = emulation("generation_lag: 60\nfaults: [{fault: upstream_502, nth: 2}]", time=time)
     good, bad = ask(app, asking(), asking())
     early = get(app, f"/generation?id={good.json()['id']}")
-    time.now += 60
+    time.pass_by(60)
     late = get(app, f"/generation?id={good.json()['id']}")
     assert (early.status_code, late.status_code) == (404, 200)
     assert late.json()["data"]["model"] == good.json()["model"]
@@ -166,7 +167,7 @@ def test_the_book_keeps_everything_but_the_key(tmp_path):
     assert first.at == NOON and first.body["messages"][0]["content"] == "one" and first.delivered
     assert list(first.rows) == ["one"] and first.rows == {"one": app.state.log.answers()["one"][0]}
     assert (second.status, second.fault, second.rows) == (502, "upstream_502", {})
-    assert app.state.log.per_day == {"2026-10-07": 2}
+    assert app.state.log.per_day == {"2026-10-06": 2}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["number"], line["fault"]) for line in lines] == [(1, None), (2, "upstream_502")]
     assert "sk-or" not in path.read_text() + str([logged.headers for logged in app.state.log.requests])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.emulated import FREE, Time, ask, asking, content, emulation
+from support.emulated import FREE, ask, asking, content, emulation
+from support.virtual_time import VirtualTime
 
 GLM, LFM = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free"
 CODES = ["k3x9", "t7qd", "m2vc", "p8wz", "a5rn", "b6sk", "c9th", "d4uj"]
@@ -32,11 +33,11 @@ LABELS = "Choose for every row one of these labels:\n- positive\n- negative"
     ],
 )
 def test_a_rule_says_when_its_fault_is_played(rule, expected):
-    time = Time()
+    time = VirtualTime()
     app = emulation(f"faults: [{{fault: server_500, {rule}}}]", time=time)
     for number in range(1, 7):
         ask(app, asking(f"Number {number}", model=GLM if number % 2 else LFM))
-        time.now += 1
+        time.pass_by(1)
     assert [logged.number for logged in app.state.log.requests if logged.status == 500] == expected
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from support.emulated import ask, asking, emulation, get
 
-from batchfree.emulator import ScenarioError, load_scenario
+from batchfree.emulator import Scenario, ScenarioError, load_scenario
+from batchfree.emulator.fault_rules import RequestNumbers
 from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.scenario.handbook import handbook
 from batchfree.emulator.scenario.scenario_file import presets, read_scenario
+from batchfree.emulator.settings import Settings
 
 
 def mistakes(text: str) -> list[str]:
@@ -50,17 +54,24 @@ def test_a_missing_file_names_the_presets():
         ("limits:\n  per_day: many", "2: limits.per_day: expected a whole number, got 'many'"),
         ("limits: {hint: nowhere}", "1: limits.hint: expected one of body, headers, both, seconds; got 'nowhere'"),
         ("seed: 1\nseed: 2", "2: seed: is given twice"),
+        ("limits: {per_day: 1,\n  per_day: 2}", "2: limits.per_day: is given twice"),
+        ("limits: &all {per_day: *all}", "1: limits.per_day: expected a whole number"),
+        ("pool: {latency: 3}", "1: pool.latency: expected a mapping, got 3"),
+        (
+            "pool: {models: [{id: a/b:free, json: xml}]}",
+            "1: pool.models[0].json: expected one of enforces, mode, words",
+        ),
         ("- 1", "1: expected a mapping"),
         ("a: [", "1: is no YAML: expected the node content, but found '<stream end>'"),
         ("faults:\n- {fault: upstream_42}", "2: faults[0].fault: there is no fault 'upstream_42'; did you mean"),
         ("faults: [{chance: 1}]", "1: faults[0].fault: is missing"),
         ("faults: [{fault: cut, with: {shar: 1}}]", "1: faults[0].with.shar: is unknown; did you mean 'share'?"),
         ("faults: [{fault: cut, with: {share: x}}]", "1: faults[0].with.share: expected a number, got 'x'"),
-        ("faults: [{fault: cut, chance: 3}]", "1: faults[0].chance: expected a share from 0 to 1"),
+        ("faults: [{fault: cut, chance: 3}]", "1: faults[0].chance: expected at most 1, got 3"),
         ("faults: [{fault: cut, content: '('}]", "1: faults[0].content: is no regular expression: missing"),
         ("faults: [{fault: cut, nth: x}]", '1: faults[0].nth: expected a number, a list of numbers, "10-20"'),
-        ("faults: [{fault: cut, between: 3}]", "1: faults[0].between: expected a list, got 3"),
-        ("faults: [{respond: {status: 999}}]", "1: faults[0].respond: expected {status: 200"),
+        ("faults: [{fault: cut, between: 3}]", "1: faults[0].between: expected two numbers of seconds since the start"),
+        ("faults: [{respond: {status: 999}}]", "1: faults[0].respond.status: expected at most 599, got 999"),
         ("pool: {models: [{accuracy: 1}]}", "1: pool.models[0].id: is missing"),
         ("pool: {models: [{id: a/b:free, like: c/d}]}", "1: pool.models[0].like: no such model: c/d"),
         ("pool: {snapshot: none.json}", "1: pool.snapshot: can't be read: [Errno 2] No such file or directory"),
@@ -123,6 +134,29 @@ def test_latencies_are_seeded_and_lognormal():
     ask(app, *[asking(f"Number {number}") for number in range(101)])
     taken = sorted(logged.done_at - logged.at for logged in app.state.log.requests)
     assert 1.6 < taken[50] < 2.5 and taken[0] > 0.3 and 3 < taken[100] < 14
+
+
+def test_null_means_that_a_key_is_not_set():
+    text = "limits: null\nkey: null\nkeys: null\nfaults: null\npool: {models: null, only: null}\nanswers: null"
+    assert read_scenario(text, "day.yaml", Path.cwd(), "default") == Scenario()
+
+
+def keys_of(settings: type[Settings]) -> set[str]:
+    """Every key that a mapping and the mappings in it may hold."""
+    keys = {field.alias or name for name, field in settings.model_fields.items()}
+    inner = [part for field in settings.model_fields.values() for part in types_in(field.annotation)]
+    return keys.union(*(keys_of(part) for part in inner if part is not RequestNumbers))
+
+
+def types_in(annotation: Any) -> list[type[Settings]]:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in types_in(part)]
+
+
+def test_the_sample_names_every_key():
+    written = set(re.findall(r"[a-z_]+", presets()["sample"]))
+    assert keys_of(Scenario) - written == set() and len(keys_of(Scenario)) > 60
 
 
 def test_the_handbook_names_every_fault_and_every_scenario():

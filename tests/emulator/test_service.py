@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from support.emulated import FREE, Time, ask, asking, emulation, get
+from support.emulated import FREE, ask, asking, emulation, get
+from support.virtual_time import VirtualTime
 
 GLM, LFM, CODE = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free", "emulated/north-mini-code:free"
 SAFETY, GATED, PAID = "emulated/nemotron-3.5-content-safety:free", "emulated/inkling:free", "emulated/glm-5.2"
@@ -203,7 +204,7 @@ def test_a_router_has_no_endpoints_and_a_model_one():
 
 
 def test_models_come_and_go_by_time_and_by_requests():
-    time = Time()
+    time = VirtualTime()
     app = emulation(
         f"""
         pool:
@@ -215,7 +216,7 @@ def test_models_come_and_go_by_time_and_by_requests():
     )
     ids = [{model["id"] for model in get(app, "/models").json()["data"]}]
     replies = ask(app, asking(model=LFM), asking(model=LFM))
-    time.now += 60
+    time.pass_by(60)
     ids.append({model["id"] for model in get(app, "/models").json()["data"]})
     assert ids[1] - ids[0] == {"emulated/late:free"} and ids[0] - ids[1] == {LFM}
     assert [reply.status_code for reply in replies] == [200, 404]

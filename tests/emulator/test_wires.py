@@ -7,7 +7,8 @@ import json
 import anyio
 import httpx
 import pytest
-from support.emulated import NOON, Time, ask, asking, client, emulation
+from support.emulated import ask, asking, client, emulation
+from support.virtual_time import NOON, VirtualTime
 
 GLM = "emulated/glm-5.2:free"
 
@@ -53,19 +54,19 @@ def test_broken_bytes_are_no_utf8_and_half_a_body_is_no_json():
     ],
 )
 def test_slow_bodies_take_their_time(fault, options, seconds):
-    time = Time()
+    time = VirtualTime()
     app = emulation(f"faults: [{{fault: {fault}, with: {json.dumps(options)}}}]", time=time)
     (reply,) = ask(app, asking(model=GLM))
-    assert time.now - NOON == seconds if seconds else time.now > NOON + 5
+    assert time.clock() - NOON == seconds if seconds else time.clock() > NOON + 5
     text = reply.text.replace(": OPENROUTER PROCESSING", "").strip()
     assert (text == "") == (fault == "only_blanks")
     assert fault == "only_blanks" or json.loads(text)["model"] == GLM
 
 
 def test_time_scale_shortens_every_wait():
-    time = Time()
+    time = VirtualTime()
     ask(emulation("time_scale: 0.1\nfaults: [{fault: silence, with: {seconds: 100}}]", time=time), asking())
-    assert time.now - NOON == pytest.approx(10)
+    assert time.clock() - NOON == pytest.approx(10)
 
 
 @pytest.mark.parametrize("share", [0, 0.5])
@@ -88,5 +89,5 @@ def test_a_never_ending_body_ends_when_the_client_leaves():
         assert scope.cancelled_caught
         return app.state.log.requests[0].done_at
 
-    assert anyio.run(main) > NOON
+    assert app.state.time.run(main) > NOON
     assert app.state.log.requests[0].delivered is False

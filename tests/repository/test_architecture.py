@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "batchfree"
 
 # The emulator is a referee: it has its own files and these (httpx for the embedded transport), nothing of the client.
-REFEREE_MAY_IMPORT = {"anyio", "httpx", "starlette", "uvicorn", "yaml"}
+REFEREE_MAY_IMPORT = {"anyio", "httpx", "pydantic", "pydantic_core", "starlette", "uvicorn", "yaml"}
 
 HEAVY = {"httpx", "jinja2", "json_repair", "jsonschema", "polars", "pydantic", "rich", "starlette", "uvicorn"}
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from batchfree.emulator.emulated_model import JsonObject
-from batchfree.emulator.fault_rules import ModelCall
 from batchfree.emulator.faults import texts as faults_texts
 from batchfree.emulator.faults.fault import Fault, Options
+from batchfree.emulator.model_call import ModelCall
 
 VERDICTS = (
     "User Safety: safe",
@@ -45,15 +45,15 @@ def _content(body: JsonObject, content: Any, finish: str | None = "stop") -> Non
         choice["finish_reason"] = choice["native_finish_reason"] = finish
 
 
-def _null(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _null(body: JsonObject, call: ModelCall, options: Options) -> None:
     _content(body, None, options["finish_reason"] or None)
 
 
-def _blank(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _blank(body: JsonObject, call: ModelCall, options: Options) -> None:
     _content(body, options["content"])
 
 
-def _all_reasoning(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _all_reasoning(body: JsonObject, call: ModelCall, options: Options) -> None:
     _content(body, "", "length")
     message_of(body)["reasoning"] = "Let me think about this step by step. " * 8
     usage = body.setdefault("usage", {})
@@ -61,62 +61,63 @@ def _all_reasoning(body: JsonObject, o: ModelCall, options: Options) -> None:
     usage["completion_tokens_details"] = {"reasoning_tokens": 80}
 
 
-def _cut_off(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _cut_off(body: JsonObject, call: ModelCall, options: Options) -> None:
     content = message_of(body).get("content") or ""
     _content(body, content[: int(len(content) * options["share"])], "length")
 
 
-def _filtered(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _filtered(body: JsonObject, call: ModelCall, options: Options) -> None:
     _content(body, "", "content_filter")
 
 
-def _refused(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _refused(body: JsonObject, call: ModelCall, options: Options) -> None:
     _content(body, options["content"] or None)
     message_of(body)["refusal"] = "I'm sorry, but I can't help with that."
 
 
-def _error_in_choice(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _error_in_choice(body: JsonObject, call: ModelCall, options: Options) -> None:
     content = message_of(body).get("content") or ""
     _content(body, content[: len(content) // 2], "error")
-    metadata = {"error_type": options["error_type"], "provider_name": o.provider}
+    metadata = {"error_type": options["error_type"], "provider_name": call.provider}
     error = {"code": options["code"], "message": "Provider returned error", "metadata": metadata}
     for choice in body["choices"]:
         choice["error"] = error
 
 
-def _choices(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _choices(body: JsonObject, call: ModelCall, options: Options) -> None:
     body["choices"] = None if options["value"] == "null" else []
 
 
-def _verdict(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _verdict(body: JsonObject, call: ModelCall, options: Options) -> None:
     form = options["form"]
-    _content(body, VERDICTS[int(o.share("verdict") * len(VERDICTS)) if form is None else form % len(VERDICTS)])
+    _content(body, VERDICTS[int(call.share("verdict") * len(VERDICTS)) if form is None else form % len(VERDICTS)])
 
 
-def _leaked(body: JsonObject, o: ModelCall, options: Options) -> None:
-    _content(body, LEAKED[int(o.share("leaked") * len(LEAKED))])
+def _leaked(body: JsonObject, call: ModelCall, options: Options) -> None:
+    _content(body, LEAKED[int(call.share("leaked") * len(LEAKED))])
 
 
-def _charged(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _charged(body: JsonObject, call: ModelCall, options: Options) -> None:
     body.setdefault("usage", {})["cost"] = options["cost"]
 
 
-def _paid_model(body: JsonObject, o: ModelCall, options: Options) -> None:
-    body["model"] = options["id"] or o.model.removesuffix(":free")
+def _paid_model(body: JsonObject, call: ModelCall, options: Options) -> None:
+    body["model"] = options["id"] or call.model.removesuffix(":free")
 
 
-def _parts(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _parts(body: JsonObject, call: ModelCall, options: Options) -> None:
     message = message_of(body)
     message["content"] = [{"type": "text", "text": message.get("content") or ""}]
 
 
-def _without(body: JsonObject, o: ModelCall, options: Options) -> None:
+def _without(body: JsonObject, call: ModelCall, options: Options) -> None:
     body.pop(options["member"], None)
 
 
-def _tool_arguments(body: JsonObject, o: ModelCall, options: Options) -> None:
-    for call in message_of(body).get("tool_calls") or ():
-        call["function"]["arguments"] = call["function"]["arguments"][:-2] + ", oops"
+def _tool_arguments(body: JsonObject, call: ModelCall, options: Options) -> None:
+    for tool_call in message_of(body).get("tool_calls") or ():
+        function = tool_call["function"]
+        function["arguments"] = function["arguments"][:-2] + ", oops"
 
 
 def _fault(
@@ -133,11 +134,11 @@ def _fault(
 def _text(name: str, says: str, change: faults_texts.Change, options: Mapping[str, Any], *, loses: bool) -> Fault:
     """A fault that changes the content only, and its finish reason where the text was cut."""
 
-    def spoil(body: JsonObject, o: ModelCall, given: Options) -> None:
+    def spoil(body: JsonObject, call: ModelCall, given: Options) -> None:
         message = message_of(body)
         content = message.get("content")
         if isinstance(content, str):
-            message["content"] = change(content, o, given)
+            message["content"] = change(content, call, given)
             if given.get("finish_reason"):
                 body["choices"][0]["finish_reason"] = given["finish_reason"]
 

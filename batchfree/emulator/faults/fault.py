@@ -1,4 +1,4 @@
-"""One fault of the catalogue: its name, what it does in words, its options, and the function that does it."""
+"""One fault: its name, a sentence on what it does, its options, and the function that does it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.error_bodies import Refusal
-from batchfree.emulator.fault_rules import ModelCall
+from batchfree.emulator.model_call import ModelCall
 from batchfree.emulator.replies import HttpReply
 
 Options: TypeAlias = Mapping[str, Any]
@@ -16,10 +16,10 @@ Options: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`says` completes "the service …"; `options` are their names and defaults, which also tell their types.
+    """`says` completes the sentence "The service …". `options` maps each option to its default, which gives its type.
 
-    Exactly one of `refuse`, `spoil` (changes the completion in place) and `carry` is there. `loses_answer`: nothing
-    that could be taken for the answer is left.
+    Exactly one of the functions `refuse`, `spoil` (changes the completion in place) and `carry` is set.
+    `loses_answer`: the reply holds nothing that could be read as the answer.
     """
 
     name: str
@@ -29,7 +29,3 @@ class Fault:
     spoil: Callable[[JsonObject, ModelCall, Options], None] | None = None
     carry: Callable[[HttpReply, ModelCall, Options], HttpReply] | None = None
     loses_answer: bool = False
-
-    @property
-    def defaults(self) -> dict[str, Any]:
-        return dict(self.options)

@@ -12,8 +12,8 @@ from typing import Any
 
 from batchfree.emulator import error_bodies as bodies
 from batchfree.emulator.error_bodies import Refusal, provider_error, refusal
-from batchfree.emulator.fault_rules import ModelCall
 from batchfree.emulator.faults.fault import Fault, Options
+from batchfree.emulator.model_call import ModelCall
 
 CREDITS = "Insufficient credits. Add more using https://openrouter.ai/settings/credits"
 AFFORD = (
@@ -24,27 +24,27 @@ TERMS = "The request is prohibited due to a violation of provider Terms Of Servi
 EXHAUSTED = "ResourceExhausted: Worker local total request limit reached (32/32)"
 
 
-def _error_200(o: ModelCall, options: Options) -> Refusal:
-    message = options["message"] or f"Upstream error from {o.provider}: {EXHAUSTED}"
+def _error_200(call: ModelCall, options: Options) -> Refusal:
+    message = options["message"] or f"Upstream error from {call.provider}: {EXHAUSTED}"
     body: dict[str, Any] = {"error": {"message": message, "code": options["code"]}}
     if options["choices"] != "absent":
-        body |= {"id": "gen-0-error", "object": "chat.completion", "created": int(o.now), "model": o.model}
+        body |= {"id": "gen-0-error", "object": "chat.completion", "created": int(call.now), "model": call.model}
         body["choices"] = None if options["choices"] == "null" else []
     return Refusal(status=200, body=body | {"user_id": bodies.USER})
 
 
-def _overloaded_200(o: ModelCall, options: Options) -> Refusal:
-    error = {"message": f"Upstream error from {o.provider}: Service temporarily overloaded", "code": 503}
+def _overloaded_200(call: ModelCall, options: Options) -> Refusal:
+    error = {"message": f"Upstream error from {call.provider}: Service temporarily overloaded", "code": 503}
     return Refusal(status=200, body={"error": error | {"metadata": {"error_type": "provider_overloaded"}}})
 
 
-def _budget_402(o: ModelCall, options: Options) -> Refusal:
+def _budget_402(call: ModelCall, options: Options) -> Refusal:
     metadata = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
     headers = {"Retry-After": str(options["seconds"])}
     return refusal(402, "In-flight budget exhausted. Retry shortly.", metadata=metadata, headers=headers)
 
 
-def _budget_403(o: ModelCall, options: Options) -> Refusal:
+def _budget_403(call: ModelCall, options: Options) -> Refusal:
     metadata = {
         "limit_source": options["source"],
         "scope": "daily",
@@ -55,98 +55,98 @@ def _budget_403(o: ModelCall, options: Options) -> Refusal:
     return refusal(403, "Budget limit exceeded", metadata=metadata, user=True)
 
 
-def _moderation_403(o: ModelCall, options: Options) -> Refusal:
+def _moderation_403(call: ModelCall, options: Options) -> Refusal:
     metadata = {
         "reasons": ["violence"],
-        "flagged_input": o.content[:100],
-        "provider_name": o.provider,
-        "model_slug": o.model,
+        "flagged_input": call.content[:100],
+        "provider_name": call.provider,
+        "model_slug": call.model,
     }
-    message = f'{o.model} requires moderation on {o.provider}. Your input was flagged for "violence".'
+    message = f'{call.model} requires moderation on {call.provider}. Your input was flagged for "violence".'
     return refusal(403, message, metadata=metadata, falls_over=True, user=True)
 
 
-def _free_ended(o: ModelCall, options: Options) -> Refusal:
-    paid = options["fallback"] or o.model.removesuffix(":free")
+def _free_ended(call: ModelCall, options: Options) -> Refusal:
+    paid = options["fallback"] or call.model.removesuffix(":free")
     availability = {
         "code": "free_variant_ended",
         "retryable": False,
-        "requested_models": [o.model],
+        "requested_models": [call.model],
         "fallback_models": [paid],
         "docs_url": "https://openrouter.ai/docs/api-reference/errors",
     }
-    message = f"The free promotion of {o.model} has ended. The paid version is available: {paid}"
+    message = f"The free promotion of {call.model} has ended. The paid version is available: {paid}"
     return refusal(404, message, falls_over=True, user=True, availability=availability)
 
 
-def _capacity_429(o: ModelCall, options: Options) -> Refusal:
+def _capacity_429(call: ModelCall, options: Options) -> Refusal:
     availability = {
         "code": "capacity_exhausted",
         "retryable": True,
         "retry_after": options["seconds"],
-        "requested_models": [o.model],
+        "requested_models": [call.model],
         "docs_url": "https://openrouter.ai/docs/api-reference/errors",
     }
     return refusal(429, "No capacity is available now.", falls_over=True, availability=availability)
 
 
-def _upstream_429(o: ModelCall, options: Options) -> Refusal:
+def _upstream_429(call: ModelCall, options: Options) -> Refusal:
     if options["form"] == "short":
-        message = f"{o.model} is temporarily rate-limited upstream."
+        message = f"{call.model} is temporarily rate-limited upstream."
         return refusal(429, message, metadata={"error_type": "rate_limit_exceeded"}, falls_over=True)
     if options["form"] == "old":
-        raw = f"{o.model} is temporarily rate-limited upstream. Please retry shortly."
-        return provider_error(429, o.provider, raw)
-    return bodies.upstream_limit(o.model, o.provider, options["seconds"])
+        raw = f"{call.model} is temporarily rate-limited upstream. Please retry shortly."
+        return provider_error(429, call.provider, raw)
+    return bodies.upstream_limit(call.model, call.provider, options["seconds"])
 
 
-def _limit_rpm(o: ModelCall, options: Options) -> Refusal:
-    family, slug = o.model.removesuffix(":free"), "0b8c2f0e-0000-4000-8000-000000000000"
+def _limit_rpm(call: ModelCall, options: Options) -> Refusal:
+    family, slug = call.model.removesuffix(":free"), "0b8c2f0e-0000-4000-8000-000000000000"
     message = (
-        f"Rate limit exceeded: {options['window']}/{family}/{slug}. High demand for {o.model} on OpenRouter - limited "
-        f"to {options['limit']} requests per minute. Please retry shortly."
+        f"Rate limit exceeded: {options['window']}/{family}/{slug}. High demand for {call.model} on OpenRouter - "
+        f"limited to {options['limit']} requests per minute. Please retry shortly."
     )
-    mark = str(int((o.now // 60 + 1) * 60_000))
+    mark = str(int((call.now // 60 + 1) * 60_000))
     headers = {"X-RateLimit-Limit": str(options["limit"]), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": mark}
     return refusal(429, message, metadata={"headers": headers, "provider_name": None}, falls_over=True, user=True)
 
 
-def _day_429(o: ModelCall, options: Options) -> Refusal:
-    return bodies.day_limit(options["limit"], (o.now // 86_400 + 1) * 86_400, options["hint"])
+def _day_429(call: ModelCall, options: Options) -> Refusal:
+    return bodies.day_limit(options["limit"], (call.now // 86_400 + 1) * 86_400, options["hint"])
 
 
-def _minute_429(o: ModelCall, options: Options) -> Refusal:
-    return bodies.minute_limit(options["limit"], (o.now // 60 + 1) * 60, options["hint"])
+def _minute_429(call: ModelCall, options: Options) -> Refusal:
+    return bodies.minute_limit(options["limit"], (call.now // 60 + 1) * 60, options["hint"])
 
 
-def _response_format_400(o: ModelCall, options: Options) -> Refusal:
-    wording = f"Model '{o.model}' does not support '{options['type']}' response format."
-    return provider_error(400, o.provider, json.dumps({"error": {"message": wording, "code": 400}}))
+def _response_format_400(call: ModelCall, options: Options) -> Refusal:
+    wording = f"Model '{call.model}' does not support '{options['type']}' response format."
+    return provider_error(400, call.provider, json.dumps({"error": {"message": wording, "code": 400}}))
 
 
-def _context_400(o: ModelCall, options: Options) -> Refusal:
-    return bodies.context_length(options["limit"], options["limit"] + len(o.content) // 4 + 1, 10)
+def _context_400(call: ModelCall, options: Options) -> Refusal:
+    return bodies.context_length(options["limit"], options["limit"] + len(call.content) // 4 + 1, 10)
 
 
-def _overloaded_503(o: ModelCall, options: Options) -> Refusal:
+def _overloaded_503(call: ModelCall, options: Options) -> Refusal:
     headers = {} if options["seconds"] is None else {"Retry-After": str(options["seconds"])}
-    message = f"Upstream error from {o.provider}: Service temporarily overloaded"
+    message = f"Upstream error from {call.provider}: Service temporarily overloaded"
     return refusal(503, message, metadata={"error_type": "provider_overloaded"}, headers=headers, falls_over=True)
 
 
-def _attestation_403(o: ModelCall, options: Options) -> Refusal:
+def _attestation_403(call: ModelCall, options: Options) -> Refusal:
     metadata = {
         "missing_attestation_types": ["identity"],
         "failed_routing_step": "Gate Endpoints with Attestations",
     }
-    return refusal(403, f"{o.model} requires an attestation.", metadata=metadata, falls_over=True, user=True)
+    return refusal(403, f"{call.model} requires an attestation.", metadata=metadata, falls_over=True, user=True)
 
 
 def _plain(status: int, message: str, *, falls_over: bool = False, **metadata: Any) -> Callable[..., Refusal]:
     """A refusal that is one sentence; `{model}` and `{provider}` are filled in, in metadata too."""
 
-    def refuse(o: ModelCall, options: Options) -> Refusal:
-        names = {"model": o.model, "provider": o.provider}
+    def refuse(call: ModelCall, options: Options) -> Refusal:
+        names = {"model": call.model, "provider": call.provider}
         filled = {key: value.format(**names) if isinstance(value, str) else value for key, value in metadata.items()}
         text = message.format(**names)
         return refusal(status, text, metadata=filled or None, falls_over=falls_over, user=True)
@@ -155,16 +155,18 @@ def _plain(status: int, message: str, *, falls_over: bool = False, **metadata: A
 
 
 def _provider(status: int, raw: str) -> Callable[..., Refusal]:
-    return lambda o, options: provider_error(status, o.provider, raw.format(model=o.model, provider=o.provider))
+    return lambda call, options: provider_error(
+        status, call.provider, raw.format(model=call.model, provider=call.provider)
+    )
 
 
 def _funnel(message: str, step: str, *, falls_over: bool = True) -> Callable[..., Refusal]:
-    return lambda o, options: bodies.no_endpoints(message.format(model=o.model), step, falls_over=falls_over)
+    return lambda call, options: bodies.no_endpoints(message.format(model=call.model), step, falls_over=falls_over)
 
 
 def _fault(name: str, says: str, refuse: Callable[..., Refusal], options: Mapping[str, Any] | None = None) -> Fault:
-    def named(o: ModelCall, given: Options) -> Refusal:
-        return replace(refuse(o, given), name=name)
+    def named(call: ModelCall, given: Options) -> Refusal:
+        return replace(refuse(call, given), name=name)
 
     return Fault(name=name, says=says, options=options or {}, refuse=named)
 
@@ -203,7 +205,7 @@ FAULTS = (
     _fault("in_flight_402", "has too much in flight; with Retry-After", _budget_402, {"seconds": 5}),
     _fault("budget_403", "has a spent budget", _budget_403,
            {"source": "openrouter_guardrail_budget", "resets_at": "2030-01-01T00:00:00Z"}),
-    _fault("agent_403", "keeps the model for coding agents", lambda o, options: bodies.agents_only(o.model)),
+    _fault("agent_403", "keeps the model for coding agents", lambda call, options: bodies.agents_only(call.model)),
     _fault("moderation_403", "flags the input", _moderation_403),
     _fault("guardrail_403", "blocks the content by a guardrail", _plain(
         403, "Request blocked by guardrail: content matched a blocked pattern", patterns=["secret"])),
@@ -212,7 +214,7 @@ FAULTS = (
         403, "The model is not available in your region", falls_over=True, provider_name="{provider}")),
     _fault("terms_403", "sees the provider's terms violated", _plain(403, TERMS, falls_over=True)),
     _fault("privacy_404", "finds no endpoint that fits the account's privacy settings",
-           lambda o, options: bodies.privacy(options["kind"]), {"kind": "Free model training"}),
+           lambda call, options: bodies.privacy(options["kind"]), {"kind": "Free model training"}),
     _fault("gone_404", "has no endpoint for the model any more", _plain(
         404, "No endpoints found for {model}.", falls_over=True)),
     _fault("unavailable_404", "serves the model for money only", _plain(404, ENDED, falls_over=True)),

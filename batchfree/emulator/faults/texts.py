@@ -8,77 +8,79 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from batchfree.emulator.chance import generator
-from batchfree.emulator.fault_rules import ModelCall
 from batchfree.emulator.faults.fault import Options
+from batchfree.emulator.model_call import ModelCall
 
 Change: TypeAlias = Callable[[str, ModelCall, Options], str]
 LEADS = ("Sure! Here is the JSON you asked for:\n\n", "Here's my answer: ", "The result is\n")
 TAILS = ("\n\nLet me know if you need anything else!", "\nI hope this helps.", "")
 
 
-def _rng(o: ModelCall, purpose: str) -> random.Random:
-    return generator(o.seed, o.about, o.model, purpose)
+def _rng(call: ModelCall, purpose: str) -> random.Random:
+    return generator(call.seed, call.about, call.model, purpose)
 
 
-def fenced(text: str, o: ModelCall, options: Options) -> str:
+def fenced(text: str, call: ModelCall, options: Options) -> str:
     return f"```json\n{text}\n```"
 
 
-def trailing_comma(text: str, o: ModelCall, options: Options) -> str:
+def trailing_comma(text: str, call: ModelCall, options: Options) -> str:
     end = max(text.rfind("}"), text.rfind("]"))
     return text if end < 1 else f"{text[:end]},{text[end:]}"
 
 
-def prose(text: str, o: ModelCall, options: Options) -> str:
-    rng = _rng(o, "prose")
+def prose(text: str, call: ModelCall, options: Options) -> str:
+    rng = _rng(call, "prose")
     return f"{rng.choice(LEADS)}{text}{rng.choice(TAILS)}"
 
 
-def half_json(text: str, o: ModelCall, options: Options) -> str:
+def half_json(text: str, call: ModelCall, options: Options) -> str:
     return text[: max(1, int(len(text) * options["share"]))]
 
 
-def single_quotes(text: str, o: ModelCall, options: Options) -> str:
+def single_quotes(text: str, call: ModelCall, options: Options) -> str:
     return text.replace('"', "'")
 
 
-def thinking(text: str, o: ModelCall, options: Options) -> str:
+def thinking(text: str, call: ModelCall, options: Options) -> str:
     return f"<think>The options are clear, so let me decide.</think>\n{text}"
 
 
-def wrong_label(text: str, o: ModelCall, options: Options) -> str:
+def wrong_label(text: str, call: ModelCall, options: Options) -> str:
     pairs = _pairs(text)
     wrong = options["label"]
     return _object([(code, wrong) for code, _ in pairs]) if pairs else wrong
 
 
-def lose_rows(text: str, o: ModelCall, options: Options) -> str:
+def lose_rows(text: str, call: ModelCall, options: Options) -> str:
     pairs = _pairs(text)
-    kept = [pair for pair in pairs if generator(o.seed, o.about, o.model, pair[0]).random() >= options["share"]]
+    kept = [
+        pair for pair in pairs if generator(call.seed, call.about, call.model, pair[0]).random() >= options["share"]
+    ]
     return _object(kept) if pairs else text
 
 
-def permute(text: str, o: ModelCall, options: Options) -> str:
+def permute(text: str, call: ModelCall, options: Options) -> str:
     pairs = _pairs(text)
-    _rng(o, "permute").shuffle(pairs)
+    _rng(call, "permute").shuffle(pairs)
     return _object(pairs) if pairs else text
 
 
-def renumber(text: str, o: ModelCall, options: Options) -> str:
+def renumber(text: str, call: ModelCall, options: Options) -> str:
     pairs = _pairs(text)
     return _object([(str(number), value) for number, (_, value) in enumerate(pairs, 1)]) if pairs else text
 
 
-def swap_codes(text: str, o: ModelCall, options: Options) -> str:
+def swap_codes(text: str, call: ModelCall, options: Options) -> str:
     """Codes of rows that exist, at other rows' answers: the one fault that no client can notice."""
     pairs = _pairs(text)
     return _object([(pairs[index - 1][0], value) for index, (_, value) in enumerate(pairs)]) if pairs else text
 
 
-def duplicate_codes(text: str, o: ModelCall, options: Options) -> str:
+def duplicate_codes(text: str, call: ModelCall, options: Options) -> str:
     """Some codes come twice, the second time with another row's answer, or with nonsense."""
     pairs = _pairs(text)
-    rng = _rng(o, "duplicate")
+    rng = _rng(call, "duplicate")
     for code, value in list(pairs):
         if rng.random() < options["share"]:
             other = [known for _, known in pairs if known != value]
@@ -86,30 +88,33 @@ def duplicate_codes(text: str, o: ModelCall, options: Options) -> str:
     return _object(pairs) if pairs else text
 
 
-def unknown_codes(text: str, o: ModelCall, options: Options) -> str:
+def unknown_codes(text: str, call: ModelCall, options: Options) -> str:
     """Codes that nobody asked for; the answers of the others stay."""
     pairs = _pairs(text)
-    rng = _rng(o, "unknown")
+    rng = _rng(call, "unknown")
     for _ in range(options["count"]):
         code = "".join(rng.choices("abcdefghjkmnpqrstuvwxyz23456789", k=4))
         pairs.insert(rng.randrange(len(pairs) + 1), (code, pairs[0][1] if pairs else "unknown"))
     return _object(pairs)
 
 
-def truncate(text: str, o: ModelCall, options: Options) -> str:
-    share = options["share"] if options["share"] is not None else _rng(o, "truncate").uniform(0.2, 0.95)
+def truncate(text: str, call: ModelCall, options: Options) -> str:
+    share = options["share"] if options["share"] is not None else _rng(call, "truncate").uniform(0.2, 0.95)
     return text[: int(len(text) * share)]
 
 
-def interleave(text: str, o: ModelCall, options: Options) -> str:
+def interleave(text: str, call: ModelCall, options: Options) -> str:
     """Prose between the pairs: no JSON any more, though every answer is there."""
     lines = [f"For this one I would say:\n{json.dumps(code)}: {json.dumps(value)}," for code, value in _pairs(text)]
     return "{\n" + "\n".join(lines) + "\n}" if lines else text
 
 
-def wrong_rows(text: str, o: ModelCall, options: Options) -> str:
+def wrong_rows(text: str, call: ModelCall, options: Options) -> str:
     pairs = [
-        (code, options["label"] if generator(o.seed, o.about, "wrong", code).random() < options["share"] else value)
+        (
+            code,
+            options["label"] if generator(call.seed, call.about, "wrong", code).random() < options["share"] else value,
+        )
         for code, value in _pairs(text)
     ]
     return _object(pairs) if pairs else text

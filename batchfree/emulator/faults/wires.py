@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from batchfree.emulator.fault_rules import ModelCall
 from batchfree.emulator.faults.fault import Fault, Options
+from batchfree.emulator.model_call import ModelCall
 from batchfree.emulator.replies import Cut, HttpReply, Pause, Repeat, Step
 
 HTML = (
@@ -22,21 +22,21 @@ def _with_type(reply: HttpReply, kind: str, body: bytes, status: int | None = No
     return replace(reply, status=status or reply.status, headers=headers, steps=(body,))
 
 
-def _html(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _html(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return _with_type(reply, "text/html; charset=UTF-8", HTML, options["status"])
 
 
-def _broken_utf8(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _broken_utf8(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     body = reply.body
     middle = len(body) // 2
     return replace(reply, steps=(body[:middle] + b"\xff\xfe\xc3" + body[middle:],))
 
 
-def _not_json(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _not_json(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, steps=(str(options["body"]).encode(),))
 
 
-def _half_body(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _half_body(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, steps=(reply.body[: int(len(reply.body) * options["share"])],))
 
 
@@ -45,20 +45,20 @@ def _blanks(seconds: float, every: float) -> tuple[Step, ...]:
     return (Repeat(b"         \n", every, times),)
 
 
-def _padding(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _padding(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, steps=(*_blanks(options["seconds"], options["every"]), *reply.steps))
 
 
-def _only_blanks(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _only_blanks(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, steps=_blanks(options["seconds"], options["every"]))
 
 
-def _comments(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _comments(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     steps: list[Step] = [Repeat(b": OPENROUTER PROCESSING\n\n", options["every"], options["lines"])]
     return replace(reply, steps=(*steps, *reply.steps))
 
 
-def _drip(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _drip(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     body, size = reply.body, max(1, options["bytes"])
     steps: list[Step] = []
     for start in range(0, len(body), size):
@@ -66,31 +66,31 @@ def _drip(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
     return replace(reply, steps=tuple(steps))
 
 
-def _endless(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _endless(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, steps=(reply.body[: len(reply.body) // 2], Repeat(b" ", options["every"], None)))
 
 
-def _silence(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _silence(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, delay=options["seconds"])
 
 
-def _cut(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _cut(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     if options["share"] <= 0:
         return replace(reply, steps=(Cut(),))
     sent = reply.body[: max(1, int(len(reply.body) * options["share"]))]
     return replace(reply, steps=(sent, Pause(0), Cut()))
 
 
-def _over_long(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _over_long(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     times = max(1, options["size"] // CHUNK)
     return replace(reply, steps=(b'{"id":"', Repeat(b"x" * CHUNK, 0, times), b'"}'))
 
 
-def _wrong_type(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _wrong_type(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     return replace(reply, headers={**reply.headers, "content-type": options["type"]})
 
 
-def _redirect(reply: HttpReply, o: ModelCall, options: Options) -> HttpReply:
+def _redirect(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
     moved = _with_type(reply, "text/plain", b"Moved", options["status"])
     return replace(moved, headers={**moved.headers, "location": options["location"]})
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from batchfree.emulator.chance import generator, share
 from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
-from batchfree.emulator.fault_rules import ModelCall, ScriptedAnswer
+from batchfree.emulator.fault_rules import ScriptedAnswer
 from batchfree.emulator.faults.answers import VERDICTS
 from batchfree.emulator.incoming_request import IncomingRequest
 from batchfree.emulator.mind import choose_label as labels
@@ -23,6 +23,7 @@ from batchfree.emulator.mind import picture as pixels
 from batchfree.emulator.mind.fill_schema import Form
 from batchfree.emulator.mind.task import BULLETS, Task
 from batchfree.emulator.mind.wordplay import worked_out
+from batchfree.emulator.model_call import ModelCall
 from batchfree.emulator.replies import ModelOutput
 
 UNSEEN = "A picture that the emulation can't open: it fetches nothing."
@@ -53,12 +54,12 @@ class Mind:
 
     def say(self) -> ModelOutput:
         """Tool calls, a pack, JSON, a label or prose: whatever is wanted, in this order."""
-        task = Task(self.asked, self.asked.json_schema if self.model.json == "enforces" else None)
+        task = Task(self.asked, self.asked.json_schema if self.model.json_skill == "enforces" else None)
         if self.asked.tools and self.asked.body.get("tool_choice") != "none" and not task.answers_tool:
             return self._call(task)
-        forced = task.native is not None or (task.wants_json and self.model.json == "mode")
+        forced = task.native is not None or (task.wants_json and self.model.json_skill == "mode")
         formal = task.rows or task.labels or task.schema is not None or task.wants_json
-        if formal and not forced and self.occasion.share("follows") >= self.model.hand.follows:
+        if formal and not forced and self.occasion.share("follows") >= self.model.behaviour.follows:
             return ModelOutput(content=f"Well, I would say this is about the following. {finding.summary(task.text)}")
         if task.rows:
             return self._pack(task)
@@ -106,20 +107,20 @@ class Mind:
             self.pictures if self.pictures and any(labels.scores(self.pictures, options)) else BULLETS.sub("", text)
         )
         right = self._script(text) if self.scripted else None
-        return labels.choose(evidence, options, right=right, errs=errs, accuracy=self.model.hand.accuracy)
+        return labels.choose(evidence, options, right=right, errs=errs, accuracy=self.model.behaviour.accuracy)
 
     def _fill(self, schema: Any, root: JsonObject, text: str) -> Any:
         return Form(root, text, self._choose).fill(schema)
 
     def _label(self, task: Task, text: str) -> ModelOutput:
         label = self._choose(text, task.labels)
-        style = self.model.hand.style
+        style = self.model.behaviour.style
         written = STYLED[style].format(label.capitalize() if style == "capital" else label)
         return ModelOutput(content=written, rows={task.text: written})
 
     def _json(self, task: Task, value: Any) -> ModelOutput:
         written = json.dumps(value, ensure_ascii=False)
-        if self.model.json == "prose" and self.occasion.share("prose") < 0.5:
+        if self.model.json_skill == "prose" and self.occasion.share("prose") < 0.5:
             return ModelOutput(content=f"Here is what I found:\n\n{written}", rows={task.text: written})
         return ModelOutput(content=written, rows={task.text: written})
 
@@ -136,7 +137,7 @@ class Mind:
             rows[text] = json.dumps(value, ensure_ascii=False)
             pairs.append(f"{json.dumps(code)}: {rows[text]}")
         content = "{" + ", ".join(pairs) + "}"
-        if self.model.json == "prose" and self.occasion.share("prose") < 0.5:
+        if self.model.json_skill == "prose" and self.occasion.share("prose") < 0.5:
             content = f"Here are the answers:\n\n{content}"
         return ModelOutput(content=content, rows=rows, codes=task.rows)
 
@@ -164,11 +165,11 @@ class Mind:
         name = self.model.id.split("/")[-1]
         solution = None if self.pictures else worked_out(text)
         if solution is not None:
-            return (solution, f"{solution}.", f"The answer is {solution}.")[min(self.model.hand.verbosity, 2)]
+            return (solution, f"{solution}.", f"The answer is {solution}.")[min(self.model.behaviour.verbosity, 2)]
         answer = self.pictures or f"In short: {finding.summary(text)}"
         keys, names = finding.keywords(text), finding.names(text)
-        if self.model.hand.verbosity >= 1 and keys:
+        if self.model.behaviour.verbosity >= 1 and keys:
             answer += f" Key words: {', '.join(keys)}."
-        if self.model.hand.verbosity >= 2 and names:
+        if self.model.behaviour.verbosity >= 2 and names:
             answer += f" Names: {', '.join(names[:5])}."
         return f"{answer} (Emulated answer of {name}: it chooses and copies, it knows nothing.)"

@@ -1,4 +1,4 @@
-"""The reference of scenarios as text, for `batchfree emulate --help`: presets, faults with their options, a sample."""
+"""The text of `batchfree emulate --help`: presets, faults with their options, a sample scenario."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.scenario.scenario_file import presets
 
 STAGES = {
-    "refuse": "Errors instead of an answer (the first that is due)",
+    "refuse": "Errors instead of an answer (only the first that is due)",
     "spoil": "Spoiled answers and texts",
-    "carry": "Bytes on their way",
+    "carry": "Spoiled bytes on their way",
 }
 
 
 def handbook() -> str:
     """Everything that a scenario can say."""
-    return "\n".join(
-        (*_presets(), *_faults(), "", "A scenario file, with every key:", "", presets()["sample"].rstrip())
-    )
+    sample = presets()["sample"].rstrip()
+    return "\n".join((*_preset_lines(), *_fault_lines(), "", "A scenario file with every key:", "", sample))
 
 
-def _presets() -> Iterator[str]:
-    yield "Scenarios that come along (--scenario NAME, or the path of a file of your own):"
+def _preset_lines() -> Iterator[str]:
+    yield "Scenarios that come with batchfree (--scenario NAME, or the path of your own file):"
     for name, text in presets().items():
         first = text.lstrip("# ").splitlines()[0]
         yield f"  {name:<14} {first}"
 
 
-def _faults() -> Iterator[str]:
+def _fault_lines() -> Iterator[str]:
     for stage, title in STAGES.items():
         yield f"\n{title}. The service …"
         for fault in FAULTS.values():

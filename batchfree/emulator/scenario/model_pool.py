@@ -8,163 +8,146 @@ from copy import deepcopy
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-from batchfree.emulator.builtin_models import STYLES, builtin, entry, from_snapshot
-from batchfree.emulator.emulated_model import Behaviour, EmulatedModel, JsonObject, JsonSkill, Latency
-from batchfree.emulator.scenario.yaml_reader import Reader
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
-SKILLS: tuple[JsonSkill, ...] = ("enforces", "mode", "words", "prose")
-NATURES = ("chat", "classifier", "gated", "paid", "router", "media")
-
-
-def read_pool(reader: Reader, folder: Path) -> tuple[EmulatedModel, ...]:
-    """The built-in catalogue, or a snapshot's, thinned out by `only`, changed and extended by `models`."""
-    models = {model.id: model for model in _base(reader, folder)}
-    only = reader.strings("only")
-    if only:
-        models = {id: model for id, model in models.items() if any(fnmatchcase(id, glob) for glob in only)}
-    latency = _latency(reader.child("latency"), Latency()) if reader.has("latency") else None
-    reader.child("latency")
-    accuracy = reader.take("accuracy", float, None, null=True)
-    follows = reader.take("follows", float, None, null=True)
-    for id, model in models.items():
-        hand = model.hand
-        hand = replace(hand, latency=latency) if latency else hand
-        hand = replace(hand, accuracy=accuracy) if accuracy is not None else hand
-        models[id] = replace(model, hand=replace(hand, follows=follows) if follows is not None else hand)
-    for changed in reader.children("models"):
-        _change(changed, models, latency or Latency())
-    reader.finish()
-    return tuple(models.values())
+from batchfree.emulator.builtin_models import (
+    CatalogueRow,
+    builtin_models,
+    catalogue_entry,
+    reasoning_member,
+    snapshot_models,
+)
+from batchfree.emulator.emulated_model import Behaviour, EmulatedModel, JsonObject, Latency, Nature, Presence, Thinking
+from batchfree.emulator.settings import Listed, Members, Settings, Texts, mistakes
 
 
-def _base(reader: Reader, folder: Path) -> Sequence[EmulatedModel]:
-    snapshot = reader.take("snapshot", str, None, null=True)
-    if reader.take("replace", bool, False):
-        return [model for model in builtin() if model.nature == "router"]
-    if snapshot is None:
-        return builtin()
-    try:
-        document = json.loads((folder / snapshot).read_bytes())
-        return from_snapshot(document if isinstance(document, dict) else {"data": document})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reader.mistake("snapshot", f"can't be read: {error}")
-        return ()
+class ModelChange(Behaviour, Presence):
+    """One entry of `pool.models`: a glob as `id` changes the models it fits, a new id makes a model.
+
+    Only the keys that are given change anything. `like` names the model to copy; `entry` replaces raw members.
+    """
+
+    id: str
+    like: str | None = None
+    provider: str | None = None
+    nature: Nature | None = None
+    context_length: int | None = None
+    max_completion_tokens: int | None = None
+    inputs: Texts = ()
+    parameters: Texts | None = None
+    add: Texts = ()
+    remove: Texts = ()
+    expires: Annotated[str | None, BeforeValidator(lambda date: None if date is None else str(date))] = None
+    prompt_price: str | None = None
+    completion_price: str | None = None
+    thinking: Thinking | None = None
+    entry: Members = Field(default_factory=dict)
+
+    def applied_to(self, model: EmulatedModel) -> EmulatedModel:
+        """The model with the changes."""
+        return replace(
+            model,
+            entry=self._changed_entry(model.entry) | self.entry,
+            provider=self.provider or model.provider,
+            nature=self.nature or model.nature,
+            behaviour=model.behaviour.model_copy(update=self._given(Behaviour)),
+            presence=model.presence.model_copy(update=self._given(Presence)),
+        )
+
+    def _given(self, group: type[Settings]) -> dict[str, Any]:
+        """The values that the file gives for the keys of one group."""
+        return {name: getattr(self, name) for name in group.model_fields if name in self.model_fields_set}
+
+    def _changed_entry(self, entry: JsonObject) -> JsonObject:
+        new = deepcopy(entry)
+        if self.context_length is not None:
+            new["context_length"] = new["top_provider"]["context_length"] = self.context_length
+        if self.max_completion_tokens is not None:
+            new["top_provider"]["max_completion_tokens"] = self.max_completion_tokens
+        if self.inputs:
+            outputs = new["architecture"]["output_modalities"]
+            new["architecture"]["input_modalities"] = list(self.inputs)
+            new["architecture"]["modality"] = f"{'+'.join(self.inputs)}->{'+'.join(outputs)}"
+        parameters = {*(new["supported_parameters"] if self.parameters is None else self.parameters), *self.add}
+        new["supported_parameters"] = sorted(parameters - set(self.remove))
+        if self.expires is not None:
+            new["expiration_date"] = self.expires
+        for part, price in (("prompt", self.prompt_price), ("completion", self.completion_price)):
+            if price is not None:
+                new["pricing"][part] = price
+        if self.thinking is not None:
+            new.pop("reasoning", None)
+            new |= reasoning_member(self.thinking)
+        return new
 
 
-def _latency(reader: Reader, default: Latency) -> Latency:
-    constant = reader.take("constant", float, None, null=True)
-    latency = Latency(
-        median=reader.take("median", float, default.median), sigma=reader.take("sigma", float, default.sigma)
-    )
-    reader.finish()
-    return Latency(median=constant) if constant is not None else latency
+class ModelPool(Settings):
+    """The built-in catalogue or a snapshot's, reduced to `only`, then changed and extended by `models`."""
 
+    replace: bool = False
+    snapshot: str | None = None
+    only: Texts = ()
+    latency: Latency | None = None
+    accuracy: float | None = None
+    follows: float | None = None
+    models: Listed[ModelChange] = ()
+    _built: tuple[EmulatedModel, ...] = PrivateAttr(())
 
-def _change(reader: Reader, models: dict[str, EmulatedModel], latency: Latency) -> None:
-    """One entry of `models`: a glob changes the models it fits, a new id makes a model, `like` another."""
-    id = reader.take("id", str, "")
-    like = reader.take("like", str, None, null=True)
-    fitting = [known for known in models if fnmatchcase(known, id)]
-    if not id or (like is not None and like not in models):
-        reader.mistake("like" if id else "id", f"no such model: {like}" if id else "is missing")
-        fitting = []
-    elif not fitting:
-        made = _renamed(models[like], id) if like else _made(id, latency)
-        models[id] = made
-        fitting = [id]
-    changes = _changes(reader)
-    for known in fitting:
-        models[known] = _changed(models[known], changes)
-    reader.finish()
+    @property
+    def built(self) -> tuple[EmulatedModel, ...]:
+        """The models of the pool."""
+        return self._built
 
+    @model_validator(mode="after")
+    def _build(self, info: ValidationInfo) -> Self:
+        """Builds the models; the context's `folder` is where the path of a snapshot starts."""
+        folder = (info.context or {}).get("folder", Path())
+        changes = {name: getattr(self, name) for name in ("latency", "accuracy", "follows")}
+        update = {name: value for name, value in changes.items() if value is not None}
+        models = {
+            model.id: replace(model, behaviour=model.behaviour.model_copy(update=update))
+            for model in self._base(folder)
+            if not self.only or any(fnmatchcase(model.id, glob) for glob in self.only)
+        }
+        for number, change in enumerate(self.models):
+            if change.like is not None and change.like not in models:
+                raise mistakes((("models", number, "like"), f"no such model: {change.like}"))
+            fitting = [id for id in models if fnmatchcase(id, change.id)]
+            if not fitting:
+                models[change.id] = self._new(change, models)
+            for id in fitting or [change.id]:
+                models[id] = change.applied_to(models[id])
+        self._built = tuple(models.values())
+        return self
 
-def _made(id: str, latency: Latency) -> EmulatedModel:
-    parameters = ("tools", "tool_choice", "seed", "response_format", "structured_outputs")
-    made = entry(id, f"Emulated: {id.split('/')[-1]}", context=128_000, output=None, parameters=parameters)
-    nature: Any = "chat" if id.endswith(":free") else "paid"
-    return EmulatedModel(
-        entry=made, provider=f"Emulated {id.split('/')[0].title()}", nature=nature, hand=Behaviour(latency=latency)
-    )
+    def _base(self, folder: Path) -> Sequence[EmulatedModel]:
+        if self.replace:
+            return [model for model in builtin_models() if model.nature == "router"]
+        if self.snapshot is None:
+            return builtin_models()
+        try:
+            document = json.loads((folder / self.snapshot).read_bytes())
+            return snapshot_models(document if isinstance(document, dict) else {"data": document})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise mistakes((("snapshot",), f"can't be read: {error}")) from None
 
-
-def _renamed(model: EmulatedModel, id: str) -> EmulatedModel:
-    renamed = deepcopy(model.entry) | {
-        "id": id,
-        "canonical_slug": id.split(":")[0],
-        "name": f"Emulated: {id.split('/')[-1]}",
-    }
-    renamed["links"] = {"details": f"/api/v1/models/{id}/endpoints"}
-    return replace(model, entry=renamed)
-
-
-def _changes(reader: Reader) -> JsonObject:
-    """What one entry says, checked. Long: one line for each key."""
-    changes: JsonObject = {
-        "context_length": reader.take("context_length", int, None, null=True),
-        "max_completion_tokens": reader.take("max_completion_tokens", int, None, null=True),
-        "inputs": reader.strings("inputs"),
-        "parameters": reader.strings("parameters") if reader.has("parameters") else None,
-        "add": reader.strings("add"),
-        "remove": reader.strings("remove"),
-        "expires": reader.take("expires", object, None, null=True),
-        "prompt_price": reader.take("prompt_price", str, None, null=True),
-        "completion_price": reader.take("completion_price", str, None, null=True),
-        "thinking": reader.choice("thinking", ("keep", "no", "optional", "default", "mandatory"), "keep"),
-        "entry": reader.take("entry", dict, {}),
-        "provider": reader.take("provider", str, None, null=True),
-        "nature": reader.choice("nature", ("keep", *NATURES), "keep"),
-    }
-    reader.take("parameters", object, None, null=True)
-    hand = {
-        "accuracy": reader.take("accuracy", float, None, null=True),
-        "follows": reader.take("follows", float, None, null=True),
-        "verbosity": reader.take("verbosity", int, None, null=True),
-        "json": reader.choice("json", ("keep", *SKILLS), "keep"),
-        "style": reader.choice("style", ("keep", *STYLES), "keep"),
-    }
-    changes["hand"] = {key: value for key, value in hand.items() if value not in (None, "keep")}
-    if reader.has("latency"):
-        changes["hand"]["latency"] = _latency(reader.child("latency"), Latency())
-    presence = {
-        "appears_at": reader.take("appears_at", float, None, null=True),
-        "vanishes_at": reader.take("vanishes_at", float, None, null=True),
-        "appears_after": reader.take("appears_after", int, None, null=True),
-        "vanishes_after": reader.take("vanishes_after", int, None, null=True),
-    }
-    changes["presence"] = {key: value for key, value in presence.items() if value is not None}
-    return changes
-
-
-def _changed(model: EmulatedModel, changes: JsonObject) -> EmulatedModel:
-    """The model with the changes made. Long: one line for each key."""
-    new = deepcopy(model.entry)
-    if changes["context_length"] is not None:
-        new["context_length"] = new["top_provider"]["context_length"] = changes["context_length"]
-    if changes["max_completion_tokens"] is not None:
-        new["top_provider"]["max_completion_tokens"] = changes["max_completion_tokens"]
-    if changes["inputs"]:
-        outputs = "+".join(new["architecture"]["output_modalities"])
-        new["architecture"]["input_modalities"] = changes["inputs"]
-        new["architecture"]["modality"] = f"{'+'.join(changes['inputs'])}->{outputs}"
-    parameters = set(new["supported_parameters"] if changes["parameters"] is None else changes["parameters"])
-    new["supported_parameters"] = sorted((parameters | set(changes["add"])) - set(changes["remove"]))
-    if changes["expires"] is not None:
-        new["expiration_date"] = str(changes["expires"])
-    for part in ("prompt", "completion"):
-        if changes[f"{part}_price"] is not None:
-            new["pricing"][part] = changes[f"{part}_price"]
-    thinking = changes["thinking"]
-    if thinking != "keep":
-        new.pop("reasoning", None)
-        if thinking != "no":
-            new["reasoning"] = {"mandatory": thinking == "mandatory", "default_enabled": thinking != "optional"}
-    return replace(
-        model,
-        entry=new | changes["entry"],
-        provider=changes["provider"] or model.provider,
-        nature=model.nature if changes["nature"] == "keep" else changes["nature"],
-        hand=replace(model.hand, **changes["hand"]),
-        presence=replace(model.presence, **changes["presence"]),
-    )
+    def _new(self, change: ModelChange, models: dict[str, EmulatedModel]) -> EmulatedModel:
+        """A model that no glob fits: a copy of `like`, or a plain one."""
+        name = change.id.split("/")[-1]
+        if change.like is None:
+            return EmulatedModel(
+                entry=catalogue_entry(CatalogueRow(change.id, name, 128_000, None, "t", "SRTs")),
+                provider=f"Emulated {change.id.split('/')[0].title()}",
+                nature="chat" if change.id.endswith(":free") else "paid",
+                behaviour=Behaviour(latency=self.latency or Latency()),
+            )
+        model = models[change.like]
+        renamed = {
+            "id": change.id,
+            "canonical_slug": change.id.split(":")[0],
+            "name": f"Emulated: {name}",
+            "links": {"details": f"/api/v1/models/{change.id}/endpoints"},
+        }
+        return replace(model, entry=deepcopy(model.entry) | renamed)
