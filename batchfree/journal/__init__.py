@@ -1,5 +1,5 @@
-"""The memory of a job: attempts, the journal file, its index, the run folder and its lock.
+"""What a job remembers: attempts, the journal file, its index, statistics, the run folder and its lock.
 
 Imports: core, answers.
-Pure: attempts, digest_map, pack_statistics, questions.
+Pure: attempts, digest_map, model_statistics, pack_statistics, questions.
 """

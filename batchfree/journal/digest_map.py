@@ -1,6 +1,7 @@
-"""A map from digests to numbers that holds millions of them.
+"""A map from digests to integers for millions of entries.
 
-Python's own dict spends over 150 bytes on such an entry, this table 16 plus 8, at a load of at most two thirds.
+A dict needs over 150 bytes per entry. This map needs 24 per slot (16 for the key, 8 for the value), and at most two
+thirds of the slots are used.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ LOW = (1 << 64) - 1
 
 
 class DigestMap:
-    """Open addressing with linear probing over hex digests of 128 bits; values are 64-bit integers.
+    """A hash table with linear probing. Keys are 128-bit digests in hex, values are 64-bit integers.
 
-    The two halves of a key lie in two arrays; both are zero where a slot is free. The search is written out twice, for
-    it is done for every row of the input and every line of the journal.
+    The two halves of a key are in two arrays; in a free slot both are zero. `get` and `put` each contain the search
+    loop, because a call per row and per journal line would cost too much time.
     """
 
     def __init__(self) -> None:
         self._count = 0
-        self._lay_out(SLOTS)
+        self._allocate(SLOTS)
 
     def __len__(self) -> int:
         return self._count
@@ -29,7 +30,7 @@ class DigestMap:
         return self.get(digest) is not None
 
     def get(self, digest: str) -> int | None:
-        """The value of `digest`, or None."""
+        """The value of `digest`; None if it is not in the map."""
         key = int(digest, 16)
         high, low = key >> 64, key & LOW
         highs, lows, mask = self._highs, self._lows, self._mask
@@ -43,7 +44,7 @@ class DigestMap:
             slot = (slot + 1) & mask
 
     def put(self, digest: str, value: int) -> int | None:
-        """Sets the value of `digest`; what it was before, or None."""
+        """Sets the value of `digest`. Returns the value before, or None."""
         if 3 * self._count >= 2 * self._mask:
             self._grow()
         key = int(digest, 16)
@@ -62,14 +63,14 @@ class DigestMap:
                 return None
             slot = (slot + 1) & mask
 
-    def _lay_out(self, slots: int) -> None:
+    def _allocate(self, slots: int) -> None:
         self._mask = slots - 1
         self._highs, self._lows = array("Q", bytes(8 * slots)), array("Q", bytes(8 * slots))
         self._values = array("q", bytes(8 * slots))
 
     def _grow(self) -> None:
         old = zip(self._highs, self._lows, self._values, strict=True)
-        self._lay_out(2 * (self._mask + 1))
+        self._allocate(2 * (self._mask + 1))
         highs, lows, values, mask = self._highs, self._lows, self._values, self._mask
         for high, low, value in old:
             if high or low:

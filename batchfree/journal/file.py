@@ -1,8 +1,8 @@
-"""The journal of a job: one line per attempt, appended before anything else happens to the answer.
+"""The journal of a job: one JSON line per attempt, appended before anything else happens to the answer.
 
-JSON Lines. The first line is a `Header`, every other an `Attempt`. A torn last line never happened: readers pass it
-over, the next run cuts it off. A damaged line in the middle is set aside with a warning; where two lines ran together
-because their line break was lost, the second is still found.
+The first line is a `Header`, every other line an `Attempt`. Readers ignore an unfinished last line, and the next run
+cuts it off. A damaged line in the middle is skipped with a warning. If a line break was lost and two lines ran
+together, the second one is still read.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from batchfree.journal.attempts import Attempt
 
 FORMAT = 1
 SYNC_EVERY = 1.0
-"""Seconds that an answer waits for its fsync at most."""
+"""Longest time in seconds between writing an answer and its fsync."""
 LINE_START = b'{"at":"'
+"""How every line of an attempt begins."""
 MIB = 1 << 20
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line: whose journal this is. `file` is the job file as seen from the run folder."""
+    """The first line: the job that owns this journal. `file` is the path of the job file relative to the run folder."""
 
     batchfree: int
     version: str
@@ -38,14 +39,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnyHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """What every format of header has: the format's number, and the version that wrote it."""
+    """The keys that a header has in every format: the format number, and the version of batchfree that wrote it."""
 
     batchfree: int
     version: str = "unknown"
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An attempt and where its line starts and ends, in bytes. A struct, for millions of them are made."""
+    """An attempt and the byte positions of its line. A struct, because millions of them are made."""
 
     attempt: Attempt
     start: int
@@ -54,7 +55,7 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamagedLine:
-    """A line that can't be read, counted from one."""
+    """A line that can't be read; `line` counts from one."""
 
     line: int
     why: str
@@ -66,7 +67,7 @@ _formats = msgspec.json.Decoder(AnyHeader)
 
 
 def read_header(path: Path, *, any_format: bool = False) -> Header | None:
-    """The header; None where the file is missing or its first line damaged. Another format raises StorageError."""
+    """The header; None if missing or damaged. Raises StorageError, also for another format without `any_format`."""
     try:
         with path.open("rb") as file:
             first = file.readline()
@@ -82,17 +83,17 @@ def read_header(path: Path, *, any_format: bool = False) -> Header | None:
         return None
     raise StorageError(
         f"{path}: this journal has format {written.batchfree}, written by batchfree {written.version}; "
-        f"this version reads format {FORMAT}. Use that version, or start anew with --fresh."
+        f"this version reads format {FORMAT}. Use that version, or start again with --fresh."
     )
 
 
 def unreadable(path: Path, error: OSError) -> StorageError:
-    """The error of a journal that is there but can't be read."""
-    return StorageError(f"{path}: the journal can't be read: {error.strerror}.")
+    """The error for a journal that exists but can't be read."""
+    return StorageError(f"{path}: the journal can't be read: {error.strerror}. Check the file and its permissions.")
 
 
 def read(path: Path, damaged: Callable[[DamagedLine], None] = lambda damage: None) -> Iterator[JournalLine]:
-    """Every attempt of the journal in the order of writing, also while a run is going. Raises StorageError."""
+    """All attempts of the journal in the order of writing, also during a run. Raises StorageError."""
     try:
         with path.open("rb") as file:
             yield from scan(file, damaged)
@@ -103,7 +104,7 @@ def read(path: Path, damaged: Callable[[DamagedLine], None] = lambda damage: Non
 
 
 def scan(file: Iterable[bytes], damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
-    """The attempts in the lines of an open journal."""
+    """The attempts in the lines of an open journal; calls `damaged` for every line that can't be read."""
     start, decode = 0, _attempts.decode
     for number, raw in enumerate(file, start=1):
         end = start + len(raw)
@@ -113,7 +114,7 @@ def scan(file: Iterable[bytes], damaged: Callable[[DamagedLine], None]) -> Itera
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if raw.strip() and not (number == 1 and _is_header(raw)):
                 damaged(DamagedLine(line=number, why=str(error)))
-            yield from _last_in(raw, start)
+            yield from _last_attempt_in(raw, start)
         start = end
 
 
@@ -121,8 +122,8 @@ def _is_header(raw: bytes) -> bool:
     return raw.startswith(b'{"batchfree":') and LINE_START not in raw
 
 
-def _last_in(raw: bytes, start: int) -> Iterator[JournalLine]:
-    """The readable attempt that ends a damaged line, if there is one."""
+def _last_attempt_in(raw: bytes, start: int) -> Iterator[JournalLine]:
+    """The readable attempt at the end of a damaged line, if there is one."""
     inner = raw.find(LINE_START, 1)
     while inner > 0:
         try:
@@ -133,18 +134,18 @@ def _last_in(raw: bytes, start: int) -> Iterator[JournalLine]:
 
 
 def read_at(fd: int, start: int, length: int) -> Attempt:
-    """The attempt in so many bytes of an open journal. Raises OSError, and ValueError where it is not there."""
+    """The attempt at these bytes of an open journal. Raises OSError, and ValueError if the bytes are no attempt."""
     return _attempts.decode(os.pread(fd, length, start))
 
 
 class Journal:
-    """An open journal, for the one run that holds the lock. Every method but one is synchronous on purpose."""
+    """The journal, open for writing. `append` is synchronous, so that no cancellation can lose an answer."""
 
     def __init__(self, path: Path, header: Header) -> None:
-        """Opens or begins it, and cuts a torn last line off. Raises StorageError."""
+        """Opens the journal or starts a new one, and cuts off an unfinished last line. Raises StorageError."""
         self._path = path
         self._encoder = msgspec.json.Encoder()
-        self._appended, self._torn = anyio.Event(), False
+        self._appended, self._torn = anyio.Event(), False  # torn: part of a line could not be cut off again
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
@@ -159,21 +160,20 @@ class Journal:
             raise self._unwritable(error) from error
 
     def append(self, attempt: Attempt) -> JournalLine:
-        """Writes one line; on return it survives a killed process. Raises StorageError; then nothing of it stays."""
+        """Writes one line, which then survives a killed process. Raises StorageError; then no part of it is written."""
         start = self._end
         try:
             self._write(self._encoder.encode(attempt) + b"\n")
         except OSError as error:
             raise StorageError(
-                f"{self._path}: an answer can't be written: {error.strerror}. What was recorded before is safe. "
-                "Make room and run the same command again."
+                f"{self._path}: an answer can't be written: {error.strerror}. All answers before it are safe. "
+                "Free some disk space and run the same command again."
             ) from error
         self._appended.set()
         return JournalLine(attempt=attempt, start=start, end=self._end)
 
     async def keep_synced(self) -> None:
-        """Makes what was appended survive a power cut, a second later at most, until it is cancelled; then `close`
-        does. Raises StorageError."""
+        """Calls `sync` one second after an append, until cancelled. Raises StorageError."""
         while True:
             await self._appended.wait()
             await anyio.sleep(SYNC_EVERY)
@@ -181,11 +181,11 @@ class Journal:
 
     @property
     def is_dirty(self) -> bool:
-        """Whether a power cut could still take something that was appended."""
+        """Whether some appended lines are not yet on disk and would be lost in a power cut."""
         return self._appended.is_set()
 
     def sync(self) -> None:
-        """After this, what was appended survives a power cut. Raises StorageError."""
+        """Makes all appended lines survive a power cut (fsync). Raises StorageError."""
         if not self.is_dirty:
             return
         self._appended = anyio.Event()
@@ -193,12 +193,12 @@ class Journal:
             os.fsync(self._fd)
         except OSError as error:
             raise StorageError(
-                f"{self._path}: the disk fails: {error.strerror}. The answers of the last seconds may be lost; "
-                "all others are safe."
+                f"{self._path}: the disk reports an error: {error.strerror}. Answers of the last seconds may be lost; "
+                "all others are safe. Check the disk, then run the same command again."
             ) from error
 
     def has_room(self) -> bool:
-        """Whether the disk can take the answers of the requests in flight; asked before a request is sent."""
+        """Whether the disk has 1 MiB left for the answers in flight. Checked before every request."""
         try:
             disk, own = os.fstatvfs(self._fd), os.fstat(self._fd)
         except OSError:
@@ -208,7 +208,7 @@ class Journal:
         return may_grow and own.st_nlink > 0 and disk.f_bavail * disk.f_frsize >= MIB
 
     def close(self) -> None:
-        """Syncs and closes. Raises StorageError where the last second could not be made durable."""
+        """Syncs and closes the file. Raises StorageError if the last lines could not be synced."""
         try:
             self.sync()
         finally:
@@ -218,7 +218,7 @@ class Journal:
         return unwritable(f"{self._path}: the journal can't be written", error)
 
     def _write(self, line: bytes) -> None:
-        """Appends the whole line, or nothing."""
+        """Appends the whole line or nothing."""
         if self._torn:
             self._cut_to_end()
         written = 0
@@ -236,7 +236,7 @@ class Journal:
         self._torn = False
 
     def _cut_torn_line(self) -> int:
-        """Ends the file after its last line break; its new length in bytes."""
+        """Cuts the file after its last line break. Returns the new length in bytes."""
         size = end = os.fstat(self._fd).st_size
         while end:
             block = os.pread(self._fd, min(end, 1 << 16), max(0, end - (1 << 16)))

@@ -1,6 +1,7 @@
-"""Which attempts a question has had: an index over the journal, small enough for millions of answers.
+"""An index over the journal: finds the attempts and the status of each question.
 
-For every question it keeps the chain of its lines, with its status after each; the lines themselves stay on disk.
+Each question has a chain of links, one per attempt, from the last back to the first. A link holds the place of the
+attempt's line and the status after it; the line itself stays on disk. So millions of answers fit into memory.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ NO_LINK = -1
 
 
 class JournalIndex:
-    """What the journal knows, question by question."""
+    """The attempts and the status of every question in one journal."""
 
     def __init__(self, path: Path, *, names: bool = False) -> None:
-        """An empty history over the journal at `path`, which need not exist yet. `names`: rows have ids to remember."""
+        """An empty index. The journal at `path` need not exist yet. `names`: also remember the ids of answered rows."""
         self._path = path
         self._fd: int | None = None
-        self._questions = DigestMap()  # digest → number of its last link
+        self._questions = DigestMap()  # digest → number of its last link; the four arrays below hold the links
         self._starts, self._lengths = array("q"), array("I")
         self._previous, self._statuses = array("q"), array("b")
         self._names = DigestMap() if names else None
 
     def load(self, seen: Callable[[Attempt], None], damaged: Callable[[DamagedLine], None]) -> None:
-        """Reads the whole journal, showing each attempt and each damaged line on the way. Raises StorageError."""
+        """Reads the whole journal; passes attempts to `seen`, damaged lines to `damaged`. Raises StorageError."""
         try:
             with suppress(FileNotFoundError), open(self._open(), "rb", closefd=False) as file:
                 for line in journal.scan(file, damaged):
@@ -47,7 +48,7 @@ class JournalIndex:
             raise journal.unreadable(self._path, error) from error
 
     def add(self, line: JournalLine) -> None:
-        """Takes note of one more line."""
+        """Adds one line of the journal."""
         for outcome in line.attempt.outcomes:
             link = len(self._starts)
             before = self._questions.put(outcome.question, link)
@@ -60,7 +61,7 @@ class JournalIndex:
                 self._names.put(_hashed(outcome.id), link)
 
     def keep_open(self) -> None:
-        """Holds on to the journal, so that it stays readable whatever happens to its name. Raises StorageError."""
+        """Opens the file now, so that it stays readable if it is renamed or deleted. Raises StorageError."""
         try:
             self._open()
         except OSError as error:
@@ -68,38 +69,38 @@ class JournalIndex:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there was no attempt yet."""
+        """Whether the journal has no attempts."""
         return not self._starts
 
     def has_answered(self, id: str) -> bool:
-        """Whether a row of this name was answered, under whatever question; False where no names are remembered."""
+        """Whether a row with this id has an answer, to any question. Always False without `names`."""
         return self._names is not None and _hashed(id) in self._names
 
     def status(self, question: str) -> Status:
-        """Where a question stands; pending where it was never asked."""
+        """The status of a question; pending if it was never asked."""
         link = self._questions.get(question)
         return Status.PENDING if link is None else STATUSES[self._statuses[link]]
 
     def state(self, question: str) -> QuestionState:
-        """Everything about a question, read from its lines. Raises StorageError."""
+        """The state of a question, read from its lines in the journal. Raises StorageError."""
         link = self._questions.get(question)
         return QuestionState() if link is None else fold(question, self._attempts(link))
 
     def close(self) -> None:
-        """Closes the file; without this call it is closed together with the last table that reads it."""
+        """Closes the file. Without this call it is closed when no table uses the index any more."""
         if self._fd is not None:
             self._fd = None
             self._closing()
 
     def _open(self) -> int:
-        """The descriptor of the file, which is opened once."""
+        """The file descriptor; opens the file at the first call."""
         if self._fd is None:
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             self._closing = weakref.finalize(self, os.close, self._fd)
         return self._fd
 
     def _attempts(self, link: int) -> Iterator[Attempt]:
-        """The attempts of a chain, oldest first."""
+        """The attempts of the chain that ends at `link`, oldest first."""
         links = []
         while link != NO_LINK:
             links.append(link)
@@ -111,7 +112,9 @@ class JournalIndex:
         except OSError as error:
             raise journal.unreadable(self._path, error) from error
         except ValueError as error:
-            raise StorageError(f"{self._path}: the journal was changed while it was read.") from error
+            raise StorageError(
+                f"{self._path}: another program changed the journal during this run. Run the same command again."
+            ) from error
 
 
 def _hashed(id: str) -> str:

@@ -1,7 +1,7 @@
-"""The lock of a run folder: one run of a job at a time.
+"""The lock of a run folder: only one run of a job at a time.
 
-The kernel's own file lock is the truth, so a lock left by a dead process, on this boot or another, holds nobody up.
-What is written into the file only names the holder.
+The kernel's file lock (flock) decides, so a lock file that a dead process left behind blocks nobody. The text inside
+the file only tells people which process holds the lock.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from batchfree.core.errors import StorageError, unwritable
 
-LOOKS = 20
-LOOK_AGAIN = 0.01
-"""Seconds between two looks: whoever asks for the holder holds the lock for a moment, too."""
+TRIES = 20
+TRY_AGAIN = 0.01
+"""Seconds between two tries. Several are needed because `find_holder` also holds the lock for a moment."""
 
 
 def find_holder(path: Path) -> str | None:
-    """Who holds the lock, as a phrase; None where nobody does."""
+    """The process that holds the lock, as a phrase for a message; None if the lock is free."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
@@ -49,20 +49,25 @@ def _named(content: bytes) -> str:
 
 @contextmanager
 def hold(path: Path) -> Iterator[str | None]:
-    """Holds the lock inside the block; the value is None then, else it names the holder and nothing is held."""
+    """Holds the lock inside the block and yields None. If another process holds it, yields a phrase that names it.
+
+    Raises StorageError, or OutputError if the spec names a wrong place.
+    """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise unwritable(f"{path}: the run can't be locked", error) from error
     try:
         try:
-            is_mine = _taken(fd)
+            is_mine = _take(fd)
         except OSError as error:
-            raise StorageError(f"{path}: the file system can't lock files: {error.strerror}.") from error
+            raise StorageError(
+                f"{path}: the file system can't lock files: {error.strerror}. Set `run_dir` to a local folder."
+            ) from error
         if not is_mine:
             yield _named(os.pread(fd, 4096, 0))
             return
-        with suppress(OSError):  # a full disk must not keep the table from being written
+        with suppress(OSError):  # with a full disk the run must still be able to write the table
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode() + b"\n", 0)
         yield None
@@ -70,12 +75,12 @@ def hold(path: Path) -> Iterator[str | None]:
         os.close(fd)
 
 
-def _taken(fd: int) -> bool:
-    """Takes the lock, unless another process keeps it."""
-    for look in range(LOOKS):
+def _take(fd: int) -> bool:
+    """Takes the lock. Returns False if another process holds it."""
+    for attempt in range(TRIES):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
-            time.sleep(LOOK_AGAIN if look < LOOKS - 1 else 0)
+            time.sleep(TRY_AGAIN if attempt < TRIES - 1 else 0)
     return False

@@ -1,7 +1,7 @@
-"""A row's question and its identity.
+"""The question of a row, and the digest that identifies it.
 
-Answers belong to questions, rows point at them: equal questions are asked once, and an answer stands as long as its
-question does. The digest covers the rendered messages, the request parameters and what counts as an answer.
+Answers belong to questions, not to rows: equal questions are asked once, and an answer is valid as long as the
+question stays the same. The digest covers the rendered messages, the request parameters and the rules for an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _canonical = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a row asks. `row` is the first row that asks it, counted from zero; `id` that row's own name, if any."""
+    """What a row asks. `row` (counted from zero) and `id` belong to the first row with this question."""
 
     digest: str
     request: ChatRequest
@@ -30,10 +30,10 @@ class Question:
 
 
 def digest(request: ChatRequest, rule: AnswerRule) -> str:
-    """The identity of a question: 128 bits of BLAKE2b as hex digits."""
+    """The digest of a question: 128 bits of BLAKE2b as 32 hex digits."""
     identity = [request.messages, dict(request.parameters), rule.labels, rule.schema]
     try:
         text = _canonical(identity)
-    except (ValueError, OverflowError):  # halves of characters, and whole numbers beyond 64 bits
+    except (ValueError, OverflowError):  # msgspec refuses lone surrogates and integers beyond 64 bits
         text = json.dumps(identity, sort_keys=True).encode()
     return hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()

@@ -1,4 +1,4 @@
-"""The run folder: what a run leaves behind, and whose it is."""
+"""The run folder: the files that a run leaves behind, and the job that owns them."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The paths of one run folder."""
+    """A run folder and the paths of its files."""
 
     path: Path
 
     @property
     def journal(self) -> Path:
-        """Every attempt."""
+        """The journal: all attempts."""
         return self.path / "journal.jsonl"
 
     @property
     def spec(self) -> Path:
-        """The spec as it was resolved for the last run."""
+        """The resolved spec of the last run."""
         return self.path / "spec.yaml"
 
     @property
     def lock(self) -> Path:
-        """Held while a run is going."""
+        """The lock file of the current run."""
         return self.path / "lock"
 
     @property
     def log(self) -> Path:
-        """What happened, for machines."""
+        """The event log, for programs."""
         return self.path / "log.jsonl"
 
     def create(self) -> None:
-        """Makes the folder. Raises OutputError."""
+        """Creates the folder. Raises OutputError, or StorageError on a full disk."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise unwritable(f"{self.path}: the run folder can't be made", error) from error
+            raise unwritable(f"{self.path}: the run folder can't be created", error) from error
 
     def check_owner(self, job: str, file: Path, *, any_format: bool = False) -> None:
-        """Raises OutputError where the journal is another job's: of another name, or of another job file still there.
+        """Raises OutputError if the journal belongs to another job: another name, or another job file that exists.
 
-        A journal of another format raises StorageError, unless it is to be set aside.
+        A journal of another format raises StorageError unless `any_format` is set.
         """
         header = read_header(self.journal, any_format=any_format)
         if header is None:
@@ -66,11 +66,11 @@ class RunFolder:
         if header.job != job or (other != file.resolve() and other.exists()):
             raise OutputError(
                 f"{self.path}: this run folder belongs to the job '{header.job}' ({other}); "
-                "give one of the two another `run_dir`, `name` or `output`."
+                "change `run_dir`, `name` or `output` in one of the two jobs."
             )
 
     def open_journal(self, spec: JobSpec, input: str) -> Journal:
-        """The journal of this job, begun where there is none; `input` is a fingerprint. Raises StorageError."""
+        """Opens this job's journal or starts a new one; `input` is the digest of the input. Raises StorageError."""
         text = json.dumps(spec.resolved(), sort_keys=True, default=str)
         header = Header(
             batchfree=FORMAT,
@@ -83,7 +83,7 @@ class RunFolder:
         return Journal(self.journal, header)
 
     def write_spec(self, resolved: Json) -> None:
-        """Keeps the resolved spec. Raises StorageError."""
+        """Writes the resolved spec. Raises StorageError."""
         import yaml
 
         text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
@@ -97,7 +97,10 @@ class RunFolder:
             raise unwritable(f"{self.spec}: can't be written", error) from error
 
     def set_aside(self, now: float) -> Path | None:
-        """Keeps an earlier journal under another name, so that the next run starts anew; the name, if there was one."""
+        """Renames the journal so that the next run starts from nothing. `now` is in epoch seconds.
+
+        Returns the new path, or None if there was no journal. Raises StorageError.
+        """
         if not self.journal.exists():
             return None
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
@@ -109,17 +112,17 @@ class RunFolder:
         try:
             return self.journal.rename(kept)
         except OSError as error:
-            raise StorageError(f"{self.journal}: can't be set aside: {error.strerror}.") from error
+            raise StorageError(f"{self.journal}: can't be renamed: {error.strerror}.") from error
 
 
 class EventLog:
-    """`log.jsonl`: one JSON object per event, with its time. What can't be written is left out; it stops no run."""
+    """`log.jsonl`: one JSON object per event. A failed write is ignored, because the log must never stop a run."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path, self._clock = path, clock
 
     def write(self, event: str, **facts: Json) -> None:
-        """Appends one event, on a line of its own also after one that was torn."""
+        """Appends one event with its time. After an unfinished line it starts a new one."""
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat()
         line = json.dumps({"at": at, "event": event, **facts}, default=str).encode() + b"\n"
         with suppress(OSError), self._path.open("a+b") as file:

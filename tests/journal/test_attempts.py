@@ -1,4 +1,4 @@
-"""The state of a question is a fold over its attempts."""
+"""Attempts, the state of a question, and the statistics counted from them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from batchfree.core.chat import Kind
 from batchfree.data.output.row import describe, share
 from batchfree.journal.attempts import Attempt, Outcome, Status, fold
+from batchfree.journal.model_statistics import ModelStatistics, model_statistics
 
 Q = "0" * 32
 
@@ -49,7 +50,7 @@ def test_attempts_fold_into_a_state(
     assert (state.status, state.attempts, state.models_tried) == (status, count, tried)
 
 
-def test_wrong_answers_are_counted_anew_after_a_row_was_opened_again() -> None:
+def test_the_count_of_wrong_answers_restarts_when_a_failed_row_is_reopened() -> None:
     wrong = [attempt(Kind.BAD_ANSWER), attempt(Kind.BAD_ANSWER, final=True)]
     assert fold(Q, wrong).wrong_answers == 2
     assert fold(Q, [*wrong, attempt(Kind.BAD_ANSWER)]).wrong_answers == 1
@@ -68,3 +69,11 @@ def test_shares_of_a_pack_add_up(total: int, parts: int) -> None:
 def test_a_pack_counts_once_for_each_of_its_rows() -> None:
     columns = describe(fold(Q, [attempt(size=4)]))
     assert (columns["attempts"], columns["pack_size"], columns["prompt_tokens"]) == (1, 4, 3)
+
+
+def test_statistics_count_rows_by_model_and_leave_failures_of_the_account_out() -> None:
+    attempts = [attempt(size=4), attempt(Kind.TIMEOUT), attempt(Kind.DAY_LIMIT), attempt(Kind.EMPTY, model="b:free")]
+    assert model_statistics(attempts) == {
+        "a:free": ModelStatistics(answered=4, failed=1, last_failure="timeout"),
+        "b:free": ModelStatistics(failed=1, last_failure="empty"),
+    }

@@ -1,4 +1,4 @@
-"""A map from digests to numbers."""
+"""The map from digests to integers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_it_behaves_like_a_dict_while_it_grows() -> None:
     assert "f" * 32 not in ours
 
 
-def test_digests_that_start_alike_are_told_apart() -> None:
+def test_digests_with_the_same_first_half_are_different_keys() -> None:
     ours = DigestMap()
     alike = [f"{'ab' * 8}{number:016x}" for number in range(3_000)]
     for number, digest in enumerate(alike):

@@ -1,4 +1,4 @@
-"""The journal survives what happens to files."""
+"""The journal file and its index: unfinished lines, damage, renames, syncing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from batchfree.journal.file import SYNC_EVERY, DamagedLine, Journal, read, read_
 from batchfree.journal.index import JournalIndex
 
 
-def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
+def test_appended_attempts_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3)
     assert read_header(path) == HEADER
     assert [line.attempt for line in read(path)] == [attempt(number) for number in (1, 2, 3)]
 
 
-def test_a_torn_last_line_never_happened_wherever_it_tears(tmp_path: Path) -> None:
+def test_an_unfinished_last_line_is_ignored_wherever_it_ends(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 4)
     whole = path.read_bytes()
@@ -50,7 +50,7 @@ def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
         starts.append(starts[-1] + len(line))
     rng = random.Random(7)
     for place in range(starts[2], starts[5]):
-        hit = next(number for number, start in enumerate(starts) if place < start) - 1  # the number of the line's row
+        hit = next(number for number, start in enumerate(starts) if place < start) - 1  # the row of this byte
         broken = bytearray(whole)
         broken[place] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(broken))
@@ -61,7 +61,7 @@ def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
         assert len(damage) <= 2
 
 
-def test_damage_is_reported_with_its_line(tmp_path: Path) -> None:
+def test_a_damaged_line_is_reported_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -80,7 +80,7 @@ def test_a_damaged_header_loses_no_attempt(tmp_path: Path) -> None:
     assert read_rows(path) == [1, 2]
 
 
-def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_journal_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text(
         json.dumps({"batchfree": 99, "version": "9.9", "job": "", "file": "", "spec": "", "input": ""}) + "\n"
@@ -89,7 +89,7 @@ def test_another_format_is_refused_by_name(tmp_path: Path) -> None:
         read_header(path)
 
 
-def test_polars_reads_it_as_it_is(tmp_path: Path) -> None:
+def test_polars_reads_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3)
     frame = pl.read_ndjson(path)
@@ -132,7 +132,7 @@ def test_a_flipped_byte_in_the_header_loses_no_attempt_and_crashes_nothing(tmp_p
             assert read_rows(path)[-1:] == [2]
 
 
-def test_a_header_of_another_shape_is_another_format_not_damage(tmp_path: Path) -> None:
+def test_a_header_with_other_keys_is_another_format_and_not_damage(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"batchfree": 2, "owner": {"job": "x"}}\n')
     with pytest.raises(StorageError, match="format 2, written by batchfree unknown"):
@@ -140,7 +140,7 @@ def test_a_header_of_another_shape_is_another_format_not_damage(tmp_path: Path) 
     assert read_header(path, any_format=True) is None
 
 
-def test_a_line_read_while_it_is_written_does_not_count_yet(tmp_path: Path) -> None:
+def test_a_line_that_is_still_being_written_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 2)
     with path.open("ab") as file:
@@ -149,7 +149,7 @@ def test_a_line_read_while_it_is_written_does_not_count_yet(tmp_path: Path) -> N
     assert (read_rows(path, damage), damage) == ([1, 2], [])
 
 
-def test_a_history_reads_on_from_a_journal_whose_name_is_gone(tmp_path: Path) -> None:
+def test_the_index_still_reads_a_journal_that_was_deleted_during_the_run(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path, HEADER)
     index = JournalIndex(path)
@@ -165,7 +165,7 @@ def test_a_history_reads_on_from_a_journal_whose_name_is_gone(tmp_path: Path) ->
         index.state(question(1))
 
 
-def test_a_history_remembers_who_was_answered(tmp_path: Path) -> None:
+def test_the_index_remembers_the_ids_of_answered_rows(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     index = JournalIndex(path, names=True)
     journal = Journal(path, HEADER)
@@ -176,10 +176,10 @@ def test_a_history_remembers_who_was_answered(tmp_path: Path) -> None:
     assert [index.has_answered(id) for id in ("a", "b", "c")] == [True, False, False]
     again = JournalIndex(path)
     again.load(lambda attempt: None, lambda damage: None)
-    assert not again.has_answered("a"), "names are not remembered where none was promised"
+    assert not again.has_answered("a"), "without `names` no ids are remembered"
 
 
-def test_what_was_appended_is_synced_within_a_second_of_virtual_time(tmp_path: Path) -> None:
+def test_appended_lines_are_synced_within_a_second(tmp_path: Path) -> None:
     time, synced = VirtualTime(), []
 
     async def main() -> None:
@@ -200,12 +200,12 @@ def test_what_was_appended_is_synced_within_a_second_of_virtual_time(tmp_path: P
     assert synced == [True, True, True]
 
 
-@pytest.mark.parametrize("name", ["", "abc", "0" * 31 + "<", "0" * 33, "0" * 31 + "A", "0_" * 16, "0" * 31 + "\n"])
-def test_a_question_whose_name_is_damaged_is_a_damaged_line(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("digest", ["", "abc", "0" * 31 + "<", "0" * 33, "0" * 31 + "A", "0_" * 16, "0" * 31 + "\n"])
+def test_a_line_with_a_damaged_digest_is_a_damaged_line(tmp_path: Path, digest: str) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3)
     whole = path.read_text()
-    path.write_text(whole.replace(question(2), json.dumps(name)[1:-1]))
+    path.write_text(whole.replace(question(2), json.dumps(digest)[1:-1]))
     damage: list[DamagedLine] = []
     assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]

@@ -1,4 +1,4 @@
-"""One run of a job at a time, whoever died before; and reading beside a run."""
+"""One run of a job at a time, also after a killed run; and commands that read during a run."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from batchfree.journal import lock
 ROWS = [{"prompt": f"Name thing {n}."} for n in range(3)]
 
 
-def test_a_second_run_is_told_who_holds_the_lock(tmp_path: Path) -> None:
+def test_a_second_run_stops_and_names_the_process_that_holds_the_lock(tmp_path: Path) -> None:
     job = Rehearsal(tmp_path, ROWS)
     assert job.run().exit_code == 0
     with lock.hold(tmp_path / "job.run" / "lock") as holder:
         assert holder is None
         summary = job.run()
-    assert (summary.exit_code, summary.counts.ok) == (75, 3), "all is answered, but nobody looked whether the table is"
+    assert (summary.exit_code, summary.counts.ok) == (75, 3), "all is answered, but the table is not checked"
     assert summary.stopped is not None
     assert summary.stopped.reason is StopReason.LOCKED
     assert f"process {os.getpid()} on " in summary.stopped.message
@@ -52,7 +52,7 @@ def test_a_lock_that_was_left_behind_is_taken_over(tmp_path: Path, left: bytes) 
     assert lock.find_holder(path) is None
 
 
-def test_looking_for_the_holder_never_keeps_a_run_out(tmp_path: Path) -> None:
+def test_looking_for_the_holder_never_blocks_a_run(tmp_path: Path) -> None:
     path, over = tmp_path / "lock", threading.Event()
 
     def look() -> None:
@@ -73,13 +73,13 @@ def test_looking_for_the_holder_never_keeps_a_run_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("place", "error"), [("missing/lock", OutputError), ("file/lock", OutputError)])
-def test_a_place_where_no_lock_can_be_is_told(tmp_path: Path, place: str, error: type[StorageError]) -> None:
+def test_a_lock_that_can_not_be_created_is_an_error(tmp_path: Path, place: str, error: type[StorageError]) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(error, match="the run can't be locked"), lock.hold(tmp_path / place):
         pass
 
 
-def test_while_a_run_goes_on_others_wait_outside_and_read(tmp_path: Path) -> None:
+def test_during_a_run_other_runs_stop_and_other_commands_read(tmp_path: Path) -> None:
     job = JobFolder(tmp_path, 120)
     with emulator(tmp_path, latency=0.3) as service:
         running = job.start(service)
