@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 Format: TypeAlias = Literal["jsonl", "parquet", "csv", "arrow", "openai-batch"]
+
+OPENAI_BATCH: Final = "openai-batch"
+"""As input the request lines of OpenAI's batch API, as output its result lines."""
 
 INPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
     {
@@ -26,7 +29,7 @@ INPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
 COMPRESSED_SUFFIXES = (".gz", ".zst")
 """Suffixes that may follow the suffix of a text format."""
 
-TEXT_FORMATS: tuple[Format, ...] = ("jsonl", "csv", "openai-batch")
+TEXT_FORMATS: tuple[Format, ...] = ("jsonl", "csv", OPENAI_BATCH)
 
 OUTPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
     {
@@ -34,7 +37,7 @@ OUTPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
         ".jsonl": "jsonl",
         ".csv": "csv",
         ".arrow": "arrow",
-        ".openai.jsonl": "openai-batch",
+        ".openai.jsonl": OPENAI_BATCH,
     }
 )
 """Suffix of an output file → its format."""

@@ -1,5 +1,5 @@
 """Rows in (`input`), rows as requests (`prompts`), the table out (`output`).
 
 Imports: core, jobspec, journal.
-Pure: output.row.
+Pure: openai_batch, output.answer_types, output.columns, unknown_column.
 """

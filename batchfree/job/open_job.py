@@ -13,7 +13,7 @@ from batchfree.core.chat import ChatRequest, Failure
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.data import output as results
 from batchfree.data.input import Dataset, open_dataset
-from batchfree.data.output.row import describe
+from batchfree.data.output.columns import describe
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.jobspec import JobSpec
 from batchfree.jobspec.rules.outputs import OVER_INPUT

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from batchfree.core.chat import Json
 from batchfree.core.errors import OutputError, StorageError, unwritable
 from batchfree.core.version import __version__
+from batchfree.journal.atomic_file import atomic_write
 from batchfree.journal.file import FORMAT, Header, Journal, read_header
 
 if TYPE_CHECKING:
@@ -87,13 +88,10 @@ class RunFolder:
         import yaml
 
         text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
-        unfinished = self.spec.with_name(".spec.yaml.tmp")
         try:
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(self.spec)
+            with atomic_write(self.spec) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink()
             raise unwritable(f"{self.spec}: can't be written", error) from error
 
     def set_aside(self, now: float) -> Path | None:

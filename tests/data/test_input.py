@@ -311,7 +311,7 @@ def test_openai_batch_lines_keep_their_bodies_as_text(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"url": "/v1/embeddings"}, "only /v1/chat/completions can be asked"),
+        ({"url": "/v1/embeddings"}, "the url must be /v1/chat/completions"),
         ({"method": "GET"}, "the method must be POST"),
         ({"body": "x"}, "`body` must be an object"),
         ({"body": {"messages": "hi"}}, "`body.messages` must be a list"),
@@ -333,14 +333,6 @@ def test_only_the_columns_asked_for_are_read(tmp_path, name):
     dataset = opened(tmp_path / name, where="b = 'y'")
     assert [batch.to_dicts() for batch in dataset.batches(columns=["", "a"])] == [[{"a": "2", "": "v"}]]
     assert [batch.height for batch in dataset.batches(columns=[])] == [1]
-
-
-def test_rows_know_their_place(tmp_path):
-    path = written(tmp_path, "x.csv", b'a\n1\n\n"2\n2"\n3\n')
-    assert [opened(path).place(row) for row in range(3)] == [f"{path}:{line}" for line in (2, 4, 6)]
-    assert opened(path, where="a = '3'").place(0) == "row 1"
-    pl.DataFrame({"a": [1, 2]}).write_parquet(tmp_path / "x.parquet")
-    assert opened(tmp_path / "x.parquet").place(1) == f"{tmp_path}/x.parquet, row 2"
 
 
 def test_the_digest_follows_the_content_not_the_folder(tmp_path):

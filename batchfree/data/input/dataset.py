@@ -1,4 +1,4 @@
-"""An opened input: its columns, its rows in batches, and everything that is wrong with it."""
+"""The input of a job: its columns, its rows in batches, and everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,77 +10,75 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from batchfree.core.chat import JsonObject
+from batchfree.core import formats
 from batchfree.core.errors import DatasetError, Mistake
-from batchfree.core.formats import TEXT_FORMATS
 from batchfree.data.input import columnar, csv_text, ids, jsonl
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
 from batchfree.data.input.survey import Findings, Survey
+from batchfree.data.openai_batch import BODY, id_column, request_line_mistake
+from batchfree.data.unknown_column import no_column
 
 if TYPE_CHECKING:
     from batchfree.jobspec import InputSpec
 
-BATCH = 4_096
-OPENAI_BATCH = "openai-batch"
-CHAT_URL = "/v1/chat/completions"
+BATCH_ROWS = 4_096
 
 
 def open_dataset(spec: InputSpec) -> Dataset:
-    """The input, its files found but not read yet. Raises DatasetError where they are missing or can't be read."""
+    """Finds the files of the input; nothing is read yet. Raises DatasetError where a file is missing or unreadable."""
     return Dataset(spec, find_files(spec))
 
 
 class Dataset:
-    """The rows of a job: those that `input.where` leaves, in input order.
+    """The rows of a job in input order, without those that `input.where` leaves out.
 
-    Columns whose values no column type can hold (and `body` of OpenAI's batch files) are JSON text.
+    A column is JSON text where no column type can hold its values; so is `body` of an OpenAI batch file.
     """
 
     def __init__(self, spec: InputSpec, files: InputFiles) -> None:
         self.format = files.format
-        self.id = "custom_id" if files.format == OPENAI_BATCH and spec.id is None else spec.id
+        self.id = id_column(spec)
         """The column that names rows, if there is one."""
         self._where = spec.where
         self._files = files
 
     @property
     def schema(self) -> pl.Schema:
-        """The columns and their types. The first look at a text format reads it all. Raises DatasetError."""
+        """The columns and their types. Of a text format the first call reads the whole input. Raises DatasetError."""
         if self._survey.mistakes:
             raise DatasetError(self._survey.mistakes)
         return self._survey.schema
 
     @property
     def frame(self) -> pl.LazyFrame:
-        """The rows, lazily."""
-        rows = self._everything()
+        """The rows as a lazy frame. Raises DatasetError."""
+        rows = self._all_rows()
         return rows if self._where is None else rows.filter(self._condition())
 
-    def batches(self, size: int = BATCH, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
-        """The rows in order, at most `size` at a time, with all columns or only some, in the input's order.
+    def batches(self, size: int = BATCH_ROWS, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The rows in order, at most `size` at a time. `columns` limits the columns; they keep the input's order.
 
-        Raises DatasetError where a file breaks while it is read.
+        Raises DatasetError where a file turns out broken while it is read.
         """
-        chunk = None if self.format in TEXT_FORMATS else size
+        chunk = None if self.format in formats.TEXT_FORMATS else size
         rows = self.frame
         if columns is not None:
-            # at least one column, for without any there are no rows
+            # Polars needs at least one column: a frame without columns has no rows.
             rows = rows.select([name for name in self.schema if name in columns] or list(self.schema)[:1])
         try:
             for batch in rows.collect_batches(chunk_size=chunk):
                 yield from batch.iter_slices(size)
         except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise DatasetError([Mistake(message=f"can't be read: {reason}", file=self._files.paths[0])]) from error
+            raise DatasetError([self._unreadable(error)]) from error
 
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         if self._where is None:
             return self._survey.places.rows
         return int(self.frame.select(pl.len()).collect(engine="streaming").item())
 
     def check(self) -> list[Mistake]:
-        """Every mistake that can be found before a row is used: the first ones, and how many more there are."""
+        """The mistakes that can be found before a row is used: the first ones, then the number of the others."""
         if self._survey.mistakes:
             return list(self._survey.mistakes)
         findings = Findings()
@@ -89,20 +87,13 @@ class Dataset:
             if self.id is not None and not findings:
                 self._check_id(self.id, findings)
         except (pl.exceptions.PolarsError, OSError) as error:
-            findings.add(Mistake(message=f"can't be read: {_first_line(error)}", file=self._files.paths[0]))
+            findings.add(self._unreadable(error))
         return findings.list()
 
-    def place(self, row: int) -> str:
-        """Where a row (from zero) stands, for messages: file and line where that is known, else its number."""
-        if self._where is not None:
-            return f"row {row + 1}"
-        found = self._survey.places.mistake(row, "")
-        return f"{found.file}:{found.line}" if found.line else f"{found.file}, {found.message.rstrip(': ')}"
-
     def reads(self, path: Path) -> bool:
-        """Whether this is one of the input's files, by whatever name."""
-        here = [Path(each) for each in self._files.paths if not is_remote(each)]
-        return path.exists() and any(path.samefile(each) for each in here)
+        """Whether `path` is one of the input's files, under any name."""
+        local = [Path(each) for each in self._files.paths if not is_remote(each)]
+        return path.exists() and any(path.samefile(each) for each in local)
 
     def input_digest(self) -> str:
         """A fingerprint of the input's files."""
@@ -114,17 +105,17 @@ class Dataset:
         match self.format:
             case "jsonl":
                 return jsonl.survey(paths, lambda row: None)
-            case "openai-batch":
-                return jsonl.survey(paths, _not_a_chat_request, as_text=("body",))
+            case formats.OPENAI_BATCH:
+                return jsonl.survey(paths, request_line_mistake, as_text=(BODY,))
             case "csv":
                 return csv_text.survey(paths)
             case _:
                 return columnar.survey(paths, self.format)
 
-    def _everything(self) -> pl.LazyFrame:
+    def _all_rows(self) -> pl.LazyFrame:
         """All rows, also those that `where` leaves out."""
         schema = self.schema
-        if self.format not in TEXT_FORMATS:
+        if self.format not in formats.TEXT_FORMATS:
             return columnar.frame(self._files.paths, self.format, self._survey)
         if not schema:
             return pl.LazyFrame()
@@ -161,7 +152,7 @@ class Dataset:
             condition = pl.sql_expr(self._where)
             unknown = [name for name in condition.meta.root_names() if name not in self._survey.schema]
             if unknown:
-                problem = ids.missing(unknown[0], self._survey.schema)
+                problem = no_column(unknown[0], self._survey.schema)
             else:
                 pl.DataFrame(schema=self._survey.schema).clear(1).filter(condition)
                 return []
@@ -174,23 +165,23 @@ class Dataset:
         if not schema:
             return
         if column not in schema:
-            findings.add(Mistake(message=ids.missing(column, schema), key="input.id"))
+            findings.add(Mistake(message=no_column(column, schema), key="input.id"))
             return
         wrong_type = ids.mistake_of_type(column, schema[column])
         if wrong_type:
             findings.add(wrong_type)
             return
-        numbered = self._everything().with_row_index(_unused(schema))
+        number = _unused_name(schema)
+        numbered = self._all_rows().with_row_index(number)
         rows = numbered if self._where is None else numbered.filter(self._condition())
-        ids.check(
-            rows.select(pl.col(_unused(schema)).alias(ids.ROW), pl.col(column).alias(ids.NAME)),
-            column,
-            self._survey.places,
-            findings,
-        )
+        names = rows.select(pl.col(number).alias(ids.ROW), pl.col(column).alias(ids.NAME))
+        ids.check(names, column, self._survey.places, findings)
+
+    def _unreadable(self, error: Exception) -> Mistake:
+        return Mistake(message=f"can't be read: {_first_line(error)}", file=self._files.paths[0])
 
 
-def _unused(schema: pl.Schema) -> str:
+def _unused_name(schema: pl.Schema) -> str:
     """A name that no column has."""
     name = "#"
     while name in schema:
@@ -200,18 +191,3 @@ def _unused(schema: pl.Schema) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-def _not_a_chat_request(row: JsonObject) -> str | None:
-    """What keeps a line of an OpenAI batch input file from being a chat request."""
-    if row.get("url") not in (None, CHAT_URL):
-        return f"only {CHAT_URL} can be asked, not {row['url']!r}"
-    if row.get("method") not in (None, "POST"):
-        return f"the method must be POST, not {row['method']!r}"
-    body = row.get("body")
-    if not isinstance(body, dict):
-        return "`body` must be an object with `messages`"
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(each, dict) for each in messages):
-        return "`body.messages` must be a list of messages"
-    return None if "custom_id" in row else "`custom_id` is missing"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-
 import polars as pl
 
 from batchfree.core.errors import Mistake
@@ -12,13 +9,6 @@ from batchfree.data.input.survey import Findings, Places
 
 ROW = "row"
 NAME = "name"
-
-
-def missing(name: str, columns: Iterable[str]) -> str:
-    """What to say of a column that no row has."""
-    near = difflib.get_close_matches(name, list(columns), n=1)
-    hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(columns)}" if columns else ""
-    return f"no row has a column `{name}`{hint}"
 
 
 def check(rows: pl.LazyFrame, column: str, places: Places, findings: Findings) -> None:

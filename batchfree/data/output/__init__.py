@@ -1,7 +1,7 @@
 """The output table: input and journal, joined row by row, and its file."""
 
-from batchfree.data.output.columns import check_names, columns
+from batchfree.data.output.columns import check_names
 from batchfree.data.output.table import table
 from batchfree.data.output.write import check_writable, write
 
-__all__ = ["check_names", "check_writable", "columns", "table", "write"]
+__all__ = ["check_names", "check_writable", "table", "write"]

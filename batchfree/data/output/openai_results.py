@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from batchfree.core.chat import Json, JsonObject
+from batchfree.data.openai_batch import CUSTOM_ID
 from batchfree.journal.attempts import Status
 
 OBJECT = "chat.completion"
@@ -32,7 +33,7 @@ def _result(own: Mapping[str, Any], number: int, name: str) -> JsonObject:
     is_ok = own["status"] == Status.OK
     response = {"status_code": 200, "request_id": own["request_id"], "body": _completion(own)} if is_ok else None
     error = None if is_ok else {"code": own["error_kind"], "message": own["error"]}
-    return {"id": f"batch_req_{number:012d}", "custom_id": name, "response": response, "error": error}
+    return {"id": f"batch_req_{number:012d}", CUSTOM_ID: name, "response": response, "error": error}
 
 
 def _completion(own: Mapping[str, Any]) -> JsonObject:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.formats import OPENAI_BATCH
 from batchfree.core.parameters import DECIDED_HERE
-from batchfree.data.prompts.message_compiler import KeyPath, MessageCompiler, Row
+from batchfree.core.text import KeyPath, dotted
+from batchfree.data.openai_batch import BODY
+from batchfree.data.prompts.message_compiler import MessageCompiler, Row
 from batchfree.data.prompts.row_messages import body_in, check_messages, messages_in, parameters_in
 from batchfree.data.prompts.sandbox import sandbox
 from batchfree.data.prompts.template import UnrenderableError
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
 
 MESSAGES = "messages"
-BODY = "body"
 DEFAULT_PROMPT = "{{ prompt }}"
 
 
@@ -46,10 +48,10 @@ def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
     mistakes: list[Mistake] = []
 
     def blame(path: KeyPath, message: str) -> None:
-        mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=_dotted(path)))
+        mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=dotted(path)))
 
     compiler = MessageCompiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame)
-    if spec.input.format == "openai-batch":
+    if spec.input.format == OPENAI_BATCH:
         if spec.prompt is not None or spec.messages is not None:
             key = "prompt" if spec.prompt is not None else MESSAGES
             blame((key,), "an openai-batch input brings its own messages; leave this key out")
@@ -128,7 +130,3 @@ def _is_blank(content: Json) -> bool:
         isinstance(part, dict) and part.get("type") == "text" and not str(part.get("text") or "").strip()
         for part in content
     )
-
-
-def _dotted(path: KeyPath) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

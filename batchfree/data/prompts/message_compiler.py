@@ -10,13 +10,14 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from batchfree.core.chat import Json, JsonObject
+from batchfree.core.text import KeyPath
 from batchfree.data.prompts.media import Medium, medium_at, medium_of, part_of
 from batchfree.data.prompts.sandbox import Sandbox
 from batchfree.data.prompts.template import BrokenTemplateError, Template, UnrenderableError
+from batchfree.data.unknown_column import no_column
 
 Row: TypeAlias = Mapping[str, Any]
 Render: TypeAlias = Callable[[Row], Json]
-KeyPath: TypeAlias = tuple[str | int, ...]
 Blame: TypeAlias = Callable[[KeyPath, str], None]
 
 MEDIA = ("image", "file", "audio")
@@ -89,7 +90,7 @@ class MessageCompiler:
         dtype = self.schema.get(column)
         nested = isinstance(dtype, pl.Struct) and any(field.name == "bytes" for field in dtype.fields)
         if dtype is None and self.schema:
-            self.blame(path, f"no row has a column `{column}`; there are {', '.join(self.schema)}")
+            self.blame(path, no_column(column, self.schema))
         elif dtype is not None and not nested and dtype != pl.Binary:
             advice = f"write {{type: image, image: '{{{{ {column} }}}}'}} for a column of paths or URLs"
             self.blame(path, f"`{column}` holds no bytes but {dtype}; {advice}")

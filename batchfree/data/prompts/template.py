@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 
 from batchfree.core.text import clean
 from batchfree.data.prompts.sandbox import TEXT_MOST, Sandbox, null, without_globals
+from batchfree.data.unknown_column import no_column
 
 ROW = "row"
 """The name under which a template finds the whole row, for columns whose names are no identifiers."""
@@ -40,7 +40,7 @@ class Template:
         if columns:
             unknown = _unknown(tree, names, set(columns), environment.globals)
             if unknown:
-                raise BrokenTemplateError(_no_column(unknown, columns))
+                raise BrokenTemplateError(no_column(unknown, columns))
         known = set(columns)
         self._template = environment.from_string(tree)
         self._names = tuple(sorted(names & known))
@@ -145,9 +145,3 @@ def _of_row(node: nodes.Node | None) -> str | None:
     if isinstance(node, nodes.Getattr):
         return node.attr
     return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
-
-
-def _no_column(name: str, columns: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, columns, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(columns)}"
-    return f"no row has a column `{name}`; {hint}"

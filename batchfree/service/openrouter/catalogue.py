@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import platformdirs
 from batchfree.core.chat import Failure
 from batchfree.core.errors import UnavailableError
 from batchfree.core.urls import normalize_base_url
+from batchfree.journal.atomic_file import atomic_write
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.client import Client
 from batchfree.service.routing import Model
@@ -118,17 +118,10 @@ class ModelCatalogue:
             self._asked_at = max(self._asked_at, self._known.fetched_at)
 
     def _keep(self, copy: CachedCatalogue) -> None:
-        """Writes the copy beside the old one and puts it in its place; a cache that can't be written is none."""
+        """Keeps the copy on disk. A cache that can't be written is no error."""
         if self._file is None:
             return
-        try:
+        with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=self._file.stem, suffix=".tmp", dir=self._file.parent)
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(msgspec.json.encode(copy))
-                Path(name).replace(self._file)
-            except OSError:
-                Path(name).unlink(missing_ok=True)
-        except OSError:
-            return
+            with atomic_write(self._file) as unfinished:
+                unfinished.write_bytes(msgspec.json.encode(copy))

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from batchfree.core.chat import Completion, Failure, Json, JsonObject, Judged, Kind, ToolCall, Usage
+from batchfree.core.text import clean
 from batchfree.service.openrouter.evidence import Evidence, gather
-from batchfree.service.openrouter.lenient import clean, count, document, header, listing, number, table, word
+from batchfree.service.openrouter.lenient import count, document, header, listing, number, table, word
 from batchfree.service.openrouter.masking import metadata, name, sentence
 from batchfree.service.openrouter.verdicts import verdict
 from batchfree.service.routing import is_safety_classifier

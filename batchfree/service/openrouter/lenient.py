@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from batchfree.core.chat import Json, JsonObject
+from batchfree.core.text import clean
 
 COUNT_LIMIT = 1 << 32
 """Counts are below this: they go into unsigned 32-bit columns."""
 LONGEST_INTEGER = 18
 """Digits; longer ones are read as floats, since no journal line holds them."""
-SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def document(text: str) -> Json:
@@ -32,11 +31,6 @@ def _integer(digits: str) -> float | str:
 def _float(digits: str) -> float | str:
     value = float(digits)
     return value if math.isfinite(value) else digits
-
-
-def clean(text: str) -> str:
-    """The text without lone surrogates, which no UTF-8 file can hold."""
-    return SURROGATES.sub("\ufffd", text)
 
 
 def table(value: Json) -> JsonObject:

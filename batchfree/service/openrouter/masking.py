@@ -6,7 +6,8 @@ import json
 import re
 
 from batchfree.core.chat import Json, JsonObject
-from batchfree.service.openrouter.lenient import clean, document, table, word
+from batchfree.core.text import clean
+from batchfree.service.openrouter.lenient import document, table, word
 
 LONGEST = 300
 LONGEST_NAME = 200

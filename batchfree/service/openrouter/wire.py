@@ -9,8 +9,9 @@ from datetime import date
 from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
 from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS, is_free_id
+from batchfree.core.text import clean
 from batchfree.service.openrouter.judge import judge, unpadded
-from batchfree.service.openrouter.lenient import clean, count, document, listing, number, table, word
+from batchfree.service.openrouter.lenient import count, document, listing, number, table, word
 from batchfree.service.routing import Model
 
 __all__ = ["KeyState", "body", "judge", "read_catalogue", "read_key"]
