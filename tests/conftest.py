@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.command_line import job, no_network
+
+__all__ = ["job", "no_network"]  # fixtures
 
 settings.register_profile(
     "repeatable",

@@ -1,4 +1,4 @@
-"""The command line: what is said to a person goes to stderr, results and `--json` go to stdout.
+"""The command line. Messages for a person go to stderr; results and `--json` go to stdout.
 
 Imports: core, jobspec, data, service, run, job, emulator.
 Pure: none.
@@ -6,41 +6,49 @@ Pure: none.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from batchfree.cli.options import parser
-from batchfree.core.stops import BUG, INTERRUPTED
+import click
 
-Command = Callable[[argparse.Namespace], int]
+from batchfree.cli.commands import COMPLETION_VARIABLE, PROGRAM, command_line
+from batchfree.cli.terminal import report_bug, say, usage_message
+from batchfree.core.stops import BUG, INTERRUPTED, OK, USAGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; the exit code is its result."""
+    """Runs one command and returns its exit code. `argv` holds the words after `batchfree`; default: `sys.argv`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # what the terminal can't show must not end a run
+            stream.reconfigure(errors="backslashreplace")  # a character that the terminal can't show must not end a run
     try:
-        arguments = parser().parse_args(argv)
-        module, function = arguments.does.split(":")
-        command: Command = getattr(importlib.import_module(f"batchfree.cli.{module}"), function)
-        from batchfree.cli.terminal import explained
-
-        return explained(command, arguments)
+        return _run_command(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
-        return 0
-    except Exception:  # noqa: BLE001 - the one place where a bug of ours meets a person
-        from batchfree.cli.terminal import report_bug
-
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it exits
+        return OK
+    except Exception:  # noqa: BLE001 - the one place where a person sees a bug in batchfree
         report_bug()
         return BUG
 
 
-__all__ = ["main", "parser"]
+def _run_command(words: Sequence[str]) -> int:
+    if instruction := os.environ.get(COMPLETION_VARIABLE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command_line, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+    try:
+        with command_line.make_context(PROGRAM, list(words), obj=tuple(words)) as context:
+            return int(command_line.invoke(context))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        is_command = bool(words) and words[0] in command_line.commands
+        say(usage_message(error, f"{PROGRAM} {words[0]}" if is_command else PROGRAM))
+        return USAGE
+
+
+__all__ = ["main"]

@@ -1,43 +1,41 @@
-"""The summary of a run, as a person reads it."""
+"""The summary of a run on stderr."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
-import sys
 import time
 from collections.abc import Collection, Iterator
 
-from batchfree.cli.terminal import plain, say
+from batchfree.cli.arguments import RunArguments
+from batchfree.cli.terminal import count, escape_control_characters, say
 from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, StopReason
 from batchfree.run.summary import Summary
 
 MODEL_WIDTH = 40
-"""Characters of a model's id that are shown in the sample."""
-WIDEST = 60
-"""Characters of an error that are shown."""
+"""Most characters of a model's id in the sample."""
+ERROR_WIDTH = 60
+"""Most characters of an example of an error."""
 
 
-def tell(summary: Summary, arguments: argparse.Namespace, said: Collection[str] = ()) -> None:
-    """Says what came out: the whole of it, or with `-q` the reason of an early stop only; `said` are warnings that the
-    person has read already."""
+def print_summary(summary: Summary, arguments: RunArguments, printed: Collection[str] = ()) -> None:
+    """Prints the summary; with `-q` only the reason of an early stop. Warnings in `printed` are not repeated."""
     if not arguments.quiet:
         for warning in summary.warnings:
-            if warning not in said:
+            if warning not in printed:
                 say(f"warning: {warning}")
-        show_sample(summary)
-        for line in lines(summary):
+        print_sample(summary)
+        for line in result_lines(summary):
             say(line)
     if summary.stopped is not None and (summary.counts.pending or summary.exit_code not in (OK, ROWS_FAILED)):
         say(f"stopped: {summary.stopped.message}")
     if not arguments.quiet:
-        for line in what_next(summary, arguments):
+        for line in next_commands(summary, arguments):
             say(line)
 
 
-def show_sample(summary: Summary) -> None:
-    """The first rows of the table, as wide as the terminal."""
+def print_sample(summary: Summary) -> None:
+    """Prints the first rows of the table, as wide as the terminal. Prints nothing if no row is answered."""
     if not summary.counts.ok:
         return
     from rich import box
@@ -48,39 +46,41 @@ def show_sample(summary: Summary) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
     table.add_column("row", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("answer", ratio=1, no_wrap=True, overflow="ellipsis")
-    widest = max(len(row.model) for row in summary.sample)
-    table.add_column("model", width=min(widest, MODEL_WIDTH), no_wrap=True, overflow="ellipsis")
+    longest = max(len(row.model) for row in summary.sample)
+    table.add_column("model", width=min(longest, MODEL_WIDTH), no_wrap=True, overflow="ellipsis")
     for row in summary.sample:
-        table.add_row(*(Text(plain(" ".join(text.split()))) for text in (row.about, row.answer, row.model)))
+        cells = (row.about, row.answer, row.model)
+        table.add_row(*(Text(escape_control_characters(" ".join(cell.split()))) for cell in cells))
     Console(stderr=True, highlight=False).print(table)
 
 
-def lines(summary: Summary) -> Iterator[str]:
-    """What came out, who answered, what failed and why."""
+def result_lines(summary: Summary) -> Iterator[str]:
+    """How many rows are answered, by which models, what failed and why, and where the table is."""
     counts = summary.counts
     yield (
-        f"{summary.job}: {counts.ok} of {counts.rows} rows answered, {counts.failed} failed, {counts.pending} pending; "
-        f"{summary.requests} requests in {summary.seconds:.1f} s"
+        f"{summary.job}: {counts.ok} of {count(counts.rows, 'row')} answered, "
+        f"{counts.failed} failed, {counts.pending} pending; "
+        f"{count(summary.requests, 'request')} in {summary.seconds:.1f} s"
     )
     width = max((len(model) for model in summary.models), default=0)
     for model, rows in sorted(summary.models.items(), key=lambda item: (-item[1], item[0])):
         yield f"  {model:<{width}}  {rows:>6} row{'s' * (rows != 1)}"
     for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
         example = summary.examples.get(kind, "")
-        example = example if len(example) <= WIDEST else example[:WIDEST] + "…"
-        yield f"  {kind}: {rows} row{'s' * (rows != 1)}, e.g. {example}"
+        example = example if len(example) <= ERROR_WIDTH else example[:ERROR_WIDTH] + "…"
+        yield f"  {kind}: {count(rows, 'row')}, e.g. {example}"
     if summary.packs is not None:
         yield f"  {summary.packs}"
     if any(model.startswith("emulated/") for model in summary.models):
-        yield "  Models named emulated/… are the OpenRouter emulation inside batchfree: a rehearsal, no real answers."
-        yield "  They stand until you start anew: --fresh asks every row again."
+        yield "  The models emulated/… are batchfree's own emulation of OpenRouter: their answers are not real."
+        yield "  To replace these answers, run the job with --fresh: it asks every row again."
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"
 
 
-def what_next(summary: Summary, arguments: argparse.Namespace) -> Iterator[str]:
-    """What to type next, where there is something to do."""
-    again = shlex.join(["batchfree", *(each for each in sys.argv[1:] if each != "--fresh")])
+def next_commands(summary: Summary, arguments: RunArguments) -> Iterator[str]:
+    """The command to type next, if rows are pending or failed."""
+    again = shlex.join(["batchfree", *(word for word in arguments.typed if word != "--fresh")])
     stopped = summary.stopped
     if summary.counts.pending and summary.exit_code != NEEDS_A_PERSON and not arguments.limit:
         when = ""
@@ -88,5 +88,5 @@ def what_next(summary: Summary, arguments: argparse.Namespace) -> Iterator[str]:
             when = time.strftime(" after %Y-%m-%d %H:%M", time.localtime(stopped.until))
         yield f"next{when}: {again}"
     if summary.exit_code == ROWS_FAILED:
-        again = again if "--retry-failed" in sys.argv else f"{again} --retry-failed"
+        again = again if arguments.retry_failed else f"{again} --retry-failed"
         yield f"to ask the failed rows again: {again}"

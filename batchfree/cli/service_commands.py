@@ -1,31 +1,28 @@
-"""The commands that ask the service, but send no request: models and quota."""
+"""The commands that ask the service but spend no request of the quota: models and quota."""
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 
 import anyio
 
-from batchfree.cli.job_commands import show
-from batchfree.cli.load_job import endpoint_of, environment, load
-from batchfree.cli.terminal import say
+from batchfree.cli.arguments import Arguments, ModelsArguments
+from batchfree.cli.load_job import endpoint_of, environment, load_optional_job
+from batchfree.cli.terminal import print_json, say
 from batchfree.core.chat import JsonObject, Kind
-from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.stops import NEEDS_A_PERSON, OK
 from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import Offer, offers, requirements
-from batchfree.jobspec.job import Job
 from batchfree.service.connection import Connection, connect, find_api_key
 from batchfree.service.quota.limits import FREE, Limits
 
 
-def models(arguments: argparse.Namespace) -> int:
-    """Lists the free models, and for those that may not answer, why not."""
+def models(arguments: ModelsArguments) -> int:
+    """Prints the free models, and for those that may not answer the reason."""
     needed = requirements(arguments.requires)
-    job = _job(arguments)
+    job = load_optional_job(arguments)
 
     async def ask() -> list[Offer]:
         endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
@@ -34,35 +31,28 @@ def models(arguments: argparse.Namespace) -> int:
 
     found = anyio.run(ask)
     if arguments.json:
-        show([offer.to_json() for offer in found])
+        print_json([offer.to_json() for offer in found])
         return OK
-    for line in _table(found):
+    for line in _model_lines(found):
         print(line)  # noqa: T201
     return OK
 
 
-def _table(found: Sequence[Offer]) -> Iterator[str]:
+def _model_lines(found: Sequence[Offer]) -> Iterator[str]:
     width = max((len(offer.model.id) for offer in found), default=0)
     for offer in found:
         health = offer.health.note()
         context = offer.model.context_length
         size = f"{context // 1000:>5}k" if context else "     ?"
-        said = ", ".join(offer.abilities) if offer.reason is None else f"no: {offer.reason}"
-        yield f"{offer.model.id:<{width}}  {size}  {said}" + (f"  [{health}]" if health else "")
+        text = ", ".join(offer.abilities) if offer.reason is None else f"no: {offer.reason}"
+        yield f"{offer.model.id:<{width}}  {size}  {text}" + (f"  [{health}]" if health else "")
     eligible = sum(offer.reason is None for offer in found)
     yield f"{eligible} of {len(found)} may answer"
 
 
-def _job(arguments: argparse.Namespace) -> Job | None:
-    """The job, where one is named. Raises SpecError."""
-    if arguments.job is None and arguments.set:
-        raise SpecError([Mistake(key="--set", message="changes a job: name one, or leave this out")])
-    return load(arguments) if arguments.job else None
-
-
-def quota(arguments: argparse.Namespace) -> int:
-    """Says what is left this minute and this UTC day, and which jobs used it."""
-    job = _job(arguments)
+def quota(arguments: Arguments) -> int:
+    """Prints what is left in this minute and this UTC day, and which jobs used the rest."""
+    job = load_optional_job(arguments)
     endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
     if endpoint.is_openrouter and find_api_key(endpoint, variables) is None:
         say(f"error: no API key: set {endpoint.api_key_env} in the environment or in --env-file")
@@ -76,16 +66,19 @@ def quota(arguments: argparse.Namespace) -> int:
                 say(f"error: {failure.message}")
                 return NEEDS_A_PERSON
             if failure is not None:
-                say(f"warning: the service does not say what is left ({failure.message}); this is what we know")
-                free = job is not None or endpoint.is_openrouter or endpoint.embedded
-                limits = limits if free else Limits()
-            _tell(connection, limits, as_json=arguments.json)
+                say(
+                    f"warning: the service does not say what is left ({failure.message}). "
+                    "The numbers below are batchfree's own count on this machine."
+                )
+                has_free_limits = job is not None or endpoint.is_openrouter or endpoint.embedded
+                limits = limits if has_free_limits else Limits()
+            _print_usage(connection, limits, as_json=arguments.json)
             return OK
 
     return anyio.run(ask)
 
 
-def _tell(connection: Connection, limits: Limits, *, as_json: bool) -> None:
+def _print_usage(connection: Connection, limits: Limits, *, as_json: bool) -> None:
     usage = connection.ledger.usage(limits)
     value: JsonObject = {
         "day": {
@@ -103,7 +96,7 @@ def _tell(connection: Connection, limits: Limits, *, as_json: bool) -> None:
         "jobs": [{"job": job, "today": starts} for job, starts in sorted(usage.jobs.items())],
     }
     if as_json:
-        show(value)
+        print_json(value)
         return
     for name, part in (("this UTC day", value["day"]), ("this minute", value["minute"])):
         limit = "no limit" if part["limit"] is None else f"{part['left']} of {part['limit']} left"

@@ -1,20 +1,19 @@
-"""The commands that make something: init, schema, emulate."""
+"""The commands that need no job: init, schema, emulate."""
 
 from __future__ import annotations
 
-import argparse
 import os
+from pathlib import Path
 
-from batchfree.cli.job_commands import show
-from batchfree.cli.terminal import say
+from batchfree.cli.terminal import print_json, say
 from batchfree.core.stops import OK, USAGE
 
 
-def init(arguments: argparse.Namespace) -> int:
-    """Writes a starter job."""
+def init(directory: Path) -> int:
+    """Writes the starter job and its data."""
     from batchfree.cli import starter
 
-    written = starter.write(arguments.directory)
+    written = starter.write(directory)
     for path in written:
         say(f"wrote {os.path.relpath(path)}")
     job = next(path for path in written if path.suffix == ".yaml")
@@ -22,31 +21,31 @@ def init(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def schema(arguments: argparse.Namespace) -> int:
-    """Prints the JSON Schema of the job spec."""
+def schema() -> int:
+    """Prints the JSON Schema of job files."""
     from batchfree.jobspec import json_schema
 
-    show(json_schema())
+    print_json(json_schema())
     return OK
 
 
-def not_built(arguments: argparse.Namespace) -> int:
-    """Refuses a command that this version does not have yet."""
-    say(f"error: `batchfree {arguments.name}` is not built yet in this version")
+def refuse(name: str) -> int:
+    """Says that this version does not have the command yet."""
+    say(f"error: `batchfree {name}` is not built yet in this version")
     return USAGE
 
 
-def emulate(arguments: argparse.Namespace) -> int:
+def emulate(port: int, scenario_name: str | None, log_path: Path | None) -> int:
     """Serves the emulated OpenRouter until it is interrupted."""
     from batchfree.emulator import ScenarioError, create_app, load_scenario, serve
 
     try:
-        scenario = None if arguments.scenario is None else load_scenario(arguments.scenario)
-        serve(create_app(scenario, log_path=arguments.book), port=arguments.port)
+        scenario = None if scenario_name is None else load_scenario(scenario_name)
+        serve(create_app(scenario, log_path=log_path), port=port)
     except ScenarioError as error:
         say(f"error: {error}")
         return USAGE
     except OSError as error:
-        say(f"error: {error.filename or f'port {arguments.port}'}: {error.strerror}")
+        say(f"error: {error.filename or f'port {port}'}: {error.strerror}")
         return USAGE
     return OK

@@ -1,27 +1,35 @@
-"""Errors as a person reads them."""
+"""Messages on the terminal: what went wrong, in sentences, and results as JSON."""
 
 from __future__ import annotations
 
-import argparse
+import json
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 from batchfree.core.errors import BatchfreeError, Mistake, MistakesError, OutputError, UnavailableError
 from batchfree.core.stops import NEEDS_A_PERSON, TRY_LATER, USAGE
 
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but for tabs and line breaks, and those that turn the direction of writing."""
+if TYPE_CHECKING:
+    from batchfree.cli.arguments import Arguments
+    from batchfree.core.chat import Json
+
+T = TypeVar("T")
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that control a terminal or change the direction of writing; tabs and line breaks are not among them."""
 
 
 @contextmanager
-def talking() -> Iterator[None]:
-    """Inside the block a terminal that was closed is no error: whatever is said goes nowhere from then on."""
+def ignore_closed_terminal() -> Iterator[None]:
+    """Inside the block a closed terminal is no error; from then on everything written to stderr is dropped."""
     try:
         yield
     except OSError:
@@ -29,23 +37,34 @@ def talking() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """To the person, never into a pipe."""
-    with talking():
-        print(plain(text), file=sys.stderr, flush=True)  # noqa: T201
+    """Prints a message for a person to stderr."""
+    with ignore_closed_terminal():
+        print(escape_control_characters(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def plain(text: str) -> str:
-    """The text with characters that would steer a terminal shown by their codes: models and files may hold any."""
-    return STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+def escape_control_characters(text: str) -> str:
+    """The text with every control character replaced by its code. Answers and files may contain any character."""
+    return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def explained(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """The command's exit code; what it raises on purpose becomes a sentence and a code."""
+def print_json(value: Json, indent: int | None = 2) -> None:
+    """Prints one JSON value to stdout; in ASCII if stdout is not UTF-8."""
+    is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    print(json.dumps(value, ensure_ascii=not is_unicode, indent=indent))  # noqa: T201
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `2 rows`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def explain_errors(command: Callable[[T], int], arguments: T) -> int:
+    """Runs the command and returns its exit code. An expected error becomes a sentence on stderr and an exit code."""
     try:
         return command(arguments)
     except MistakesError as error:
         for mistake in error.mistakes:
-            say(f"error: {placed(mistake, arguments)}")
+            say(f"error: {with_place(mistake, arguments)}")
         return USAGE
     except BatchfreeError as error:
         say(f"error: {error}")
@@ -54,21 +73,43 @@ def explained(command: Callable[[argparse.Namespace], int], arguments: argparse.
         return TRY_LATER if isinstance(error, UnavailableError) else NEEDS_A_PERSON
 
 
-def placed(mistake: Mistake, arguments: argparse.Namespace) -> Mistake:
-    """The mistake with the line of its key in the job file; with `--set`, where the key was set there."""
+def with_place(mistake: Mistake, arguments: object) -> Mistake:
+    """The mistake with the place of its key: an option of the command line, or file and line in the job file."""
+    from batchfree.cli.arguments import Arguments
+
+    if not isinstance(arguments, Arguments):
+        return mistake
+    if mistake.key == "output.path" and arguments.output:
+        return replace(mistake, file="--output")
+    if arguments.job is None or mistake.file is not None or mistake.key is None or mistake.key.startswith("-"):
+        return mistake
+    if _is_overridden(mistake.key, arguments):
+        return replace(mistake, file="--set")
     from batchfree.jobspec.spec_files import located
 
-    job: Path | None = getattr(arguments, "job", None)
-    if mistake.key == "output.path" and getattr(arguments, "output", None):
-        return replace(mistake, file="--output")
-    if job is None or mistake.file is not None or mistake.key is None or mistake.key.startswith("-"):
-        return mistake
-    if any(each.split("=")[0].strip() in (mistake.key, mistake.key.partition(".")[0]) for each in arguments.set):
-        return replace(mistake, file="--set")
-    return located(mistake, job)
+    return located(mistake, arguments.job)
+
+
+def _is_overridden(key: str, arguments: Arguments) -> bool:
+    """Whether `--set` changes the key or its section."""
+    return any(each.split("=")[0].strip() in (key, key.partition(".")[0]) for each in arguments.set)
+
+
+def usage_message(error: click.UsageError, command: str) -> str:
+    """One line that says what is wrong on the command line and where the help is."""
+    message = error.message.rstrip(".")
+    if isinstance(error, click.MissingParameter):
+        message = error.format_message().rstrip(".")
+    elif isinstance(error, click.BadParameter) and error.param is not None:
+        message = f"{'/'.join(error.param.opts)}: {message}"
+    elif isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
+        message = f"{message}; did you mean {error.possibilities[0]}?"
+    return f"error: {message[0].lower()}{message[1:]}; see `{command} --help`"
 
 
 def report_bug() -> None:
-    """The traceback without the values of variables, and what to do with it."""
+    """Prints the traceback, without the values of variables, and what to do with it."""
+    import traceback
+
     say(traceback.format_exc())
-    say("error: this is a bug in batchfree; what was recorded is safe. Please report the lines above.")
+    say("error: this is a bug in batchfree. Recorded answers are safe. Please report the lines above.")

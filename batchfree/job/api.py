@@ -30,7 +30,7 @@ Observer = Callable[[Progress], None]
 
 def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = None) -> Summary:
     """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
-    if asyncio._get_running_loop() is not None:
+    if _is_loop_running():
         raise RuntimeError("an event loop is running here, as in a notebook: write `await batchfree.arun(job)`")
     return anyio.run(arun, job, options, observer)
 
@@ -55,6 +55,14 @@ async def arun(
 def table(job: Job) -> pl.LazyFrame:
     """The table as it stands, derived from input and journal while it is read."""
     return reading(job).table()
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _single(error: BaseException) -> BaseException:

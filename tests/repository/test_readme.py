@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
-from batchfree import cli
+from batchfree.cli.commands import command_line
 from batchfree.core.chat import Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import SpecError
@@ -55,31 +55,27 @@ def not_built() -> set[str]:
     return set(re.findall(r"`(\w+)`", found[1]))
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    """The parser of every command."""
-    (found,) = [action for action in cli.parser()._actions if isinstance(action, argparse._SubParsersAction)]
-    return dict(found.choices)
-
-
-def options(parser: argparse.ArgumentParser) -> set[str]:
-    return {option for action in parser._actions for option in action.option_strings} - {"-h", "--help"}
+def options(command: click.Command) -> set[str]:
+    return {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
 
 
 def test_every_command_is_in_the_table_and_no_other() -> None:
     named = {cell.strip("`").split()[0] for cell in first_cells(section("Commands").split("Options of")[0])}
-    assert named == set(commands()) - not_built()
+    assert named == set(command_line.commands) - not_built()
 
 
 def test_every_option_is_named_and_no_other() -> None:
     named = set(re.findall(r"(?<![\w-])(-[a-zA-Z]|--[a-z][a-z-]*)(?![\w-])", section("Commands")))
-    there = {option for name, each in commands().items() if name not in not_built() for option in options(each)}
-    assert named - {"-m", "--help"} == there  # Python's own, and argparse's
+    there = {
+        option for name, each in command_line.commands.items() if name not in not_built() for option in options(each)
+    }
+    assert named - {"-m", "--help"} == there  # Python's own, and the one that every command has
 
 
 def test_the_table_of_options_is_that_of_run() -> None:
     table = section("Commands").split("Options of `run`:")[1]
     named = {option for cell in first_cells(table) for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cell)}
-    assert named == options(commands()["run"])
+    assert named == options(command_line.commands["run"])
 
 
 def keys_of_schema(schema: Any, whole: Any, prefix: str = "") -> Iterator[str]:
@@ -124,7 +120,7 @@ def test_the_reference_shows_the_defaults(tmp_path: Path) -> None:
     assert load_spec(full, environment={}).resolved() == load_spec(short, environment={}).resolved()
 
 
-@pytest.mark.parametrize("key", sorted(not_built() - set(commands()) - {"plan", "report"}))
+@pytest.mark.parametrize("key", sorted(not_built() - set(command_line.commands) - {"plan", "report"}))
 def test_a_key_that_is_still_to_come_is_refused_with_a_sentence(tmp_path: Path, key: str) -> None:
     job = tmp_path / "job.yaml"
     job.write_text(f"input: rows.jsonl\n{key}: 3\n", encoding="utf-8")
@@ -147,7 +143,7 @@ def test_every_job_is_named() -> None:
 def test_every_exit_code_is_explained_and_no_other() -> None:
     codes = {OK, ROWS_FAILED, USAGE, BUG, *EXIT_CODES.values()}
     assert {int(cell) for cell in first_cells(marked("codes"))} == codes
-    told_by_help = re.findall(r"\b\d+\b", (cli.parser().epilog or "").replace(",", " "))
+    told_by_help = re.findall(r"\b\d+\b", (command_line.epilog or "").replace(",", " "))
     assert set(map(int, told_by_help)) == codes
 
 

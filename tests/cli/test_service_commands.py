@@ -1,4 +1,4 @@
-"""The commands and options about what is left: `quota`, `models`, `run --until`."""
+"""`quota` and `models`: the requests left, the models that may answer, and a service that gives no answer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command_line import JobHere, command
 from support.processes import JobFolder, emulator
 
 from batchfree.cli import main
-from batchfree.cli.run_command import deadline
-from batchfree.core.errors import SpecError
 
 KEY = "sk-or-v1-f00dfeedf00dfeedf00dfeed"
 
@@ -27,7 +26,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Runs a command; what it printed on stdout, as JSON where it is, on stderr, and its exit code."""
+    """Runs a command, and gives its exit code, its stdout (with `--json` as a value) and its stderr."""
     for name, value in (("STATE", "state"), ("CACHE", "cache")):
         monkeypatch.setenv(f"BATCHFREE_{name}_DIR", str(tmp_path / value))
     monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
@@ -47,7 +46,7 @@ def midnight() -> str:
     )
 
 
-def test_it_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask, url, tmp_path):
+def test_quota_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask, url, tmp_path):
     job = JobFolder(tmp_path / "job", 10, name="reviews", limits={"requests_per_minute": 600}, endpoint=url)
     code, _, _ = ask(str(job.file), "--progress", "none", "-q", command=["run"])
     assert code == 0
@@ -64,14 +63,23 @@ def test_it_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask, url, t
     assert text.splitlines()[-1] == "  reviews: 10 today"
 
 
-def test_a_job_may_be_changed_for_the_question(ask, url, tmp_path):
+def test_quota_is_given_by_day_minute_and_job(job: JobHere) -> None:
+    job("run", "-q", "--set", "router.route=local")
+    value = job("quota", "--json").json
+    assert value["jobs"] == [{"job": "job", "today": 2}]
+    for part in ("day", "minute"):
+        assert {"limit", "used", "left", "resets_at"} <= value[part].keys()
+    assert datetime.fromisoformat(value["day"]["resets_at"]).astimezone(UTC).hour == 0
+
+
+def test_set_and_endpoint_change_the_job_for_quota(ask, url, tmp_path):
     job = JobFolder(tmp_path / "job", 1, endpoint="http://127.0.0.1:9/v1")
     _, told, _ = ask(str(job.file), "--set", f"endpoint={url}", "--set", "limits.requests_per_day=9", "--json")
     assert told["day"]["limit"] == 9
     _, told, _ = ask(str(job.file), "--endpoint", "embedded", "--json")
     assert told["day"]["used"] == 0
     code, _, said = ask("--set", f"endpoint={url}")
-    assert (code, said) == (2, "error: --set: changes a job: name one, or leave this out\n")
+    assert (code, said) == (2, "error: --set: this changes a job: name the job, or leave --set out\n")
 
 
 def test_the_embedded_endpoint_has_a_thousand_a_day(ask):
@@ -79,7 +87,7 @@ def test_the_embedded_endpoint_has_a_thousand_a_day(ask):
     assert (code, told["day"]["left"], told["minute"]["left"], told["jobs"]) == (0, 1000, 20, [])
 
 
-def test_an_endpoint_of_ones_own_has_no_limits_and_is_not_asked(ask, tmp_path):
+def test_an_endpoint_of_your_own_has_no_limits_and_is_not_asked(ask, tmp_path):
     job = JobFolder(
         tmp_path, 1, endpoint="http://127.0.0.1:9/v1", router={"route": "mistral-small"}, limits={"concurrency": 2}
     )
@@ -104,7 +112,15 @@ def test_a_key_that_is_missing_or_refused_needs_a_person(ask, url, monkeypatch):
     assert (code, said) == (3, "error: no API key: set OPENROUTER_API_KEY in the environment or in --env-file\n")
 
 
-def test_a_key_from_an_env_file_will_do(ask, url, monkeypatch, tmp_path):
+@pytest.mark.usefixtures("no_network")
+def test_a_missing_key_needs_a_person_and_is_named(job: JobHere) -> None:
+    job.spec(endpoint={"base_url": "https://openrouter.ai/api/v1", "api_key_env": "MY_KEY"})
+    for name in ("run", "quota"):
+        said = job(name)
+        assert said.code == 3 and "MY_KEY" in said.err
+
+
+def test_a_key_from_an_env_file_is_used(ask, url, monkeypatch, tmp_path):
     monkeypatch.delenv("OPENROUTER_API_KEY")
     (tmp_path / ".env").write_text(f"OPENROUTER_API_KEY={KEY}\n")
     assert ask("--endpoint", url, "--env-file", str(tmp_path / ".env"))[0] == 0
@@ -121,7 +137,18 @@ def test_a_state_folder_that_cannot_be_made_is_named(ask, url, monkeypatch, tmp_
 MODEL_KEYS = {"id", "context_length", "max_completion_tokens", "abilities", "eligible", "reason", "health"}
 
 
-def test_models_are_those_of_the_jobs_endpoint_and_by_its_rules(ask, tmp_path):
+def test_models_are_listed_with_their_abilities_and_why_they_may_not_answer(job: JobHere) -> None:
+    listed = command("models", "--endpoint", "embedded", "--json").json
+    keys = {"id", "context_length", "max_completion_tokens", "abilities", "eligible", "reason", "health"}
+    assert all(keys <= model.keys() for model in listed)
+    assert {model["eligible"] for model in listed} == {True, False}
+    assert all(model["eligible"] == (model["reason"] is None) for model in listed)
+    seeing = command("models", "--endpoint", "embedded", "--requires", "vision", "--json").json
+    able = {model["id"] for model in listed if "vision" in model["abilities"] and model["eligible"]}
+    assert {model["id"] for model in seeing if model["eligible"]} == able
+
+
+def test_models_follow_the_endpoint_and_the_rules_of_the_job(ask, tmp_path):
     job = JobFolder(tmp_path / "job", 1, endpoint="http://127.0.0.1:9/v1")
     named = [str(job.file), "--endpoint", "embedded", "--set", "router.only=[emulated/glm*]", "--json"]
     code, told, _ = ask(*named, command=["models"])
@@ -141,24 +168,3 @@ def test_models_can_be_asked_for_by_ability(ask):
 
 def safety(models: Sequence[dict[str, Any]]) -> set[str]:
     return {model["id"] for model in models if "safety" in (model["reason"] or "")}
-
-
-UNTIL = [
-    ("22:30", datetime(2026, 10, 6, 22, 30)),
-    ("6:05", datetime(2026, 10, 7, 6, 5)),
-    ("12:00", datetime(2026, 10, 7, 12, 0)),
-    ("90s", datetime(2026, 10, 6, 12, 1, 30)),
-    ("15m", datetime(2026, 10, 6, 12, 15)),
-    ("1h30m", datetime(2026, 10, 6, 13, 30)),
-]
-
-
-@pytest.mark.parametrize(("text", "moment"), UNTIL)
-def test_until_is_a_local_time_tomorrows_if_past_or_a_duration(text, moment):
-    assert deadline(text, datetime(2026, 10, 6, 12, 0)) == moment.timestamp()
-
-
-@pytest.mark.parametrize("text", ["", "24:00", "12:60", "90", "1d", "-5m", "h", "1m1h"])
-def test_until_in_other_words_is_refused(text):
-    with pytest.raises(SpecError, match="--until: expected HH:MM"):
-        deadline(text, datetime(2026, 10, 6, 12, 0))

@@ -1,0 +1,284 @@
+"""Every command with its options, its help and its examples. A command's own code is loaded when the command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchfree.cli.argument_types import PATH, percentage, port, positive
+from batchfree.cli.terminal import explain_errors
+from batchfree.core.stops import OK
+from batchfree.core.version import __version__
+
+EPILOG = """\b
+Examples:
+  batchfree init my-job
+  batchfree run my-job/job.yaml --endpoint embedded
+
+\b
+Exit codes:
+  0         every row is answered, or as many rows as --limit allows
+  1         finished, but some rows failed for good
+  2         the command line, the job or the input is wrong; nothing was sent
+  3         a person is needed: key, credits, a charge, privacy settings,
+            no suitable model, full disk
+  70        a bug in batchfree
+  75        rows are pending and nothing is lost: run the command again later
+  130, 143  interrupted; the answers in flight were recorded
+"""
+
+PROGRAM = "batchfree"
+SHELLS = ("bash", "zsh", "fish")
+COMPLETION_VARIABLE = "_BATCHFREE_COMPLETE"
+"""The environment variable through which the shell's completion script asks for completions."""
+
+
+def examples(*lines: str) -> str:
+    """The examples at the end of a help text, one per line."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One decorator that adds several options, in the order given."""
+
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def complete_endpoint(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """The completions of `--endpoint`."""
+    return [word for word in ("embedded",) if word.startswith(typed)]
+
+
+as_json = click.option("--json", is_flag=True, help="Print the result as JSON.")
+spec_options = together(
+    click.option("--set", multiple=True, metavar="KEY=VALUE", help="Change a key of the job; may be repeated."),
+    click.option("--env-file", type=PATH, metavar="PATH", help="Read more environment variables from this file."),
+    as_json,
+)
+job_options = together(click.argument("job", type=PATH, metavar="JOB"), spec_options)
+endpoint_option = click.option(
+    "--endpoint", metavar="URL|embedded", shell_complete=complete_endpoint, help="Send the requests to this service."
+)
+service_options = together(
+    click.argument("job", type=PATH, required=False, metavar="[JOB]"), endpoint_option, spec_options
+)
+
+
+class CommandGroup(click.Group):
+    """All commands. The help lists them in the order in which they stand below."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=CommandGroup,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, message="batchfree %(version)s", help="Print the version.")
+@click.pass_context
+def command_line(context: click.Context) -> int:
+    """Run whole datasets through free language models."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    return OK
+
+
+@command_line.command(
+    epilog=examples(
+        "batchfree run jobs/reviews.yaml",
+        "batchfree run jobs/reviews.yaml -n 20 --endpoint embedded",
+        "batchfree run jobs/reviews.yaml --until 22:30 --set limits.concurrency=4",
+    )
+)
+@job_options
+@click.option("-n", "--limit", type=positive, metavar="N", help="Answer at most N rows in this run.")
+@click.option("-o", "--output", type=PATH, metavar="PATH", help="Write the table to this file.")
+@click.option("--retry-failed", is_flag=True, help="Ask failed rows again.")
+@click.option(
+    "--fail-threshold", type=percentage, default="0%", metavar="N%", help="Exit with 0 if at most N% of the rows fail."
+)
+@click.option("--fresh", is_flag=True, help="Start anew; earlier progress is kept under another name.")
+@click.option("--until", metavar="HH:MM|DURATION", help="Stop at this local time, or after 90s, 15m, 2h or 1h30m.")
+@click.option("--on-quota", type=click.Choice(["stop", "wait"]), help="What to do when the day's requests are used up.")
+@endpoint_option
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "bar", "plain", "none"]),
+    default="auto",
+    help="How to show progress; auto is a bar on a terminal and plain lines elsewhere.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors and the reason of an early stop.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what happens to every request.")
+@click.pass_context
+def run(context: click.Context, /, **values: Any) -> int:
+    """Answer the rows that have no answer yet, then write the table.
+
+    JOB is a YAML file. Run the same command again to continue.
+    """
+    if values["quiet"] and values["verbose"]:
+        context.fail("-q and -v exclude each other")
+    from batchfree.cli import run_command
+    from batchfree.cli.arguments import RunArguments
+
+    return explain_errors(run_command.run, RunArguments(**values, typed=context.obj))
+
+
+@command_line.command(epilog=examples("batchfree preview jobs/reviews.yaml -n 1"))
+@job_options
+@click.option("-n", "--rows", type=positive, default=3, show_default=True, metavar="N", help="How many rows to show.")
+def preview(**values: Any) -> int:
+    """Print the requests of the first rows as JSON; send nothing."""
+    from batchfree.cli import job_commands
+    from batchfree.cli.arguments import PreviewArguments
+
+    return explain_errors(job_commands.preview, PreviewArguments(**values))
+
+
+@command_line.command(epilog=examples("batchfree validate jobs/reviews.yaml"))
+@job_options
+def validate(**values: Any) -> int:
+    """Check the job, its input and its templates; send nothing."""
+    from batchfree.cli import job_commands
+    from batchfree.cli.arguments import JobArguments
+
+    return explain_errors(job_commands.validate, JobArguments(**values))
+
+
+@command_line.command(epilog=examples("batchfree status jobs/reviews.yaml"))
+@job_options
+def status(**values: Any) -> int:
+    """Show how far the job is, also while it runs."""
+    from batchfree.cli import job_commands
+    from batchfree.cli.arguments import JobArguments
+
+    return explain_errors(job_commands.status, JobArguments(**values))
+
+
+@command_line.command(epilog=examples("batchfree export jobs/reviews.yaml -o reviews.csv"))
+@job_options
+@click.option("-o", "--output", type=PATH, metavar="PATH", help="Write this file; its suffix names the format.")
+def export(**values: Any) -> int:
+    """Write the table with the answers so far."""
+    from batchfree.cli import job_commands
+    from batchfree.cli.arguments import JobArguments
+
+    return explain_errors(job_commands.export, JobArguments(**values))
+
+
+@command_line.command(epilog=examples("batchfree models --requires vision,tools", "batchfree models jobs/reviews.yaml"))
+@service_options
+@click.option(
+    "--requires",
+    default="",
+    metavar="ABILITY,…",
+    help="vision, audio, tools, structured_outputs, json, reasoning",
+)
+def models(**values: Any) -> int:
+    """List the free models, and say why a model may not answer.
+
+    JOB names the service to ask and the rules for models.
+    """
+    from batchfree.cli import service_commands
+    from batchfree.cli.arguments import ModelsArguments
+
+    return explain_errors(service_commands.models, ModelsArguments(**values))
+
+
+@command_line.command(epilog=examples("batchfree quota", "batchfree quota jobs/reviews.yaml --json"))
+@service_options
+def quota(**values: Any) -> int:
+    """Show the requests left in this minute and this UTC day.
+
+    JOB names the service and the account.
+    """
+    from batchfree.cli import service_commands
+    from batchfree.cli.arguments import Arguments
+
+    return explain_errors(service_commands.quota, Arguments(**values))
+
+
+@command_line.command(epilog=examples("batchfree init my-first-job"))
+@click.argument("directory", type=PATH, default=".", metavar="[DIR]")
+def init(directory: Path) -> int:
+    """Write a commented first job with sample data."""
+    from batchfree.cli import setup_commands
+
+    return explain_errors(setup_commands.init, directory)
+
+
+@command_line.command(epilog=examples("batchfree schema > job.schema.json"))
+@click.option("--json", is_flag=True, help="Changes nothing: the output is always JSON.")
+def schema(json: bool) -> int:
+    """Print the JSON Schema of job files, for editors."""
+    from batchfree.cli import setup_commands
+
+    return setup_commands.schema()
+
+
+class EmulateCommand(click.Command):
+    """`emulate`. Its help also lists everything that a scenario can hold, which is slow to load."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the examples, then the reference of scenarios."""
+        from batchfree.emulator.scenario.handbook import handbook
+
+        super().format_epilog(ctx, formatter)
+        formatter.write(f"\n{handbook()}")
+
+
+@command_line.command(
+    cls=EmulateCommand, epilog=examples("batchfree emulate --port 8765", "batchfree emulate --scenario bad-day")
+)
+@click.option("--port", type=port, default=8765, show_default=True, metavar="N", help="0 takes any free port.")
+@click.option("--scenario", metavar="FILE", help="A scenario file, or the name of a scenario of batchfree's own.")
+@click.option("--book", type=PATH, metavar="FILE", help="Append one JSON line per request to this file.")
+def emulate(port: int, scenario: str | None, book: Path | None) -> int:
+    """Serve an emulation of OpenRouter on this machine."""
+    from batchfree.cli import setup_commands
+
+    return setup_commands.emulate(port, scenario, book)
+
+
+@command_line.command(
+    epilog=examples(
+        'eval "$(batchfree completion bash)"     # in ~/.bashrc',
+        'eval "$(batchfree completion zsh)"      # in ~/.zshrc',
+        "batchfree completion fish | source      # in ~/.config/fish/config.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(SHELLS), metavar="bash|zsh|fish")
+def completion(shell: str) -> int:
+    """Print a shell's script for completing commands and options."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(command_line, {}, PROGRAM, COMPLETION_VARIABLE, f"{shell}_source")
+
+
+def missing_command(name: str) -> click.Command:
+    """A command that this version does not have yet: it takes any arguments and prints a sentence."""
+
+    def refuse() -> int:
+        from batchfree.cli import setup_commands
+
+        return setup_commands.refuse(name)
+
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+    return click.Command(
+        name, callback=refuse, context_settings=settings, hidden=True, help="Not built yet in this version."
+    )
+
+
+for _name in ("plan", "report"):
+    command_line.add_command(missing_command(_name))

@@ -1,0 +1,154 @@
+"""`run`: what it prints, with which exit code it ends, and its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.command_line import ROWS, JobHere, Output, command
+
+from batchfree.cli.progress import request_line
+from batchfree.cli.run_command import deadline
+from batchfree.core.chat import Kind
+from batchfree.core.errors import SpecError
+from batchfree.journal.attempts import Attempt, Outcome
+
+
+def test_a_run_prints_its_summary_to_stderr_and_nothing_to_stdout(job: JobHere) -> None:
+    said = job("run")
+    assert (said.code, said.out) == (0, "")
+    assert "job: 3 of 3 rows answered" in said.err and "table: " in said.err
+    assert "What is 1 + 2?" in said.err  # the first rows of the table
+
+
+def test_json_of_a_run_is_one_object_on_stdout(job: JobHere) -> None:
+    value = job("run", "--json", "--set", "router.route=local").json
+    assert {"job", "stopped", "counts", "requests", "models", "output"} <= value.keys()
+    assert value["counts"] == {"ok": 3, "failed": 0, "pending": 0}
+    assert (value["job"], value["stopped"], value["requests"]) == ("job", None, 2)  # two rows are equal
+    assert sum(value["models"].values()) == 3
+    assert value["output"] == str(job.path / "out.parquet")
+
+
+def test_quiet_prints_nothing_when_every_row_is_answered(job: JobHere) -> None:
+    assert job("run", "-q") == Output(0, "", "")
+    assert job("run", "-q", "--fresh") == Output(0, "", "")
+
+
+def test_quiet_prints_only_why_a_run_stopped_early(job: JobHere) -> None:
+    job("run", "-q", "-n", 1)
+    job.spec(limits={"requests_per_day": 1})
+    said = job("run", "-q")
+    assert said.code == 75
+    assert re.fullmatch(r"stopped: the day's requests are used up.*\n", said.err)
+    status = job("status", "--json").json
+    assert (status["waiting_for"], status["counts"]["pending"]) == ("quota", 1)
+    assert status["until"].endswith("T00:00:00Z")
+
+
+def test_verbose_prints_the_outcome_of_every_request(job: JobHere) -> None:
+    said = job("run", "-v", "--progress", "none", "--set", "router.route=local")
+    told = [line for line in said.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert len(told) == 2
+    assert re.search(r"row 2 \(b\): emulated/.*, \d+\.\d s: ok$", told[1])
+
+
+@pytest.mark.parametrize(("outcomes", "says"), [
+    ([(0, None, None)], "row 1: a:free, 1.2 s: ok"),
+    ([(3, "bad_answer", "none of the labels")], "row 4: a:free, 1.2 s: bad_answer: none of the labels"),
+    ([(3, None, None), (4, None, None), (7, "empty", "no")], "3 rows from row 4 on: a:free, 1.2 s: 2 ok, 1 empty"),
+])  # fmt: skip
+def test_a_request_is_described_in_one_line(outcomes: Sequence[tuple[int, str | None, str | None]], says: str) -> None:
+    attempt = Attempt(
+        at=datetime.now(UTC),
+        route="local",
+        models=("a:free",),
+        model="a:free",
+        latency_s=1.24,
+        outcomes=tuple(
+            Outcome(question="q", row=row, kind=None if kind is None else Kind(kind), error=error)
+            for row, kind, error in outcomes
+        ),
+    )
+    assert request_line(attempt)[9:] == says
+
+
+def test_an_empty_input_ends_with_0_and_a_warning(job: JobHere) -> None:
+    for text in ("", "\n\n"):
+        (job.path / "rows.jsonl").write_text(text, encoding="utf-8")
+        said = job("run")
+        assert said.code == 0 and "warning: the input has no rows" in said.err
+
+
+def test_a_reached_limit_ends_with_0(job: JobHere) -> None:
+    said = job("run", "-n", 1, "--json")
+    assert (said.code, said.json["counts"]) == (0, {"ok": 2, "failed": 0, "pending": 1})
+    assert "next:" not in said.err
+
+
+@pytest.mark.parametrize(("threshold", "code"), [("0", 1), ("33%", 1), ("34%", 0), ("100", 0)])
+def test_as_many_rows_may_fail_as_the_threshold_allows(job: JobHere, threshold: str, code: int) -> None:
+    job.rows(*ROWS[:2], {"id": "c", "prompt": None})
+    assert job("run", "--fail-threshold", threshold, "-q").code == code
+
+
+def test_a_deadline_is_the_reason_why_the_run_stopped(job: JobHere) -> None:
+    said = job("run", "--until", "0s", "--json", "-q")
+    assert said.code == 75
+    assert (said.json["stopped"]["reason"], said.json["counts"]["pending"]) == ("deadline", 3)
+    assert "--until" in said.err
+
+
+def test_the_command_to_type_next_leaves_fresh_out(job: JobHere) -> None:
+    said = job("run", "--fresh", "--until", "0s")
+    assert f"next: batchfree run {job.file} --until 0s" in said.err
+
+
+def test_paths_start_at_the_job_file_and_the_output_option_at_the_working_directory(
+    job: JobHere, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert command("run", "../job.yaml", "-q").code == 0
+    assert (job.path / "out.parquet").exists() and (job.path / "job.run").is_dir()
+    assert command("run", "../job.yaml", "-q", "-o", "here.csv").code == 0
+    assert {path.name for path in elsewhere.iterdir()} == {"here.csv"}  # the run folder stays where it was
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_run_with_nothing_left_to_ask_needs_neither_network_nor_key(job: JobHere) -> None:
+    job("run", "-q")
+    job.spec(endpoint="https://openrouter.ai/api/v1")
+    said = job("run", "--json")
+    assert (said.code, said.json["requests"]) == (0, 0)
+
+
+def test_plain_progress_counts_rows_of_earlier_runs(job: JobHere) -> None:
+    job("run", "-q", "-n", 1)
+    said = job("run", "--progress", "plain")
+    assert "job: 1 of 3 rows" in said.err
+
+
+UNTIL = [
+    ("22:30", datetime(2026, 10, 6, 22, 30)),
+    ("6:05", datetime(2026, 10, 7, 6, 5)),
+    ("12:00", datetime(2026, 10, 7, 12, 0)),
+    ("90s", datetime(2026, 10, 6, 12, 1, 30)),
+    ("15m", datetime(2026, 10, 6, 12, 15)),
+    ("1h30m", datetime(2026, 10, 6, 13, 30)),
+]
+
+
+@pytest.mark.parametrize(("text", "moment"), UNTIL)
+def test_until_is_a_local_time_today_or_tomorrow_or_a_duration(text: str, moment: datetime) -> None:
+    assert deadline(text, datetime(2026, 10, 6, 12, 0)) == moment.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "24:00", "12:60", "90", "1d", "-5m", "h", "1m1h"])
+def test_any_other_deadline_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="--until: expected HH:MM"):
+        deadline(text, datetime(2026, 10, 6, 12, 0))

@@ -1,0 +1,79 @@
+"""Any terminal: its width, its characters, its absence."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support.command_line import ROOT, JobHere
+
+from batchfree.cli import main
+from batchfree.cli.terminal import escape_control_characters
+
+
+def test_the_module_is_the_command(job: JobHere) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "batchfree", "preview", str(job.file), "-n", "1"], capture_output=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)[0]["messages"]
+
+
+def test_a_pipe_that_is_closed_early_is_no_error(job: JobHere) -> None:
+    pipe = f"{sys.executable} -m batchfree schema | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", pipe], capture_output=True, cwd=ROOT, text=True)
+    assert (done.stdout.splitlines(), done.stderr) == (["{", "0"], "")
+
+
+def test_control_characters_are_shown_by_their_codes(job: JobHere) -> None:
+    assert escape_control_characters("red \x1b[31m, bell \x07, turned \u202e; tab\tand line\n") == (
+        "red \\x1b[31m, bell \\x07, turned \\u202e; tab\tand line\n"
+    )
+    job.rows({"id": "\x1b[2J", "prompt": "\x1b[31mWhat is 1 + 1?"}, {"id": "b", "prompt": "\x07"})
+    said = job("run", "-v")
+    assert said.code == 0
+    assert not set(said.err) & {"\x1b", "\x07"}
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_any_terminal_can_show_any_text(job: JobHere, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    job.rows({"id": "größe", "prompt": "Größe 漢字 🎉"})
+    for line in (["preview", str(job.file)], ["run", str(job.file), "--progress", "plain", "-v"], ["--help"]):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+        assert main(line) == 0
+        out.seek(0)
+        if line[0] == "preview":
+            assert json.loads(out.read())[0]["messages"][0]["content"] == "Größe 漢字 🎉"
+
+
+def test_a_process_without_utf_8_shows_any_text(job: JobHere) -> None:
+    job.rows({"id": "größe", "prompt": "Größe 漢字 🎉"})
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-m", "batchfree", "run", str(job.file), "-v"]
+    done = subprocess.run(line, capture_output=True, env=environment)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("columns", [20, 40, 200])
+def test_the_sample_is_as_wide_as_the_terminal(job: JobHere, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    job.rows({"id": "a", "prompt": "What is 1 + 1? " * 50})
+    said = job("run", "--progress", "none")
+    table = said.err.split("job: ")[0].splitlines()
+    assert said.code == 0 and max(map(len, table)) <= columns
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="needs script(1) for a terminal")
+def test_a_terminal_gets_a_progress_bar(job: JobHere) -> None:
+    line = f"{sys.executable} -m batchfree run {job.file}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, env=environment, text=True)
+    assert done.returncode == 0
+    assert "━" in done.stdout and "3 of 3 rows answered" in done.stdout
