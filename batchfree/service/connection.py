@@ -1,4 +1,4 @@
-"""An open connection to a service: the client, the ledger of the account, and the catalogue of models."""
+"""A connection to a service: the client, the ledger of the account, and the catalogue of models."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
 from batchfree.service.quota.ledger import Ledger
 
 EMBEDDED_URL = "http://embedded.invalid/api/v1"
-"""The base URL of the emulated OpenRouter inside the process; `.invalid` never resolves (RFC 2606)."""
+"""The base URL of the emulated OpenRouter inside this process. `.invalid` never resolves (RFC 2606)."""
 Transport: TypeAlias = httpx.AsyncBaseTransport | None
-"""The seam through which a service is reached; None is httpx's own over the network."""
+"""How HTTP requests reach a service; None means over the network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An open connection to a service, with the ledger of the account and the catalogue of its models."""
+    """An open connection to a service, with the ledger of the account and the catalogue of models."""
 
     client: Client
     ledger: Ledger
@@ -32,7 +32,10 @@ class Connection:
     clock: Callable[[], float]
 
     async def refresh_quota(self) -> Failure | None:
-        """Asks the service what is left of the day, which costs no request; the failure where it does not say."""
+        """Asks the service for the daily quota and records the answer in the ledger. The call costs no request.
+
+        Returns the failure if the service did not answer. A cancellation leaves the ledger as it was.
+        """
         state = await self.client.key()
         if isinstance(state, Failure):
             return state
@@ -48,12 +51,15 @@ async def connect(
     connections: int = 8,
     transport: Transport = None,
 ) -> AsyncIterator[Connection]:
-    """Opens the connection and the ledger of the account whose key is in the environment. Raises StorageError."""
+    """Opens a connection for at most `connections` requests at a time; the key comes from the environment.
+
+    Raises StorageError if the ledger can't be used, BatchfreeError for an impossible key.
+    """
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
     key = None if endpoint.embedded else find_api_key(endpoint, environment)
     path = ledger_path(state_dir(environment), fingerprint(key, base_url, endpoint.account))
     cache = None if endpoint.embedded else cache_dir(environment)
-    transport = _embedded(clock) if endpoint.embedded else transport
+    transport = _embedded_transport(clock) if endpoint.embedded else transport
     with Ledger(path, clock) as ledger:
         client = Client(base_url, key, transport=transport, connections=connections)
         try:
@@ -64,13 +70,12 @@ async def connect(
 
 
 def find_api_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str | None:
-    """The API key, from the environment variable that the spec names."""
+    """The API key from the environment variable that the spec names; None if it is missing or blank."""
     return environment.get(endpoint.api_key_env, "").strip() or None
 
 
-def _embedded(clock: Callable[[], float]) -> httpx.AsyncBaseTransport:
-    """The emulated OpenRouter inside this process, reached over HTTP like the real one. Rehearsals need no quota:
-    its key says 1,000 requests a day, and it holds nobody to that."""
+def _embedded_transport(clock: Callable[[], float]) -> httpx.AsyncBaseTransport:
+    """The emulated OpenRouter inside this process. It has no limits and reports 1,000 requests per day."""
     from batchfree.emulator import Scenario, create_app
     from batchfree.emulator.http.in_process import InProcessTransport
     from batchfree.emulator.quotas import EmulatedLimits

@@ -1,4 +1,4 @@
-"""The ledger: starts that every process sees, in a file that explains itself when it can't be used."""
+"""The ledger: starts that all processes share, the queue, and the errors of a file that can't be used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that the test sets."""
 
     def __init__(self, now=NOON):
         self.now = now
@@ -52,7 +52,7 @@ def ledger(path, clock):
 
 
 def take(ledger, clock, count, limits, job="reviews", apart=0.1):
-    """Takes starts one after the other, each of which must be granted at once."""
+    """Takes `count` starts; each must be granted at once."""
     starts = []
     for _ in range(count):
         start = ledger.reserve(limits, job)
@@ -62,7 +62,7 @@ def take(ledger, clock, count, limits, job="reviews", apart=0.1):
     return starts
 
 
-# Whose ledger
+# Which ledger
 
 SAME = [
     "https://openrouter.ai/api/v1",
@@ -88,7 +88,7 @@ def test_equal_base_urls_written_differently_share_a_ledger():
     assert len({fingerprint("key", url) for url in [SAME[0], *OTHERS]}) == 1 + len(OTHERS)
 
 
-def test_keys_have_ledgers_of_their_own_unless_they_share_an_account():
+def test_each_key_has_its_own_ledger_unless_an_account_is_named():
     url = SAME[0]
     assert fingerprint("one", url) != fingerprint("two", url)
     assert fingerprint("one", url, "ours") == fingerprint("two", url, "ours")
@@ -96,13 +96,13 @@ def test_keys_have_ledgers_of_their_own_unless_they_share_an_account():
     assert fingerprint(None, url) != fingerprint("one", url)
 
 
-def test_the_fingerprint_reveals_nothing():
+def test_the_fingerprint_does_not_reveal_the_key():
     found = fingerprint("sk-or-v1-secret", SAME[0])
     assert len(found) == 32
     assert set(found) <= set("0123456789abcdef")
 
 
-def test_ledgers_lie_in_the_state_directory(tmp_path):
+def test_ledgers_are_in_the_state_directory(tmp_path):
     assert state_dir({"BATCHFREE_STATE_DIR": str(tmp_path)}) == tmp_path
     assert state_dir({}) == state_dir({"BATCHFREE_STATE_DIR": ""}) == Path(platformdirs.user_state_dir("batchfree"))
     assert ledger_path(tmp_path, "abc") == tmp_path / "abc.sqlite3"
@@ -111,7 +111,7 @@ def test_ledgers_lie_in_the_state_directory(tmp_path):
 # Starts
 
 
-def test_a_start_is_granted_while_the_window_has_room_and_then_named_for_later(ledger, clock):
+def test_starts_are_granted_up_to_the_limit_and_then_delayed(ledger, clock):
     first, *_ = take(ledger, clock, 20, Limits(per_minute=20))
     assert ledger.reserve(Limits(per_minute=20), "reviews") == Opening(at=first.at + WINDOW, reason="minute")
     clock.now = first.at + WINDOW
@@ -126,7 +126,7 @@ def test_the_day_counts_all_jobs_and_ends_at_midnight(ledger, clock):
     take(ledger, clock, 50, Limits(per_day=50))
 
 
-def test_a_job_with_a_reserve_stops_earlier_than_others(ledger, clock):
+def test_a_job_with_a_reserve_stops_before_others(ledger, clock):
     take(ledger, clock, 40, Limits(per_day=50, reserve=10))
     assert ledger.reserve(Limits(per_day=50, reserve=10), "reviews") == Opening(at=NEXT, reason="day")
     take(ledger, clock, 10, Limits(per_day=50))
@@ -154,7 +154,7 @@ def test_a_start_that_was_never_sent_can_be_given_back(ledger, clock):
     assert isinstance(ledger.reserve(Limits(per_day=5), "reviews"), Opening)
 
 
-def test_days_older_than_three_are_forgotten(ledger, clock, path):
+def test_entries_older_than_three_days_are_deleted(ledger, clock, path):
     for _ in range(8):
         take(ledger, clock, 100, Limits())
         ledger.record_day_report(day_limit=50, day_used=1)
@@ -175,17 +175,17 @@ def test_after_the_clock_was_set_back_nobody_waits_longer_than_a_minute(ledger, 
     take(ledger, clock, 20, Limits(per_minute=20))
 
 
-def test_the_days_of_a_clock_set_forward_and_back_are_kept_apart(ledger, clock):
+def test_starts_of_a_clock_set_forward_do_not_count_today(ledger, clock):
     clock.now += DAY
     take(ledger, clock, 50, Limits(per_day=50))
     clock.now -= DAY
     take(ledger, clock, 50, Limits(per_day=50))
 
 
-# Closures, lessons, the service's word
+# Closures, learned caps, day reports
 
 
-def test_a_closure_holds_everybody(ledger, clock, path):
+def test_a_closure_applies_to_all_processes_and_limits(ledger, clock, path):
     with Ledger(path, clock) as other:
         other.close_account(NOON + 40, "minute")
         other.close_account(NOON + 30, "minute")
@@ -195,13 +195,13 @@ def test_a_closure_holds_everybody(ledger, clock, path):
     take(ledger, clock, 1, FREE)
 
 
-def test_a_day_closure_holds_until_midnight(ledger, clock):
+def test_a_day_closure_lasts_until_midnight(ledger, clock):
     ledger.close_account(NEXT + 1, "day")
     assert ledger.reserve(FREE, "reviews") == Opening(at=NEXT + 1, reason="day")
     assert ledger.usage().day_resets_at == NEXT + 1
 
 
-def test_an_account_that_grows_within_the_day_is_open_again(ledger, clock):
+def test_an_account_with_a_higher_limit_within_the_day_is_open_again(ledger, clock):
     ledger.record_day_report(day_limit=50, day_used=50)
     ledger.close_account(NEXT + 1, "day")
     clock.now += 3600
@@ -212,7 +212,7 @@ def test_an_account_that_grows_within_the_day_is_open_again(ledger, clock):
     assert ledger.usage().left("day") == 949
 
 
-def test_a_cap_that_a_429_names_is_everybodys(ledger, clock, path):
+def test_a_cap_that_a_429_names_applies_to_all_processes(ledger, clock, path):
     starts = take(ledger, clock, 12, FREE)
     ledger.learn_cap(FREE, starts[-1], named=10, resets_at=NOON + 60)
     with Ledger(path, clock) as other:
@@ -223,14 +223,14 @@ def test_a_cap_that_a_429_names_is_everybodys(ledger, clock, path):
     assert ledger.usage().minute_limit == 20
 
 
-def test_a_cap_that_is_not_named_is_what_went_through(ledger, clock):
+def test_a_cap_that_is_not_named_is_guessed_from_the_starts_not_refused(ledger, clock):
     starts = take(ledger, clock, 15, FREE)
     for start in starts[12:]:
         ledger.learn_cap(FREE, start, named=None, resets_at=NOON + 60)
     assert ledger.usage().minute_limit == 12
 
 
-def test_the_services_word_raises_the_count_and_never_lowers_it(ledger, clock):
+def test_a_report_raises_the_count_of_the_day_and_never_lowers_it(ledger, clock):
     take(ledger, clock, 10, FREE)
     ledger.record_day_report(day_limit=50, day_used=40)
     assert ledger.usage().day_used == 40
@@ -243,13 +243,13 @@ def test_the_services_word_raises_the_count_and_never_lowers_it(ledger, clock):
     assert ledger.usage().day_used == 0
 
 
-def test_a_laggard_word_does_not_lower_our_own_count(ledger, clock):
+def test_a_late_report_does_not_lower_our_own_count(ledger, clock):
     take(ledger, clock, 20, FREE)
     ledger.record_day_report(day_limit=50, day_used=2)
     assert ledger.usage().day_used == 20
 
 
-def test_the_days_limit_follows_the_account(ledger, clock):
+def test_the_daily_limit_follows_the_last_report(ledger, clock):
     assert ledger.usage().day_limit == 50
     ledger.record_day_report(day_limit=1000, day_used=0)
     assert ledger.usage().day_limit == 1000
@@ -261,7 +261,7 @@ def test_the_days_limit_follows_the_account(ledger, clock):
     assert ledger.usage().day_limit == 50
 
 
-def test_a_full_day_told_just_after_midnight_is_believed_until_half_past(ledger, clock):
+def test_a_spent_day_reported_just_after_midnight_counts_until_half_past(ledger, clock):
     clock.now = MIDNIGHT + 30
     ledger.record_day_report(day_limit=50, day_used=50)
     assert ledger.reserve(FREE, "reviews") == Opening(at=MIDNIGHT + LAG, reason="day")
@@ -269,7 +269,7 @@ def test_a_full_day_told_just_after_midnight_is_believed_until_half_past(ledger,
     take(ledger, clock, 1, FREE)
 
 
-def test_usage_tells_what_a_person_wants_to_know(ledger, clock):
+def test_usage_shows_what_is_used_left_and_when_it_resets(ledger, clock):
     empty = ledger.usage()
     assert (empty.day_used, empty.minute_used, empty.jobs) == (0, 0, {})
     assert (empty.day_limit, empty.day_resets_at, empty.minute_limit, empty.minute_resets_at) == (50, NEXT, 20, NOON)
@@ -290,7 +290,7 @@ def test_usage_tells_what_a_person_wants_to_know(ledger, clock):
 ONE = Limits(per_minute=1)
 
 
-def test_waiters_are_served_in_the_order_of_their_coming(ledger, clock, path):
+def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, clock, path):
     take(ledger, clock, 1, ONE)
     with Ledger(path, clock) as second, Ledger(path, clock) as third:
         assert second.reserve(ONE, "b").at == NOON + WINDOW
@@ -301,7 +301,7 @@ def test_waiters_are_served_in_the_order_of_their_coming(ledger, clock, path):
         assert isinstance(second.reserve(ONE, "b"), Start)
 
 
-def test_a_waiter_that_never_comes_is_passed_over(ledger, clock, path):
+def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, clock, path):
     take(ledger, clock, 1, ONE)
     with Ledger(path, clock) as dead:
         dead.reserve(ONE, "b")
@@ -312,7 +312,7 @@ def test_a_waiter_that_never_comes_is_passed_over(ledger, clock, path):
         assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
-def test_a_waiter_that_gives_up_holds_nobody(ledger, clock, path):
+def test_a_withdrawn_ticket_delays_nobody(ledger, clock, path):
     take(ledger, clock, 1, ONE)
     with Ledger(path, clock) as other:
         other.reserve(ONE, "b")
@@ -321,7 +321,7 @@ def test_a_waiter_that_gives_up_holds_nobody(ledger, clock, path):
     assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
-def test_a_job_that_waits_for_its_day_does_not_hold_others(ledger, clock, path):
+def test_a_job_that_waits_for_the_next_day_does_not_delay_others(ledger, clock, path):
     take(ledger, clock, 1, Limits(per_minute=1, per_day=10))
     with Ledger(path, clock) as thrifty:
         assert thrifty.reserve(Limits(per_day=10, reserve=9), "b").at == NEXT
@@ -337,7 +337,7 @@ HAMMERED = Limits(per_minute=600, per_day=1500)
 
 
 def hammer(path, began, job, results):
-    """One process that starts as much as it may until the day is spent."""
+    """One process that takes all starts it can get until the day is spent."""
 
     def clock():
         return NOON + (time.time() - began) * SPEED
@@ -375,7 +375,7 @@ def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(path)
 
 
 def crash(path):
-    """A process that dies with a transaction open."""
+    """A process that dies in an open transaction."""
     ledger = Ledger(path, lambda: NOON)
     ledger.reserve(FREE, "reviews")
     with ledger._file.transaction() as db:
@@ -383,7 +383,7 @@ def crash(path):
         os._exit(1)
 
 
-def test_a_process_that_dies_in_the_middle_leaves_the_ledger_whole(path, clock):
+def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(path, clock):
     process = FORK.Process(target=crash, args=(path,))
     process.start()
     process.join()
@@ -394,14 +394,14 @@ def test_a_process_that_dies_in_the_middle_leaves_the_ledger_whole(path, clock):
 # Files that can't be used
 
 
-def test_a_file_that_is_no_ledger_is_refused_by_name(path, clock):
+def test_a_file_that_is_no_ledger_is_an_error_with_its_path(path, clock):
     path.parent.mkdir()
     path.write_bytes(b"this is not a database, " * 100)
-    with pytest.raises(StorageError, match=rf"{path}: .*only the memory of past starts is lost"):
+    with pytest.raises(StorageError, match=rf"{path}: .*only the count of past starts is lost"):
         Ledger(path, clock)
 
 
-def test_a_file_that_is_damaged_within_is_refused_by_name(path, clock):
+def test_a_damaged_ledger_is_an_error_with_its_path(path, clock):
     with Ledger(path, clock) as ledger:
         take(ledger, clock, 500, Limits())
     content = bytearray(path.read_bytes())
@@ -419,7 +419,7 @@ def test_a_newer_format_is_refused(path, clock):
         Ledger(path, clock)
 
 
-def test_a_folder_in_the_way_is_told(tmp_path, clock):
+def test_a_path_that_can_not_be_a_file_is_an_error(tmp_path, clock):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "ledger.sqlite3"):
         with pytest.raises(StorageError, match=str(path)):
@@ -427,7 +427,7 @@ def test_a_folder_in_the_way_is_told(tmp_path, clock):
 
 
 def as_nobody(path, results):
-    """Opens a ledger as a user who owns nothing."""
+    """Opens a ledger as a user without rights to the file."""
     if os.geteuid() == 0:
         os.setuid(65534)
     try:
@@ -438,7 +438,7 @@ def as_nobody(path, results):
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_read_only_ledger_is_told(what):
+def test_a_read_only_ledger_is_an_error_with_advice(what):
     folder = Path(tempfile.mkdtemp())
     path = folder / "ledger.sqlite3"
     try:

@@ -1,4 +1,4 @@
-"""When one more request may start, against brute force and against the service's own way of counting."""
+"""The rules for starts, compared with brute force and with the way the service counts; and the learned limits."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from batchfree.service.quota.learned import (
     LAG,
     DayReport,
     LearnedCap,
-    doubt,
-    effective,
-    elsewhere,
-    learn,
-    learned_cap,
-    minute_mark,
-    outgrown,
-    worth_asking,
+    cap_in_force,
+    effective_limits,
+    ends_day_closure,
+    is_stale,
+    learn_cap,
+    minute_start,
+    provisional_closure,
+    used_elsewhere,
 )
 from batchfree.service.quota.limits import (
     BURST,
@@ -34,11 +34,11 @@ from batchfree.service.quota.limits import (
     Closure,
     Limits,
     Opening,
-    closure,
+    closure_after_429,
     day_start,
+    is_in_force,
     next_day,
     opens_at,
-    stands,
 )
 
 MIDNIGHT = 20_000 * DAY
@@ -78,11 +78,11 @@ OPENINGS = [
     (NOON, [], 0, Limits(), [minute(NOON - 10)], NOON, None),
     (NOON, [], 0, TWENTY, [minute(NOON + 10), day(NEXT + 1)], NEXT + 1, "day"),
     (NOON, [], 50, Limits(per_day=50), [minute(NOON + 10)], NEXT, "day"),
-    # the last second of a day that has a limit might be counted as the next day's
+    # a start in the last second of a limited day could be counted on the next day
     (NEXT - 0.5, [], 0, Limits(per_day=50), [], NEXT, "minute"),
     (NEXT - 0.5, [], 0, TWENTY, [], NEXT - 0.5, None),
     (NEXT - 30, [NEXT - 61.5] * 20, 0, Limits(per_minute=20, per_day=50), [], NEXT, "minute"),
-    # the clock was set back: starts count as of this moment, closures are void
+    # the clock was set back: future starts count as of now, future closures are ignored
     (NOON, [NOON + 3600] * 20, 0, TWENTY, [], NOON + 61, "minute"),
     (NOON, [], 0, TWENTY, [minute(NOON + 3600)], NOON, None),
     (NOON, [], 0, TWENTY, [day(NEXT + DAY)], NOON, None),
@@ -90,18 +90,18 @@ OPENINGS = [
 
 
 @pytest.mark.parametrize("case", OPENINGS, ids=range(len(OPENINGS)))
-def test_the_opening_is_the_latest_of_all_that_holds_a_start_back(case):
+def test_a_start_waits_for_the_latest_of_all_rules(case):
     now, starts, used, limits, closures, at, reason = case
     assert opens_at(now, starts, used, limits, closures) == Opening(at=at, reason=reason)
 
 
-def test_a_limit_of_less_than_one_a_minute_is_refused():
+def test_a_limit_below_one_per_minute_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         Limits(per_minute=0)
 
 
 def may_start(at, starts, used, limits, closures, today):
-    """The rules, said again in the plainest way."""
+    """The same rules in their simplest form."""
     day_of_at = at // DAY
     used = used if day_of_at == today else 0
     gap = min(SPACING, BURST / limits.per_minute) if limits.per_minute else 0
@@ -127,7 +127,7 @@ def may_start(at, starts, used, limits, closures, today):
     closed=st.lists(st.integers(-80, 800).map(lambda eighths: eighths / 8), max_size=2),
 )
 @example(now=NEXT - 2, ages=[0] * 6, used=12, limits=Limits(per_minute=1, per_day=12), closed=[100])
-def test_the_opening_is_the_first_moment_that_brute_force_finds(now, ages, used, limits, closed):
+def test_the_next_start_is_the_earliest_that_brute_force_finds(now, ages, used, limits, closed):
     starts = [now - age / 8 for age in reversed(ages)]
     closures = [minute(now + seconds) for seconds in closed]
     opening = opens_at(now, starts, used, limits, closures)
@@ -140,14 +140,14 @@ def test_the_opening_is_the_first_moment_that_brute_force_finds(now, ages, used,
     first = next(
         at
         for at in marks
-        if at >= now and may_start(at, starts, used, limits, [c for c in closures if stands(c, now)], today)
+        if at >= now and may_start(at, starts, used, limits, [c for c in closures if is_in_force(c, now)], today)
     )
     assert opening.at == first
     assert (opening.reason is None) == (opening.at == now)
 
 
 def service_minutes(arrivals):
-    """The most arrivals in one clock minute, as the service counts."""
+    """The largest number of arrivals in one clock minute, which is what the service counts."""
     counts = {}
     for arrival in arrivals:
         counts[arrival // 60] = counts.get(arrival // 60, 0) + 1
@@ -155,7 +155,7 @@ def service_minutes(arrivals):
 
 
 def schedule(seconds, cap, rng, begin=NOON, late=0.0):
-    """The starts of a scheduler with endless work, each woken up to `late` seconds late."""
+    """The starts of a scheduler that always has work and wakes up to `late` seconds late."""
     now, starts = begin, []
     while now < begin + seconds:
         opening = opens_at(now, starts[-cap:], len(starts), Limits(per_minute=cap))
@@ -182,12 +182,12 @@ def test_a_busy_hour_uses_98_percent_of_what_a_perfect_scheduler_could_start():
     assert 0.98 * 1200 <= len(second_hour) <= 1200
 
 
-def test_sixty_rows_at_twenty_a_minute_take_hardly_longer_than_two_minutes():
+def test_sixty_rows_at_twenty_a_minute_take_at_most_five_percent_more_than_two_minutes():
     starts = schedule(300, 20, random.Random(1), late=0.005)[:60]
     assert starts[-1] - starts[0] <= 1.05 * 120
 
 
-def test_those_who_wait_in_line_wait_for_their_own_place():
+def test_each_waiter_in_the_queue_gets_its_own_time():
     starts = [NOON - 60 + i for i in range(3)]
     limits = Limits(per_minute=3)
     places = [opens_at(NOON, starts, 3, limits, ahead=ahead).at - NOON for ahead in range(5)]
@@ -216,26 +216,26 @@ CLOSURES = [
 
 
 @pytest.mark.parametrize(("reason", "resets_at", "retry_after", "until"), CLOSURES)
-def test_a_closure_lasts_until_the_mark_of_the_429_but_never_for_long(reason, resets_at, retry_after, until):
-    found = closure(reason, NOON + 20, resets_at, retry_after)
+def test_a_closure_lasts_until_the_reset_time_of_the_429_up_to_a_cap(reason, resets_at, retry_after, until):
+    found = closure_after_429(reason, NOON + 20, resets_at, retry_after)
     assert found == Closure(until=until, reason=reason)
-    assert stands(found, NOON + 20)
+    assert is_in_force(found, NOON + 20)
 
 
-def test_the_services_minute_begins_a_minute_before_its_mark():
-    assert minute_mark(NOON + 20, None) == NOON
-    assert minute_mark(NOON + 20, NOON + 65) == NOON + 5
-    assert minute_mark(NOON + 59.5, NOON + 120) == NOON + 60
-    assert minute_mark(NOON + 20, NOON + 6000) == NOON
-    assert minute_mark(NOON + 20, NOON - 6000) == NOON
+def test_the_minute_of_a_429_starts_one_minute_before_its_reset_time():
+    assert minute_start(NOON + 20, None) == NOON
+    assert minute_start(NOON + 20, NOON + 65) == NOON + 5
+    assert minute_start(NOON + 59.5, NOON + 120) == NOON + 60
+    assert minute_start(NOON + 20, NOON + 6000) == NOON
+    assert minute_start(NOON + 20, NOON - 6000) == NOON
 
 
 def lesson(*, named=None, through=0, cap=20, known=None, refused_at=NOON - 1):
-    return learn(NOON, refused_at=refused_at, named=named, through=through, cap=cap, known=known)
+    return learn_cap(NOON, refused_at=refused_at, named=named, through=through, cap=cap, known=known)
 
 
 LESSONS = [
-    # what a 429 says, starts of its minute that went through, the cap in force → the cap learned, named or guessed
+    # cap named by the 429, starts of its minute not refused, current cap → cap learned, whether it was named
     (10, 12, 20, 10, True),
     (20, 25, None, 20, True),
     (20, 20, 20, 19, False),
@@ -258,7 +258,7 @@ def test_a_minute_429_teaches_the_cap(named, through, cap, learned, by_name):
     assert lesson(named=named, through=through, cap=cap) == LearnedCap(per_minute=learned, at=NOON, named=by_name)
 
 
-def test_requests_that_left_before_the_last_lesson_only_correct_it():
+def test_refusals_of_requests_sent_before_a_guess_only_lower_it():
     known = LearnedCap(per_minute=12, at=NOON - 0.5, named=False)
     assert lesson(through=8, cap=12, known=known) == LearnedCap(per_minute=8, at=NOON - 0.5, named=False)
     assert lesson(through=14, cap=12, known=known) == known
@@ -284,52 +284,52 @@ CAPS = [
 
 
 @pytest.mark.parametrize(("per_minute", "named", "age", "told", "cap"), CAPS)
-def test_what_was_learned_fades(per_minute, named, age, told, cap):
-    assert learned_cap(LearnedCap(per_minute=per_minute, at=NOON - age, named=named), NOON, told) == cap
+def test_a_learned_cap_expires(per_minute, named, age, told, cap):
+    assert cap_in_force(LearnedCap(per_minute=per_minute, at=NOON - age, named=named), NOON, told) == cap
 
 
-def test_the_limits_in_force_are_the_lower_of_what_is_told_and_learned():
+def test_the_lower_of_the_jobs_limit_and_the_learned_cap_applies():
     learned = LearnedCap(per_minute=10, at=NOON, named=True)
-    assert effective(FREE, None, (), NOON) == FREE
-    assert effective(FREE, learned, (), NOON).per_minute == 10
-    assert effective(Limits(), learned, (), NOON).per_minute == 10
-    assert effective(Limits(per_minute=5), learned, (), NOON).per_minute == 5
+    assert effective_limits(FREE, None, (), NOON) == FREE
+    assert effective_limits(FREE, learned, (), NOON).per_minute == 10
+    assert effective_limits(Limits(), learned, (), NOON).per_minute == 10
+    assert effective_limits(Limits(per_minute=5), learned, (), NOON).per_minute == 5
 
 
-def test_auto_follows_the_services_last_word_and_a_number_only_lowers_it():
+def test_auto_follows_the_last_report_and_a_number_can_only_lower_it():
     reports = [DayReport(at=NOON - 100, limit=50), DayReport(at=NOON - 50, limit=1000), DayReport(at=NOON)]
-    assert effective(FREE, None, reports, NOON).per_day == 1000
-    assert effective(Limits(per_day=200), None, reports, NOON).per_day == 200
-    assert effective(Limits(per_day=2000), None, reports, NOON).per_day == 1000
-    assert effective(Limits(per_day=None), None, reports, NOON).per_day is None
+    assert effective_limits(FREE, None, reports, NOON).per_day == 1000
+    assert effective_limits(Limits(per_day=200), None, reports, NOON).per_day == 200
+    assert effective_limits(Limits(per_day=2000), None, reports, NOON).per_day == 1000
+    assert effective_limits(Limits(per_day=None), None, reports, NOON).per_day is None
 
 
-def test_the_highest_word_of_the_day_stands_and_yesterdays_is_forgotten():
+def test_the_highest_report_of_the_day_counts_and_yesterdays_is_ignored():
     reports = [
         DayReport(at=NOON - DAY, elsewhere=900),
         DayReport(at=NOON - 100, elsewhere=30),
         DayReport(at=NOON, elsewhere=10),
     ]
-    assert elsewhere(reports, NOON) == 30
-    assert elsewhere(reports, NOON + DAY) == 0
-    assert elsewhere([], NOON) == 0
+    assert used_elsewhere(reports, NOON) == 30
+    assert used_elsewhere(reports, NOON + DAY) == 0
+    assert used_elsewhere([], NOON) == 0
 
 
-def test_a_word_from_the_first_half_hour_may_be_yesterdays_and_stands_until_half_past():
+def test_a_report_from_the_first_half_hour_counts_only_until_half_past_midnight():
     reports = [DayReport(at=MIDNIGHT + 5, elsewhere=50)]
     soon, later = MIDNIGHT + 60, MIDNIGHT + LAG
-    assert elsewhere(reports, soon) == 50
-    assert elsewhere(reports, later) == 0
+    assert used_elsewhere(reports, soon) == 50
+    assert used_elsewhere(reports, later) == 0
     limits = Limits(per_day=50)
-    assert doubt(reports, 0, limits, soon) == day(MIDNIGHT + LAG)
-    assert doubt(reports, 0, limits, later) is None
-    assert doubt(reports, 50, limits, soon) is None
-    assert doubt(reports, 0, Limits(per_day=60), soon) is None
-    assert doubt(reports, 0, Limits(), soon) is None
+    assert provisional_closure(reports, 0, limits, soon) == day(MIDNIGHT + LAG)
+    assert provisional_closure(reports, 0, limits, later) is None
+    assert provisional_closure(reports, 50, limits, soon) is None
+    assert provisional_closure(reports, 0, Limits(per_day=60), soon) is None
+    assert provisional_closure(reports, 0, Limits(), soon) is None
 
 
 OUTGROWN = [
-    # limits said before, and how long ago; the word → whether it lifts the day's closure
+    # earlier limits and their age in seconds; the new limit and use → whether it ends the closure of the day
     ([(50, 60)], 1000, 50, True),
     ([(50, 60)], 1000, 1060, False),
     ([(50, 60)], 50, 20, False),
@@ -341,13 +341,13 @@ OUTGROWN = [
 
 
 @pytest.mark.parametrize(("said", "limit", "used", "lifts"), OUTGROWN)
-def test_a_limit_that_rose_within_the_day_opens_it_again(said, limit, used, lifts):
+def test_a_higher_limit_ends_the_closure_of_the_day(said, limit, used, lifts):
     reports = [DayReport(at=NOON - age, limit=before) for before, age in said]
-    assert outgrown(reports, limit, used, NOON) is lifts
+    assert ends_day_closure(reports, limit, used, NOON) is lifts
 
 
 WORTH = [
-    # asked, now → worth asking, and before the day is given up
+    # asked at, now → whether stale, and whether stale when giving up
     (NOON, NOON + ASK_AGAIN - 1, False, False),
     (NOON, NOON + ASK_AGAIN, False, True),
     (NOON, NOON + ASK_EVERY - 1, False, True),
@@ -362,11 +362,9 @@ WORTH = [
 
 
 @pytest.mark.parametrize(("asked", "now", "hourly", "giving_up"), WORTH)
-def test_the_services_word_is_asked_for_hourly_after_a_reset_and_before_the_day_is_given_up(
-    asked, now, hourly, giving_up
-):
-    assert worth_asking(asked, now) is hourly
-    assert worth_asking(asked, now, giving_up=True) is giving_up
+def test_a_report_is_stale_after_an_hour_after_a_reset_and_sooner_when_giving_up(asked, now, hourly, giving_up):
+    assert is_stale(asked, now) is hourly
+    assert is_stale(asked, now, giving_up=True) is giving_up
 
 
 def test_utc_days_are_counted_from_the_epoch():

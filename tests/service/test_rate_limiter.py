@@ -1,4 +1,4 @@
-"""Pacing on virtual time: workers against a service that counts arrivals by its own clock minute and UTC day."""
+"""The rate limiter in virtual time, against a service that counts arrivals per clock minute and UTC day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Service:
         self.minutes, self.days, self.answered, self.refused = {}, {}, [], []
 
     async def answer(self):
-        """None, or the failure of a 429."""
+        """None, or the failure that a 429 becomes."""
         await anyio.sleep(self.rng.uniform(0, self.delay))
         now = self.time.clock()
         minute, day = int(now // 60), int(now // DAY)
@@ -51,7 +51,7 @@ class Service:
 
 
 class Job:
-    """Eight workers that answer rows through one rate_limiter; a refused row goes back."""
+    """Eight workers that answer rows through one rate limiter. A refused row is asked again."""
 
     def __init__(self, rate_limiter, service, rows, workers=8):
         self.rate_limiter, self.service, self.rows, self.workers = rate_limiter, service, rows, workers
@@ -100,7 +100,7 @@ def makespan(starts):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_at_its_true_cap_the_service_never_answers_429(ledger, time, seed):
+def test_with_the_true_limit_the_service_never_answers_429(ledger, time, seed):
     time.pass_by(seed * 11)
     service = Service(time, seed=seed)
     work = job(ledger, time, service, 400, Limits(per_minute=20))
@@ -110,7 +110,7 @@ def test_at_its_true_cap_the_service_never_answers_429(ledger, time, seed):
     assert makespan(work.starts) <= 1.02 * 19 * 61
 
 
-def test_sixty_rows_at_twenty_a_minute_take_hardly_longer_than_two_minutes(ledger, time):
+def test_sixty_rows_at_twenty_a_minute_take_at_most_five_percent_more_than_two_minutes(ledger, time):
     service = Service(time)
     work = job(ledger, time, service, 60)
     time.run(work.run)
@@ -149,7 +149,7 @@ def test_a_day_of_a_thousand_is_used_to_the_last_request(ledger, time):
     assert work.stopped == (StopReason.QUOTA, MIDNIGHT)
 
 
-def test_a_job_that_waits_goes_on_every_day_until_it_is_done(ledger, time):
+def test_a_waiting_job_continues_every_day_until_it_is_done(ledger, time):
     heard = []
     service = Service(time, per_day=50)
     work = job(
@@ -172,7 +172,7 @@ def test_a_day_that_others_spent_ends_the_run_until_midnight(ledger, time):
     assert ledger.usage().day_limit == 30
 
 
-def test_a_minute_429_closes_the_account_for_every_job_until_its_mark(ledger, time, tmp_path):
+def test_a_minute_429_closes_the_account_for_all_jobs_until_its_reset_time(ledger, time, tmp_path):
     async def main():
         stopping = anyio.Event()
         start = await rate_limiter.acquire(stopping)
@@ -186,7 +186,7 @@ def test_a_minute_429_closes_the_account_for_every_job_until_its_mark(ledger, ti
     time.run(main)
 
 
-def test_a_stop_wakes_those_who_wait(ledger, time):
+def test_a_stop_wakes_waiting_workers(ledger, time):
     service = Service(time)
     work = job(ledger, time, service, 100)
 
@@ -214,13 +214,13 @@ def test_nothing_starts_at_the_deadline_or_after_it(ledger, time):
     assert max(work.starts) < NOON + 90
 
 
-def test_a_run_whose_next_opening_lies_behind_the_deadline_ends_at_once(ledger, time):
+def test_a_run_stops_at_once_if_the_next_start_is_after_the_deadline(ledger, time):
     work = job(ledger, time, Service(time), 100, deadline=NOON + 40)
     time.run(work.run)
     assert time.elapsed < 10
 
 
-def test_a_stop_while_the_service_is_asked_for_its_word_starts_nothing(ledger, time):
+def test_a_stop_during_a_quota_refresh_starts_nothing(ledger, time):
     stopping = anyio.Event()
 
     async def main():
@@ -239,7 +239,7 @@ def test_a_stop_while_the_service_is_asked_for_its_word_starts_nothing(ledger, t
     assert ledger.usage().jobs == {}
 
 
-def test_a_cancelled_waiter_leaves_its_place(ledger, time, tmp_path):
+def test_a_cancelled_waiter_leaves_the_queue(ledger, time, tmp_path):
     async def main():
         stopping = anyio.Event()
         await rate_limiter.acquire(stopping)
@@ -254,7 +254,7 @@ def test_a_cancelled_waiter_leaves_its_place(ledger, time, tmp_path):
 
 
 @pytest.mark.parametrize("jump", [-7200, 7200])
-def test_a_clock_that_jumps_while_a_run_waits_for_midnight_is_noticed(ledger, time, jump):
+def test_a_clock_jump_during_a_wait_for_midnight_is_noticed(ledger, time, jump):
     service = Service(time, per_day=1)
     work = job(ledger, time, service, 2, Limits(per_day=1), on_quota="wait")
 
@@ -291,7 +291,7 @@ def test_jobs_of_several_processes_share_the_minute_fairly(time, tmp_path):
         each.close()
 
 
-def test_an_endpoint_without_limits_is_not_held_back(ledger, time):
+def test_an_endpoint_without_limits_never_waits(ledger, time):
     async def main():
         starts = [await rate_limiter.acquire(anyio.Event()) for _ in range(1000)]
         assert all(isinstance(start, Start) for start in starts)
@@ -307,12 +307,12 @@ async def wait_for_nobody():
 
 
 @pytest.mark.parametrize("main", [anyio.sleep_forever, wait_for_nobody])
-def test_virtual_time_tells_a_run_that_can_never_end(main):
+def test_virtual_time_raises_for_a_run_that_can_never_end(main):
     with pytest.raises(Stalled):
         VirtualTime().run(main)
 
 
-def test_virtual_time_goes_on_from_run_to_run():
+def test_virtual_time_continues_from_run_to_run():
     time = VirtualTime()
     time.run(anyio.sleep, 3 * DAY)
     time.pass_by(1)

@@ -1,1 +1,1 @@
-"""The limits of the account: pure rules, the ledger of starts, and the rate limiter that waits."""
+"""The limits of the account: the rules, the ledger of all starts, and the rate limiter that waits for a start."""

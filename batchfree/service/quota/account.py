@@ -1,4 +1,4 @@
-"""Whose quota is it, what is used of it, and where its ledger lies: under a fingerprint that reveals nothing."""
+"""The account: its fingerprint, the place of its ledger file, and what is used of its quota."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from batchfree.service.quota.limits import Closure, Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaUsage:
-    """What the account has used; a limit of None is none. `minute_used` counts the sliding window.
+    """What the account has used; a limit of None means no limit. `minute_used` counts the sliding window.
 
-    What is left can be less than limit minus use: nothing, while a closure holds.
+    Times are epoch seconds.
     """
 
     day_limit: int | None
@@ -28,28 +28,31 @@ class QuotaUsage:
     minute_resets_at: float
     closures: tuple[Closure, ...]
     jobs: Mapping[str, int]
-    """Starts of this UTC day by job."""
+    """Starts of this UTC day by job name."""
 
     def left(self, reason: Reason) -> int | None:
-        """Requests left of the day or minute; None where there is no limit."""
+        """Requests left of the day or minute, 0 during a closure; None without a limit."""
         limit, used = (self.day_limit, self.day_used) if reason == "day" else (self.minute_limit, self.minute_used)
         closed = any(each.reason == reason for each in self.closures)
         return 0 if closed else None if limit is None else max(0, limit - used)
 
 
 def fingerprint(key: str | None, base_url: str, account: str | None = None) -> str:
-    """32 hex digits that are equal for equal accounts: the one named `account`, else the one that the key opens."""
+    """32 hex digits that identify an account and its base URL without revealing the key.
+
+    The account is the one named `account`, else the one of the key.
+    """
     owner = ["key", key or ""] if account is None else ["account", account]
     text = "\0".join([*owner, normalize_base_url(base_url)])
     return hashlib.blake2b(text.encode(), digest_size=16, key=b"batchfree ledger").hexdigest()
 
 
 def state_dir(environment: Mapping[str, str]) -> Path:
-    """The folder of all ledgers: `$BATCHFREE_STATE_DIR`, else the user's state directory."""
+    """The folder of all ledgers: `$BATCHFREE_STATE_DIR`, or the user's state directory."""
     given = environment.get("BATCHFREE_STATE_DIR")
     return Path(given).expanduser() if given else Path(platformdirs.user_state_dir("batchfree", appauthor=False))
 
 
 def ledger_path(folder: Path, fingerprint: str) -> Path:
-    """Where the ledger of an account lies."""
+    """The path of the ledger of one account."""
     return folder / f"{fingerprint}.sqlite3"

@@ -1,6 +1,7 @@
-"""What the service taught: a cap per minute by its 429s, the day's limit and use by its own word.
+"""What the service has told about the quota: a limit per minute from its 429s, and reports on the day.
 
-Times are epoch seconds. The service's counter of the day lags behind, so its word raises our count and never lowers it.
+A day report is the answer of `GET /key`, or the limit that a day 429 named. The service's own daily count is late by
+some minutes, so a report can raise our count of the day but never lower it. All times are epoch seconds.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
 from batchfree.service.quota.limits import DAY, MINUTE, SLACK, Closure, Limits, day_start
 
 LAG = 1800.0
-"""Seconds by which the service's counter may lag; observed up to 20 minutes."""
+"""Seconds by which the service's daily count may be late; up to 20 minutes were observed."""
 HOLD = 600.0
-"""Seconds after which a cap that was guessed from a 429 rises again, by one a minute."""
+"""Seconds after which a guessed cap rises again, by one per minute."""
 NAMED_HOLD = 3600.0
-"""Seconds for which a cap that the service named stands against a higher one in the spec."""
+"""Seconds for which a cap that the service named overrides a higher one in the spec."""
 LEAST_GUESS = FREE_REQUESTS_PER_MINUTE // 2
-"""A guess goes below half of the cap in force only down to here: a cap far too large is no knowledge."""
+"""The smallest guess, unless half of the current cap is even smaller. A far too large cap in the spec says nothing."""
 ASK_EVERY = 3600.0
-"""Seconds after which the service's word on the day is asked for again."""
+"""Seconds after which a report on the day is stale."""
 ASK_AGAIN = 60.0
-"""The least age in seconds of the word on which a run gives the day up."""
+"""Seconds after which a report is stale for a run that is about to stop for a spent day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedCap:
-    """A minute's cap taken from a 429 at `at`: the one it named, or a guess."""
+    """A limit per minute learned from a 429 at time `at`: the number that the 429 named, or a guess."""
 
     per_minute: int
     at: float
@@ -36,30 +37,29 @@ class LearnedCap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayReport:
-    """What the service said of the day at `at`: its limit, and how much was used beyond this machine's own starts."""
+    """The service's report on the day at time `at`: the limit, and the requests used beyond this machine's starts."""
 
     at: float
     limit: int | None = None
     elsewhere: int = 0
 
 
-def minute_mark(at: float, resets_at: float | None) -> float:
-    """When the service's minute began that refused a request of `at`; its reset mark is believed where it fits."""
+def minute_start(at: float, resets_at: float | None) -> float:
+    """The start of the service's minute in which a request sent at `at` was refused; uses a plausible reset time."""
     if resets_at is not None and resets_at - MINUTE <= at + SLACK and at < resets_at:
         return resets_at - MINUTE
     return at - at % MINUTE
 
 
-def learn(
+def learn_cap(
     now: float, *, refused_at: float, named: int | None, through: int, cap: int | None, known: LearnedCap | None
 ) -> LearnedCap:
-    """What a minute 429 teaches about the cap per minute.
+    """The cap per minute after a minute 429.
 
-    `cap` was in force, the request started at `refused_at`, and of the starts of its clock minute `through` are not
-    refused, up to now. A lower cap that the 429 names is taken as it is. One that came although the cap was kept means
-    that others use the account, or that the cap was too high: as many starts as went through are allowed from now on,
-    at least half of a cap that is not far too large.
-    Further requests that left before a guess correct it as they are refused.
+    The refused request started at `refused_at`; `cap` applied, and `through` other starts of the same minute are not
+    refused so far. A lower cap that the 429 names (`named`) is taken as it is. Otherwise others use the account too,
+    or `cap` was too high: the guess is the number of starts that went through, but at least half of `cap` (or
+    `LEAST_GUESS`). Later refusals of requests that started before the guess lower it further.
     """
     if named is not None and named >= 1 and (cap is None or named < cap):
         return LearnedCap(per_minute=named, at=now, named=True)
@@ -69,26 +69,26 @@ def learn(
     return LearnedCap(per_minute=max(1, guess), at=now, named=False)
 
 
-def learned_cap(learned: LearnedCap, now: float, told: int | None) -> int | None:
-    """The learned cap as it stands; None when it is forgotten. `told` is the job's own limit per minute.
+def cap_in_force(learned: LearnedCap, now: float, job_cap: int | None) -> int | None:
+    """The learned cap now; None once it has expired. `job_cap` is the job's own limit per minute.
 
-    A named cap stands for an hour, for a day where the job knows none; a guess for ten minutes, then it rises by one a
-    minute.
+    A cap that the service named applies for an hour, or for a day if the job has none. A guess applies for ten
+    minutes and then rises by one per minute.
     """
     age = now - learned.at
     if age < 0:
         return None
     if learned.named:
-        return learned.per_minute if age < (DAY if told is None else NAMED_HOLD) else None
+        return learned.per_minute if age < (DAY if job_cap is None else NAMED_HOLD) else None
     return learned.per_minute + max(0, int((age - HOLD) // MINUTE))
 
 
-def effective(limits: Limits, learned: LearnedCap | None, reports: Sequence[DayReport], now: float) -> Limits:
-    """The limits with what the service taught and said; its last word on the day's limit counts.
+def effective_limits(limits: Limits, learned: LearnedCap | None, reports: Sequence[DayReport], now: float) -> Limits:
+    """The limits of the job, lowered to the learned cap and to the last reported daily limit.
 
-    A number in the spec only ever lowers what the service allows.
+    A number in the spec can lower what the service allows, never raise it.
     """
-    cap = None if learned is None else learned_cap(learned, now, limits.per_minute)
+    cap = None if learned is None else cap_in_force(learned, now, limits.per_minute)
     caps = [each for each in (cap, limits.per_minute) if each is not None]
     said = max(((word.at, word.limit) for word in reports if word.limit is not None), default=(now, None))[1]
     per_day = limits.per_day
@@ -97,40 +97,40 @@ def effective(limits: Limits, learned: LearnedCap | None, reports: Sequence[DayR
     return replace(limits, per_minute=min(caps, default=None), per_day=per_day)
 
 
-def elsewhere(reports: Iterable[DayReport], now: float) -> int:
-    """Requests of this UTC day that the service counted beyond our own starts.
+def used_elsewhere(reports: Iterable[DayReport], now: float) -> int:
+    """Requests of this UTC day that the service counted beyond this machine's own starts.
 
-    The service's counter lags, so it never lowers our own count, and the highest word of the day stands. A word from
-    the first half hour of a day may still be yesterday's: it stands until 00:30. Were it right, a day 429 would say so.
+    The highest report of the day counts, because the service's count is late. A report from the first half hour may
+    still be about yesterday, so it counts only until 00:30 UTC. If it was right, a day 429 will follow.
     """
     today = day_start(now)
     since = today if now < today + LAG else today + LAG
     return max((word.elsewhere for word in reports if since <= word.at <= now), default=0)
 
 
-def doubt(reports: Iterable[DayReport], own: int, limits: Limits, now: float) -> Closure | None:
-    """A closure until 00:30 where only a word that may be yesterday's says that the day is spent."""
+def provisional_closure(reports: Iterable[DayReport], own: int, limits: Limits, now: float) -> Closure | None:
+    """A closure until 00:30 UTC if the day looks spent only because of a report that may be about yesterday."""
     settled = day_start(now) + LAG
     if limits.allowed is None or now >= settled or own >= limits.allowed:
         return None
-    spent = own + elsewhere(reports, now) >= limits.allowed
+    spent = own + used_elsewhere(reports, now) >= limits.allowed
     return Closure(until=settled, reason="day") if spent else None
 
 
-def outgrown(reports: Iterable[DayReport], limit: int | None, used: int | None, now: float) -> bool:
-    """Whether this word lifts a closure of the day: the limit is higher than any of today's reports, and not spent.
+def ends_day_closure(reports: Iterable[DayReport], limit: int | None, used: int | None, now: float) -> bool:
+    """Whether a new report ends a closure of the day: its limit is above all of today's reports, and not used up.
 
-    A tier that rises within the day does that; a laggard counter does not.
+    That happens when the account moves to a higher tier during the day.
     """
     said = [word.limit for word in reports if word.limit is not None and word.at >= day_start(now)]
     return limit is not None and bool(said) and limit > max(max(said), used or 0)
 
 
-def worth_asking(asked: float, now: float, *, giving_up: bool = False) -> bool:
-    """Whether the service's word on the day, asked for at `asked`, is too old to go by.
+def is_stale(asked: float, now: float, *, giving_up: bool = False) -> bool:
+    """Whether the report that was asked for at `asked` is too old to use.
 
-    That is after an hour; after a reset, and again when a word can no longer be the day's before; and after a minute,
-    where the run would give the day up for it.
+    A report is stale after an hour, after 00:00 UTC, again after 00:30 UTC (from then on reports are about the new
+    day), and with `giving_up` after a minute.
     """
     marks = (day_start(now), day_start(now) + LAG)
     age = now - asked

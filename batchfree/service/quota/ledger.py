@@ -1,12 +1,12 @@
-"""The ledger of an account: every start of the last days, shared by all processes on the machine.
+"""The ledger of an account: all starts of the last days, shared by all processes on the machine.
 
-One SQLite file per fingerprint of account and base URL. A start is reserved before it is sent, in one short
-transaction that also decides whether it may be; so no two processes decide on the same facts, and a crash can only
-leave a start too many. Every method is synchronous: a transaction takes a fraction of a millisecond.
+There is one SQLite file per account and base URL. A start is reserved before the request is sent, in one transaction
+that also checks the limits. So two processes never decide on the same numbers, and a crash leaves at most one start
+too many. All methods are synchronous, because a transaction takes less than a millisecond.
 
-Who has to wait takes a ticket that says when its turn comes, and sleeps until then; others let a ticket in front of
-theirs go first while it is due. A ticket of a dead process is passed over a second after it was due. Methods raise
-StorageError, which names the file.
+A process that has to wait gets a ticket with the time of its start, and sleeps until then. Other processes let an
+earlier ticket go first when its time has come. After one more second they ignore it, because its process may be dead.
+All methods raise StorageError with the path of the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeAlias
 
-from batchfree.service.quota import learned as lessons
+from batchfree.service.quota import learned
 from batchfree.service.quota import limits as rules
 from batchfree.service.quota.account import QuotaUsage
 from batchfree.service.quota.learned import DayReport, LearnedCap
@@ -26,21 +26,21 @@ from batchfree.service.quota.ledger_db import LedgerFile
 from batchfree.service.quota.limits import Closure, Limits, Opening, Reason
 
 GRACE = 1.0
-"""Seconds after which a ticket that was due is passed over."""
+"""Seconds after the time of a ticket until it is ignored."""
 POLL = 0.2
-"""Seconds until a waiter that is only held by a ticket in front looks again."""
+"""Seconds until a process that only waits for an earlier ticket asks again."""
 KEPT_DAYS = 3
 PRUNE_EVERY = 64
+"""Number of starts after which old entries are deleted."""
 TICKS_AHEAD = 2.0
-"""Seconds by which another process's start may lie ahead of this clock before the clock counts as set back."""
-
+"""Seconds by which a start may be ahead of this clock; beyond that the clock has been set back."""
 
 Database: TypeAlias = sqlite3.Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """A start that was reserved at `at`; it counts, whatever becomes of the request."""
+    """A start reserved at `at` (epoch seconds). It counts whatever happens to the request."""
 
     id: int
     at: float
@@ -48,8 +48,8 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    """What a decision rests on, read in one transaction."""
+class _AccountState:
+    """What a decision depends on: the limits now, the requests of the day, and the closures."""
 
     limits: Limits
     used: int
@@ -57,10 +57,10 @@ class _Account:
 
 
 class Ledger:
-    """An open ledger; also a context manager that closes the file."""
+    """An open ledger. As a context manager it closes the file at the end."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        """Opens or begins it. `clock` gives epoch seconds."""
+        """Opens the file or creates it. `clock` gives epoch seconds."""
         self._clock = clock
         self._owner = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._file = LedgerFile(path)
@@ -72,14 +72,14 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; a ticket of this process is given up."""
+        """Withdraws the ticket of this process and closes the file."""
         try:
             self.withdraw()
         finally:
             self._file.close()
 
     def reserve(self, limits: Limits, job: str) -> Start | Opening:
-        """A start, recorded for everybody to see; or when to ask again."""
+        """Reserves a start for all processes to see, or returns when to ask again."""
         with self._file.transaction() as db:
             now = self._clock()
             account = _account(db, limits, now)
@@ -101,19 +101,19 @@ class Ledger:
             return opening if opening.at > now else Opening(at=now + POLL, reason="minute")
 
     def give_back(self, start: Start) -> None:
-        """Forgets a start whose request was never sent."""
+        """Deletes a start whose request was never sent."""
         with self._file.transaction() as db:
             gone = db.execute("DELETE FROM starts WHERE id = ? AND at = ?", (start.id, start.at)).rowcount
             less = "UPDATE days SET starts = starts - ? WHERE day = ? AND job = ?"
             db.execute(less, (gone, _day(start.at), start.job))
 
     def withdraw(self) -> None:
-        """Gives up this process's place in the queue."""
+        """Withdraws the ticket of this process."""
         with self._file.transaction() as db:
             _withdraw(db, self._owner)
 
     def close_account(self, until: float, reason: Reason) -> None:
-        """Nobody starts before `until`; a longer closure stays."""
+        """Closes the account: no process starts before `until` (epoch seconds). A longer closure stays."""
         with self._file.transaction() as db:
             now = self._clock()
             old = next((each for each in _closures(db, now) if each.reason == reason), None)
@@ -121,31 +121,31 @@ class Ledger:
             db.execute("INSERT OR REPLACE INTO closures VALUES (?, ?)", (reason, until))
 
     def learn_cap(self, limits: Limits, refused: Start, *, named: int | None, resets_at: float | None) -> None:
-        """Takes in that the service refused a start for the minute's sake, and the cap that it named."""
+        """Learns from a minute 429 that refused this start; `named` is the limit per minute that the 429 named."""
         with self._file.transaction() as db:
             now = self._clock()
             known = _learned(db)
             db.execute("UPDATE starts SET refused = 1 WHERE id = ? AND at = ?", (refused.id, refused.at))
-            since = lessons.minute_mark(refused.at, resets_at)
+            since = learned.minute_start(refused.at, resets_at)
             sql = "SELECT count(*) FROM starts WHERE at >= ? AND at < ? AND NOT refused"
             through = db.execute(sql, (since, since + rules.MINUTE)).fetchone()[0]
-            cap = lessons.effective(limits, known, (), now).per_minute
-            new = lessons.learn(now, refused_at=refused.at, named=named, through=through, cap=cap, known=known)
+            cap = learned.effective_limits(limits, known, (), now).per_minute
+            new = learned.learn_cap(now, refused_at=refused.at, named=named, through=through, cap=cap, known=known)
             if new != known:
                 fields = (new.per_minute, new.at, new.named)
                 db.execute("INSERT OR REPLACE INTO learned VALUES (1, ?, ?, ?)", fields)
 
     def record_day_report(self, *, day_limit: int | None, day_used: int | None) -> None:
-        """Takes in the service's word on the day: `GET /key`, or the limit that a day 429 named."""
+        """Records the service's report on the day: from `GET /key`, or the limit that a day 429 named."""
         with self._file.transaction() as db:
             now = self._clock()
-            if lessons.outgrown(_reports(db), day_limit, day_used, now):
+            if learned.ends_day_closure(_reports(db), day_limit, day_used, now):
                 db.execute("DELETE FROM closures WHERE reason = 'day'")
             more = max(0, (day_used or 0) - _own(db, now))
             db.execute("INSERT INTO words VALUES (?, ?, ?)", (now, day_limit, more))
 
     def usage(self, limits: Limits = rules.FREE) -> QuotaUsage:
-        """What is used and left under these limits, now."""
+        """What is used and left now under these limits."""
         with self._file.transaction() as db:
             now = self._clock()
             account = _account(db, limits, now)
@@ -154,7 +154,7 @@ class Ledger:
             minute_ends = (ends.get("minute", now), *(at + rules.WINDOW for (at,) in window[-1:]))
             return QuotaUsage(
                 day_limit=account.limits.per_day,
-                day_used=_own(db, now) + lessons.elsewhere(_reports(db), now),
+                day_used=_own(db, now) + learned.used_elsewhere(_reports(db), now),
                 day_resets_at=ends.get("day", rules.next_day(now)),
                 minute_limit=account.limits.per_minute,
                 minute_used=len(window),
@@ -164,21 +164,21 @@ class Ledger:
             )
 
 
-def _account(db: Database, limits: Limits, now: float) -> _Account:
+def _account(db: Database, limits: Limits, now: float) -> _AccountState:
     closures = _closures(db, now)
     reports = () if limits.per_day is None else _reports(db)
-    limits = lessons.effective(limits, _learned(db), reports, now)
+    limits = learned.effective_limits(limits, _learned(db), reports, now)
     own = 0 if limits.per_day is None else _own(db, now)
-    doubt = lessons.doubt(reports, own, limits, now)
-    if doubt:
-        return _Account(limits=limits, used=own, closures=(*closures, doubt))
-    return _Account(limits=limits, used=own + lessons.elsewhere(reports, now), closures=closures)
+    provisional = learned.provisional_closure(reports, own, limits, now)
+    if provisional:
+        return _AccountState(limits=limits, used=own, closures=(*closures, provisional))
+    return _AccountState(limits=limits, used=own + learned.used_elsewhere(reports, now), closures=closures)
 
 
-def _decide(db: Database, account: _Account, now: float, ahead: int = 0) -> Opening:
-    """When a start may be that `ahead` others go before; reads as many past starts as can matter, mostly one.
+def _decide(db: Database, account: _AccountState, now: float, ahead: int = 0) -> Opening:
+    """The earliest time of a start that comes after `ahead` others. Reads only as many past starts as needed.
 
-    After the clock was set back, starts that lie ahead become starts of this moment.
+    If the clock was set back, starts in the future are changed to starts of this moment.
     """
     cap = account.limits.per_minute or 1
     sql = "SELECT at FROM starts WHERE at > ? ORDER BY at DESC LIMIT ? OFFSET ?"
@@ -200,7 +200,7 @@ def _own(db: Database, now: float) -> int:
 def _closures(db: Database, now: float) -> tuple[Closure, ...]:
     rows = db.execute("SELECT reason, until FROM closures").fetchall()
     found = (Closure(reason=reason, until=until) for reason, until in rows)
-    return tuple(each for each in found if rules.stands(each, now))
+    return tuple(each for each in found if rules.is_in_force(each, now))
 
 
 def _learned(db: Database) -> LearnedCap | None:
@@ -232,7 +232,7 @@ def _withdraw(db: Database, owner: str) -> None:
 
 
 def _prune(db: Database, now: float) -> None:
-    """Forgets what no decision can rest on any more."""
+    """Deletes entries that no decision needs any more."""
     db.execute("DELETE FROM starts WHERE at < ?", (now - 2 * rules.WINDOW,))
     db.execute("DELETE FROM days WHERE day < ?", (_day(now) - KEPT_DAYS,))
     db.execute("DELETE FROM words WHERE at < ?", (now - KEPT_DAYS * rules.DAY,))

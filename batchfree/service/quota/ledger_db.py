@@ -1,4 +1,4 @@
-"""The SQLite file under the ledger: opened or begun, one transaction at a time, its errors told in plain words."""
+"""The SQLite file of the ledger: opens or creates it, runs transactions, and turns errors into StorageError."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from batchfree.core.errors import StorageError
 
 FORMAT = 1
 BUSY = 10.0
-"""Seconds to wait for another process's transaction."""
-ELSEWHERE = "It must be a writable file in a writable folder; BATCHFREE_STATE_DIR names another."
+"""Longest wait in seconds for a transaction of another process."""
+ADVICE = "It must be a writable file in a writable folder. Set BATCHFREE_STATE_DIR to use another folder."
 
+# In `words` are the day reports, in `tickets` the processes that wait; the names are part of the file format.
 SCHEMA = """
 CREATE TABLE starts (id INTEGER PRIMARY KEY, at REAL NOT NULL, job TEXT NOT NULL, refused INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX starts_at ON starts (at);
@@ -28,30 +29,30 @@ CREATE TABLE tickets (id INTEGER PRIMARY KEY, owner TEXT UNIQUE NOT NULL, opens 
 
 
 class LedgerFile:
-    """An open file. Every error of it becomes a StorageError that names it."""
+    """An open file. Its methods raise StorageError with the path of the file."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or begins it; one of a newer format is refused."""
+        """Opens the file or creates it. Raises StorageError, also for a file of a newer format."""
         self.path = path
-        with self._in_plain_words():
+        with self._storage_errors():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = os.open(path.parent, os.O_RDONLY)
         try:
-            with self._in_plain_words():
-                fcntl.flock(folder, fcntl.LOCK_EX)  # SQLite does not wait for others that switch to WAL as well
+            with self._storage_errors():
+                fcntl.flock(folder, fcntl.LOCK_EX)  # SQLite does not wait while another process switches to WAL
                 self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None)
-            self._begin()
+            self._prepare()
         finally:
             os.close(folder)
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes the file."""
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Alone with the file inside the block; what the block wrote stays unless it raises."""
-        with self._in_plain_words():
+        """A transaction around the block, with the only write access; rolled back if the block raises."""
+        with self._storage_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -61,23 +62,23 @@ class LedgerFile:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _begin(self) -> None:
+    def _prepare(self) -> None:
         try:
-            with self._in_plain_words():
+            with self._storage_errors():
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = NORMAL")
             with self.transaction() as db:
-                self._found(db)
+                self._create_tables(db)
         except BaseException:
             self._db.close()
             raise
 
-    def _found(self, db: sqlite3.Connection) -> None:
+    def _create_tables(self, db: sqlite3.Connection) -> None:
         format = db.execute("PRAGMA user_version").fetchone()[0]
         if format > FORMAT:
             raise StorageError(
-                f"{self.path}: this quota ledger has format {format}, written by a newer batchfree; this version knows "
-                f"format {FORMAT}. Use that version; deleting the file would lose only the memory of past starts."
+                f"{self.path}: this quota ledger has format {format}, written by a newer batchfree; this version reads "
+                f"format {FORMAT}. Use the newer version, or delete the file: only the count of past starts is lost."
             )
         if format < FORMAT:
             for statement in SCHEMA.split(";"):
@@ -85,19 +86,15 @@ class LedgerFile:
             db.execute(f"PRAGMA user_version = {FORMAT}")
 
     @contextmanager
-    def _in_plain_words(self) -> Iterator[None]:
+    def _storage_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise StorageError(
-                f"{self.path}: the quota ledger can't be opened: {error.strerror}. {ELSEWHERE}"
-            ) from error
+            raise StorageError(f"{self.path}: the quota ledger can't be opened: {error.strerror}. {ADVICE}") from error
         except sqlite3.OperationalError as error:
-            raise StorageError(
-                f"{self.path}: the quota ledger can't be read and written: {error}. {ELSEWHERE}"
-            ) from error
+            raise StorageError(f"{self.path}: the quota ledger can't be read and written: {error}. {ADVICE}") from error
         except sqlite3.Error as error:
             raise StorageError(
                 f"{self.path}: the quota ledger is damaged: {error}. "
-                "Delete the file: only the memory of past starts is lost."
+                "Delete the file: only the count of past starts is lost."
             ) from error

@@ -1,15 +1,15 @@
-"""When may one more request start?
+"""The rules for when the next request may start. All times are epoch seconds.
 
-Four things hold a start back: a sliding window over past starts, the requests of the UTC day, a closure that the
-service's own 429 asked for, and a short spacing. Times are epoch seconds.
+Four things can delay a start: the starts in a sliding window of 61 seconds, the requests of the UTC day, a closure of
+the account after a 429, and a short distance between two starts.
 
-The service counts arrivals per clock minute (OpenRouter's reset stamps are exact minute marks), so the window is a
-second longer than a minute: 21 starts that span 61 seconds can't arrive within one minute if each travels for less
-than a second. For the same reason nothing starts in the last second of a UTC day that has a limit.
+The service counts arrivals per clock minute (OpenRouter's reset times are exact minutes). A request travels for up to
+a second, so the window is one second longer than a minute: then 21 starts at a limit of 20 can never arrive within
+one minute. For the same reason no request starts in the last second of a UTC day with a limit.
 
-A clock that is set back leaves starts and closures in the future. Such a start counts as one of this moment (the
-ledger rewrites it, so it holds nobody up for more than 61 seconds); such a closure is void. A clock set forward lets
-starts age at once, which can't be told from a laptop that slept.
+If the clock is set back, some starts and closures are in the future. Such a start counts as one of this moment (the
+ledger corrects it, so nobody waits longer than 61 seconds for it); such a closure is ignored. If the clock is set
+forward, starts look old at once; that can't be told from a laptop that slept.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ Reason: TypeAlias = Literal["minute", "day"]
 
 MINUTE, DAY = 60.0, 86400.0
 SLACK = 1.0
-"""Seconds that a request may be under way before the service counts it."""
+"""Seconds that a request may travel before the service counts it."""
 WINDOW = MINUTE + SLACK
 SPACING = 0.1
-"""Seconds between two starts at most, so that a stricter service's first 429 is back before many more have left."""
+"""Longest distance in seconds between two starts. Without it, many requests would leave before a first 429 is back."""
 BURST = 3.0
-"""Seconds over which a full minute's starts are spread at most."""
+"""Longest time in seconds over which the starts of a whole minute are spread."""
 LONGEST_MINUTE = 120.0
-"""Seconds that a minute 429 may close the account: its mark comes from outside."""
-AHEAD = 60.0
-"""Seconds that a day 429 closes the account when its mark is past: this clock is ahead of the service's."""
+"""Longest closure in seconds after a minute 429. A cap is needed because the reset time comes from outside."""
+RESET_IN_PAST = 60.0
+"""Closure in seconds after a day 429 whose reset time is past: this clock is ahead of the service's clock."""
 FREE_DAY = 50
-"""Free requests of a UTC day where the service does not say (OpenRouter docs, limits page)."""
+"""Free requests per UTC day if the service names no number (OpenRouter docs, limits page)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one job may use of the account; None is no limit.
+    """The part of the account's quota that one job may use; None means no limit.
 
-    `reserve` requests of the day are left for others. With `auto` the day's limit is the service's own word, and
-    `per_day` what is taken where it has not spoken.
+    `reserve` requests of the day are left for others. With `auto` the service's daily limit applies, and `per_day` only
+    until the service has named one.
     """
 
     per_minute: int | None = None
@@ -57,7 +57,7 @@ class Limits:
 
     @property
     def allowed(self) -> int | None:
-        """Requests of the day that this job may be part of."""
+        """The number of requests of the day (by all jobs) at which this job stops."""
         return None if self.per_day is None else max(0, self.per_day - self.reserve)
 
 
@@ -66,7 +66,7 @@ FREE = Limits(per_minute=FREE_REQUESTS_PER_MINUTE, per_day=FREE_DAY, auto=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """Nobody starts before `until`: the service said so."""
+    """The service refused a request of the account: no request starts before `until`."""
 
     until: float
     reason: Reason
@@ -74,19 +74,19 @@ class Closure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The earliest moment of a start, if nobody else starts before; no reason: it may start now."""
+    """The earliest time of the next start, if nobody else starts first. No reason means: it may start now."""
 
     at: float
     reason: Reason | None = None
 
 
 def day_start(now: float) -> float:
-    """The last 00:00 UTC."""
+    """The last 00:00 UTC at or before `now`."""
     return now - now % DAY
 
 
 def next_day(now: float) -> float:
-    """The next 00:00 UTC."""
+    """The next 00:00 UTC after `now`."""
     return day_start(now) + DAY
 
 
@@ -98,15 +98,15 @@ def opens_at(
     closures: Iterable[Closure] = (),
     ahead: int = 0,
 ) -> Opening:
-    """When a start is allowed that `ahead` others go before.
+    """The earliest time of a start that comes after `ahead` other starts.
 
-    `starts` ascend and hold at least the last `per_minute` ones of the last `WINDOW` seconds; `used_today` counts the
-    account's requests of the UTC day.
+    `starts` are sorted and contain at least the last `per_minute` starts of the last `WINDOW` seconds. `used_today`
+    counts the requests of the account in this UTC day.
     """
     window = [min(start, now) for start in starts]
-    standing = [each for each in closures if stands(each, now)]
+    closures = [each for each in closures if is_in_force(each, now)]
     while True:
-        opening = _opens(now, window, used_today, limits, standing)
+        opening = _opens(now, window, used_today, limits, closures)
         if not ahead:
             return opening
         window.append(opening.at)
@@ -131,20 +131,23 @@ def _opens(
     return Opening(at=at, reason="day" if day else "minute" if at > now else None)
 
 
-def stands(closure: Closure, now: float) -> bool:
-    """Whether a closure holds; one that ends later than any could is left from before the clock was set back."""
+def is_in_force(closure: Closure, now: float) -> bool:
+    """Whether a closure still applies. One that ends too late was made before the clock was set back: ignored."""
     longest = now + LONGEST_MINUTE if closure.reason == "minute" else next_day(now) + SLACK
     return now < closure.until <= longest
 
 
-def closure(reason: Reason, now: float, resets_at: float | None, retry_after: float | None) -> Closure:
-    """What a 429 of the account asks for: its mark, else its hint, else the next clock minute or UTC day; capped."""
+def closure_after_429(reason: Reason, now: float, resets_at: float | None, retry_after: float | None) -> Closure:
+    """The closure after a 429: until its reset time, else after its hint, else until the next minute or UTC day.
+
+    `resets_at` is in epoch seconds, `retry_after` in seconds; both come from outside, so the closure is capped.
+    """
     mark = resets_at if resets_at is not None or retry_after is None else now + retry_after
     if reason == "minute":
         if mark is None or mark <= now:
             mark = now - now % MINUTE + MINUTE
         return Closure(until=min(mark + SLACK, now + LONGEST_MINUTE), reason=reason)
     if mark is not None and mark <= now:
-        return Closure(until=now + AHEAD, reason=reason)
+        return Closure(until=now + RESET_IN_PAST, reason=reason)
     midnight = next_day(now)
     return Closure(until=min(midnight if mark is None else mark, midnight) + SLACK, reason=reason)

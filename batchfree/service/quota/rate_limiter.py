@@ -1,8 +1,9 @@
-"""ReportWait for a start: what stands between a worker and its request.
+"""The rate limiter: waits for a start before each request.
 
-The ledger decides; this waits, for one worker at a time, and gives up with a value where the run should end. Waits
-are cut into pieces, since a laptop sleeps and clocks jump, and each piece ends when the run is asked to stop. Where
-the day has a limit, the service is asked for its word on it now and then, which costs no request.
+The ledger decides when a request may start. This module waits until then, for one worker at a time, and returns a
+value if the run should end instead. It sleeps in short pieces, because laptops sleep and clocks jump, and wakes at
+once when the run is asked to stop. For a job with a daily limit it refreshes the account's daily quota now and then;
+that call costs no request.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from batchfree.core.chat import Failure, Kind
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.core.text import iso
 from batchfree.service.quota import limits as rules
-from batchfree.service.quota.learned import worth_asking
+from batchfree.service.quota.learned import is_stale
 from batchfree.service.quota.ledger import Ledger, Start
 from batchfree.service.quota.limits import Limits, Opening, Reason
 
-PIECE = 60.0
-"""Seconds slept before the clock is read again."""
-TICK = 0.001
-"""Seconds slept at least: what a clock's rounding may leave of a wait."""
-WORTH_TELLING = 1.0
-"""Seconds that a wait must last to be shown to a person."""
+LONGEST_SLEEP = 60.0
+"""Seconds after which a waiting worker reads the clock again."""
+SHORTEST_SLEEP = 0.001
+"""Seconds to sleep at least, for a wait that is shorter than the clock's rounding."""
+WORTH_REPORTING = 1.0
+"""Seconds from which a wait is reported to people. Changes of its end below this are not reported either."""
 
 ReportWait: TypeAlias = Callable[[str | None, float | None], None]
 """Called when a wait begins, with its reason and end (epoch seconds), and when it ends, with two Nones."""
@@ -43,7 +44,7 @@ class WaitPolicy:
 
 
 async def _nothing() -> None:
-    """Asks nobody."""
+    """Refreshes nothing."""
 
 
 class RateLimiter:
@@ -68,43 +69,42 @@ class RateLimiter:
         self._clock, self._sleep = clock, sleep
         self._on_quota, self._deadline = policy.on_quota, policy.deadline
         self._report_wait, self._refresh_quota = report_wait, refresh_quota
-        self._asked = clock()
+        self._refreshed_at = clock()
         self._turn = anyio.Lock(fast_acquire=True)
 
     async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
-        """Waits for a start and reserves it; why the run should end where there is none, and None once it is asked to.
+        """Waits for a start and reserves it. Returns `Stopped` if the run should end, None once `stopping` is set.
 
-        A cancellation leaves nothing behind: nothing is awaited after a start is reserved.
+        A cancellation leaves no start and no place in the queue behind: after a start is reserved nothing is awaited.
         """
         async with self._turn:
-            told: Opening | None = None
+            reported: Opening | None = None
             try:
                 while not stopping.is_set():
                     opening = await self._ask(stopping)
                     if not isinstance(opening, Opening):
                         return opening
-                    if opening.at - self._clock() > WORTH_TELLING and not _same(opening, told):
+                    if opening.at - self._clock() > WORTH_REPORTING and not _is_same_wait(opening, reported):
                         self._report_wait(opening.reason, opening.at)
-                        told = opening
-                    pause = min(max(opening.at - self._clock(), TICK), PIECE)
-                    await _unless(stopping, partial(self._sleep, pause))
+                        reported = opening
+                    await self._wait(opening, stopping)
                 self._ledger.withdraw()
                 return None
             except anyio.get_cancelled_exc_class():
                 self._ledger.withdraw()
                 raise
             finally:
-                if told is not None:
+                if reported is not None:
                     self._report_wait(None, None)
 
     def give_back(self, start: Start) -> None:
-        """Returns a start whose request was not sent after all."""
+        """Returns a start whose request was not sent."""
         self._ledger.give_back(start)
 
     def record_refusal(self, failure: Failure, start: Start) -> None:
-        """Takes a 429 of the account in: the account closes for every process, and its cap is learned."""
+        """Records a 429 of the account: closes the account for all processes and learns the limit from it."""
         reason, now = REASONS[failure.kind], self._clock()
-        closure = rules.closure(reason, now, failure.resets_at, failure.retry_after)
+        closure = rules.closure_after_429(reason, now, failure.resets_at, failure.retry_after)
         if reason == "minute":
             self._ledger.learn_cap(self._limits, start, named=failure.limit, resets_at=failure.resets_at)
         elif failure.limit is not None:
@@ -112,52 +112,61 @@ class RateLimiter:
         self._ledger.close_account(closure.until, reason)
 
     async def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
-        """One question to the ledger, and what the answer means for the run; an opening now is to ask again."""
+        """Asks the ledger once. An `Opening` says when to ask again, possibly at once."""
         if self._deadline is not None and self._clock() >= self._deadline:
-            return self._over()
-        if await self._keep_told(stopping):
+            return self._deadline_reached()
+        if await self._refresh_if_stale(stopping):
             return Opening(at=self._clock())
         answer = self._ledger.reserve(self._limits, self._job)
         if isinstance(answer, Start):
             return answer
         if answer.reason == "day" and self._on_quota == "stop":
-            told = await self._keep_told(stopping, giving_up=True)
-            return Opening(at=self._clock()) if told else self._spent(answer.at)
+            refreshed = await self._refresh_if_stale(stopping, giving_up=True)
+            return Opening(at=self._clock()) if refreshed else self._day_is_spent(answer.at)
         if self._deadline is not None and answer.at >= self._deadline:
-            return self._over()
+            return self._deadline_reached()
         return answer
 
-    async def _keep_told(self, stopping: anyio.Event, *, giving_up: bool = False) -> bool:
-        """Asks for the service's word on the day where there is a limit and the last word is old; whether it did."""
+    async def _wait(self, opening: Opening, stopping: anyio.Event) -> None:
+        """Sleeps until the opening, at most a minute; ends early once `stopping` is set."""
+        seconds = min(max(opening.at - self._clock(), SHORTEST_SLEEP), LONGEST_SLEEP)
+        await _unless(stopping, partial(self._sleep, seconds))
+
+    async def _refresh_if_stale(self, stopping: anyio.Event, *, giving_up: bool = False) -> bool:
+        """Refreshes the daily quota from the service if a daily limit applies and the last answer is stale.
+
+        Returns whether it asked. `giving_up`: the run is about to stop for a spent day, so a minute is already stale.
+        """
         now = self._clock()
-        if self._limits.per_day is None or not worth_asking(self._asked, now, giving_up=giving_up):
+        if self._limits.per_day is None or not is_stale(self._refreshed_at, now, giving_up=giving_up):
             return False
-        self._asked = now
+        self._refreshed_at = now
         await _unless(stopping, self._refresh_quota)
         return True
 
-    def _over(self) -> Stopped:
+    def _deadline_reached(self) -> Stopped:
         self._ledger.withdraw()
         return Stopped(reason=StopReason.DEADLINE, message="the time given by --until is over", until=self._deadline)
 
-    def _spent(self, until: float) -> Stopped:
+    def _day_is_spent(self, until: float) -> Stopped:
         self._ledger.withdraw()
         usage = self._ledger.usage(self._limits)
         reserve = f", {self._limits.reserve} are left for others" if self._limits.reserve else ""
-        used = f"the day's requests are used up: {usage.day_used} of {usage.day_limit}{reserve}"
+        spent = f"the day's requests are used up: {usage.day_used} of {usage.day_limit}{reserve}"
         if any(closure.reason == "day" for closure in usage.closures):
-            used = "the service says that the day's requests are used up"
-        message = f"{used}; more at {iso(until)}"
-        return Stopped(reason=StopReason.QUOTA, message=message, until=until)
+            spent = "the service says that the day's requests are used up"
+        return Stopped(reason=StopReason.QUOTA, message=f"{spent}; more at {iso(until)}", until=until)
 
 
-def _same(opening: Opening, told: Opening | None) -> bool:
-    """Whether a person who knows of `told` learns nothing from this one."""
-    return told is not None and opening.reason == told.reason and abs(opening.at - told.at) <= WORTH_TELLING
+def _is_same_wait(opening: Opening, reported: Opening | None) -> bool:
+    """Whether this wait was already reported, give or take a second."""
+    return (
+        reported is not None and opening.reason == reported.reason and abs(opening.at - reported.at) <= WORTH_REPORTING
+    )
 
 
 async def _unless(stopping: anyio.Event, act: Callable[[], Awaitable[object]]) -> None:
-    """Does something, but leaves it when the run is asked to stop."""
+    """Calls `act`, and cancels it once `stopping` is set."""
 
     async def watch() -> None:
         await stopping.wait()
