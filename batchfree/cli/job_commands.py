@@ -67,11 +67,11 @@ def status(arguments: JobArguments) -> int:
 def export(arguments: JobArguments) -> int:
     """Writes the table with the answers so far."""
     from batchfree.data import output as results
-    from batchfree.job.state import reading
+    from batchfree.job.state import read_state
 
     job = load_job(arguments.job, arguments)
     results.check_writable(job.spec.output.path)
-    found = reading(job)
+    found = read_state(job)
     tally = found.export(job.spec.output.path)
     rows = tally.counts().rows
     for warning in found.warnings:

@@ -14,7 +14,7 @@ from batchfree.core.chat import JsonObject, Kind
 from batchfree.core.stops import NEEDS_A_PERSON, OK
 from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
-from batchfree.job.models_report import Offer, offers, requirements
+from batchfree.job.models_report import ModelEntry, model_entries, requirements
 from batchfree.service.connection import Connection, connect, find_api_key
 from batchfree.service.quota.limits import FREE, Limits
 
@@ -24,10 +24,10 @@ def models(arguments: ModelsArguments) -> int:
     needed = requirements(arguments.requires)
     job = load_optional_job(arguments)
 
-    async def ask() -> list[Offer]:
+    async def ask() -> list[ModelEntry]:
         endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
         async with connect(endpoint, variables, time.time) as connection:
-            return offers(await connection.catalogue.models(), needed, job, time.time())
+            return model_entries(await connection.catalogue.models(), needed, job, time.time())
 
     found = anyio.run(ask)
     if arguments.json:
@@ -38,7 +38,7 @@ def models(arguments: ModelsArguments) -> int:
     return OK
 
 
-def _model_lines(found: Sequence[Offer]) -> Iterator[str]:
+def _model_lines(found: Sequence[ModelEntry]) -> Iterator[str]:
     width = max((len(offer.model.id) for offer in found), default=0)
     for offer in found:
         health = offer.health.note()

@@ -18,7 +18,7 @@ import polars as pl
 
 from batchfree.job.options import RunOptions
 from batchfree.job.session import Session
-from batchfree.job.state import reading
+from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
 from batchfree.run.progress import Progress
 from batchfree.run.summary import Summary
@@ -54,7 +54,7 @@ async def arun(
 
 def table(job: Job) -> pl.LazyFrame:
     """The table as it stands, derived from input and journal while it is read."""
-    return reading(job).table()
+    return read_state(job).table()
 
 
 def _is_loop_running() -> bool:

@@ -1,27 +1,24 @@
-"""The service that a job asks, with the account's ledger and limits: everything that depends on the endpoint."""
+"""What a job may ask of its endpoint: limits, models, and the parts that talk to it."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from batchfree.core.chat import JsonObject, Judged, Kind
-from batchfree.core.routes import ROUTERS
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.jobspec import JobSpec
-from batchfree.run.sender import Complete
 from batchfree.service.connection import Connection
+from batchfree.service.exchange import Complete
 from batchfree.service.quota.limits import FREE_DAY, Limits
 from batchfree.service.quota.rate_limiter import RateLimiter, ReportWait, WaitPolicy
 from batchfree.service.router import Router
-from batchfree.service.routing import Policy
+from batchfree.service.routing import RoutingPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A connection in the service of a job: its limits, its routes, its deadline."""
+    """An open connection, used by one job."""
 
     spec: JobSpec
     connection: Connection
@@ -38,48 +35,38 @@ class Endpoint:
             auto=auto,
         )
 
-    async def open(self) -> Stopped | None:
-        """Asks for the quota where there is one; a key that is refused ends the run before it begins.
+    async def check_key(self) -> Stopped | None:
+        """Asks for the daily quota if there is a daily limit. Returns the reason to stop if the key is refused.
 
-        A server of one's own whose day was given as a number need not know the question.
+        A server of the user's own, for which the job gives the daily limit as a number, need not know the question.
         """
         limits = self.limits
         if limits.per_day is None:
             return None
         failure = await self.connection.refresh_quota()
-        known = limits.auto or self.spec.endpoint.is_openrouter
-        if failure is None or failure.kind is not Kind.KEY_REFUSED or not known:
+        is_asked_rightly = limits.auto or self.spec.endpoint.is_openrouter
+        if failure is None or failure.kind is not Kind.KEY_REFUSED or not is_asked_rightly:
             return None
         return Stopped(reason=StopReason.KEY_REFUSED, message=failure.message)
 
-    def router(self, rng: random.Random) -> Router:
-        """The free router of this run."""
-        spec = self.spec.router
-        return Router(
-            route=spec.route,
-            policy=policy(self.spec),
-            fallbacks=spec.fallbacks,
-            catalogue=self.connection.catalogue,
-            clock=self.connection.clock,
-            rng=rng,
-        )
+    def router(self) -> Router:
+        """The free router of one run."""
+        return Router(routing_policy(self.spec), self.connection.catalogue, self.connection.clock)
 
-    def rate_limiter(
-        self, on_quota: Literal["stop", "wait"] | None, deadline: float | None, waiting: ReportWait
-    ) -> RateLimiter:
-        """Hands out the starts of this run; `deadline` in epoch seconds."""
+    def rate_limiter(self, policy: WaitPolicy, report_wait: ReportWait) -> RateLimiter:
+        """Hands out the starts of one run."""
         return RateLimiter(
             self.connection.ledger,
             self.limits,
             self.spec.name,
             clock=self.connection.clock,
-            policy=WaitPolicy(on_quota=on_quota or self.spec.limits.on_quota, deadline=deadline),
-            report_wait=waiting,
+            policy=policy,
+            report_wait=report_wait,
             refresh_quota=self.connection.refresh_quota,
         )
 
     def completer(self, in_flight: Callable[[int], None]) -> Complete:
-        """Sends one body, within the spec's timeout; `in_flight` hears of each departure (1) and return (-1)."""
+        """Sends one body, within `retry.timeout`. `in_flight` is called with 1 before a request and -1 after it."""
 
         async def complete(body: JsonObject) -> Judged:
             in_flight(1)
@@ -91,14 +78,14 @@ class Endpoint:
         return complete
 
 
-def policy(spec: JobSpec) -> Policy:
-    """What the spec says about models."""
+def routing_policy(spec: JobSpec) -> RoutingPolicy:
+    """What the job says about models."""
     router = spec.router
-    special = router.route[0] in ROUTERS
-    return Policy(
+    return RoutingPolicy(
+        route=router.route,
         only=router.only,
         exclude=router.exclude,
         min_context=router.min_context,
-        ids=None if special else router.route,
-        any_model=not special and not spec.endpoint.is_openrouter,
+        fallbacks=router.fallbacks,
+        own_endpoint=not spec.endpoint.is_openrouter,
     )

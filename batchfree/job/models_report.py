@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.routes import is_free_id
-from batchfree.job.endpoint import policy
+from batchfree.job.endpoint import routing_policy
 from batchfree.jobspec.job import Job
 from batchfree.journal import file as journal
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
 from batchfree.journal.run_folder import RunFolder
 from batchfree.service import routing
-from batchfree.service.routing import Model, Policy, Requirements
+from batchfree.service.routing import Model, Requirements, RoutingPolicy
 from batchfree.service.routing.eligibility import ABILITIES, INPUT_ABILITIES
 
 RECENT = 86_400.0
@@ -25,7 +25,7 @@ PARAMETERS = {word: name for name, word in ABILITIES.items()} | {"structured_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class ModelEntry:
     """One free model; `reason` says why it may not answer, None that it may."""
 
     model: Model
@@ -59,13 +59,13 @@ def requirements(abilities: str) -> Requirements:
     )
 
 
-def offers(models: Sequence[Model], needed: Requirements, job: Job | None, now: float) -> list[Offer]:
+def model_entries(models: Sequence[Model], needed: Requirements, job: Job | None, now: float) -> list[ModelEntry]:
     """The free models, those that may answer first; with a job by its own rules and with its record."""
-    allowed = policy(job.spec) if job else Policy()
+    allowed = routing_policy(job.spec) if job else RoutingPolicy()
     today = datetime.fromtimestamp(now, UTC).date()
     statistics = _statistics(job, now) if job else {}
     found = [
-        Offer(
+        ModelEntry(
             model=model,
             abilities=routing.abilities(model),
             reason=routing.refusal(model, needed, allowed, today),
@@ -74,7 +74,7 @@ def offers(models: Sequence[Model], needed: Requirements, job: Job | None, now: 
         for model in routing.offer(models, allowed)
         if allowed.any_model or is_free_id(model.id)
     ]
-    return sorted(found, key=lambda offer: (offer.reason is not None, offer.model.id))
+    return sorted(found, key=lambda entry: (entry.reason is not None, entry.model.id))
 
 
 def _statistics(job: Job, now: float) -> dict[str, ModelStatistics]:

@@ -12,7 +12,7 @@ from batchfree.journal.questions import digest
 from batchfree.run.tasks import Task
 
 
-def announced(
+def with_reask_warning(
     tasks: Iterator[Task | int], opened: OpenJob, index: JournalIndex, warn: Callable[[str], None]
 ) -> Iterator[Task | int]:
     """The tasks as they are; before the first one whose question has changed comes a warning that counts them all."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
-from batchfree.job.state import reading
+from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
@@ -56,19 +56,19 @@ def status(job: Job, now: float) -> JobStatus:
         nonlocal requests
         requests += attempt.at.date() == today
 
-    job_reading = reading(job, seen)
-    tally = job_reading.counts(brief=True)
-    waiting_for, until = _waiting(job_reading.folder.log, now)
+    state = read_state(job, seen)
+    tally = state.counts(brief=True)
+    waiting_for, until = _waiting(state.folder.log, now)
     counts = tally.counts()
     return JobStatus(
         job=job.spec.name,
         counts=counts,
-        running=lock.find_holder(job_reading.folder.lock) is not None,
+        running=lock.find_holder(state.folder.lock) is not None,
         requests_today=requests,
         waiting_for=waiting_for if counts.pending else None,
         until=until if counts.pending else None,
         errors=tally.errors,
-        packs=job_reading.packs.statistics(),
+        packs=state.packs.statistics(),
     )
 
 

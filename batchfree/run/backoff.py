@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt of a row."""
+"""How long until a row is asked again, after an attempt that left it without an answer."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import random
 
 FIRST_WAIT_S = 1.0
 """The backoff before the second attempt lasts up to this long, and doubles from there."""
-CUT_HINT_SPREAD = 0.75
-"""A hint beyond the cap is cut to between this share of the cap and the whole of it, so that not all wake at once."""
+LEAST_WAIT_S = 0.05
+"""The shortest wait for a moment in time, since clocks are rounded."""
 
 
-def backoff(attempt: int, *, rng: random.Random, max_wait: float, hint: float | None) -> float:
-    """Seconds to wait after the `attempt`-th failure in a row, counted from one: anything up to a bound that doubles.
+def seconds_until(moment: float, now: float) -> float:
+    """Seconds from `now` until `moment`, both in epoch seconds; never nothing at all."""
+    return max(LEAST_WAIT_S, moment - now)
 
-    The service's hint (seconds) is the least, but nothing is longer than `max_wait`.
+
+def backoff(failures: int, *, rng: random.Random, max_wait: float) -> float:
+    """Seconds to wait after the last of `failures` transient failures in a row, counted from one.
+
+    Exponential backoff with full jitter: anything from zero to a bound that doubles with every failure up to
+    `max_wait` seconds (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
     """
-    bound = min(FIRST_WAIT_S * 2.0 ** min(max(attempt - 1, 0), 30), max_wait)
-    if hint is None or not hint > 0:
-        return rng.uniform(0.0, bound)
-    if hint >= max_wait:
-        return rng.uniform(CUT_HINT_SPREAD * max_wait, max_wait)
-    return rng.uniform(hint, min(hint + bound, max_wait))
+    bound = min(FIRST_WAIT_S * 2.0 ** min(max(failures - 1, 0), 30), max_wait)
+    return rng.uniform(0.0, bound)

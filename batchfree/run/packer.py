@@ -1,70 +1,64 @@
-"""How a parcel is written as a request, and how many rows each model is given. What it knows it has from attempts."""
+"""Which rows share a request: who may travel together, and how many a pack holds."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from batchfree import answers
-from batchfree.answers import AnswerRule
-from batchfree.answers import packs as packing
-from batchfree.core.chat import ChatRequest, Kind
-from batchfree.core.routes import FREE_ROUTER
-from batchfree.journal.attempts import Attempt
-from batchfree.run.follow_up import Patience, complaint
+from batchfree.answers import AnswerRule, packs
+from batchfree.core.chat import Kind
+from batchfree.journal.attempts import Attempt, Outcome
 from batchfree.run.tasks import Parcel, Task
-from batchfree.service.router import Plan
+from batchfree.service.routing import Model
 
-SEEDS = 1 << 32
-"""The codes of a pack come from a seed below this; the journal keeps it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A request as it goes out for a parcel; `codes` name the rows of a pack and come from `seed`."""
-
-    request: ChatRequest
-    codes: tuple[str, ...] = ()
-    seed: int | None = None
+PACK_FAILURES_UNTIL_ALONE = 2
+"""A row travels alone after this number of packs that left it without an answer."""
 
 
-class Packs:
-    """The packs of one run."""
+class Packer:
+    """The packs of one run. Learns from every reply how many rows a model can take."""
 
-    def __init__(
-        self, rule: AnswerRule, patience: Patience, rows: int | Literal["auto"], warn: Callable[[str], None]
-    ) -> None:
-        """`rows`: how many the job wants to travel together. `warn` hears when they are too many and, once for each
-        reason, why some travel alone."""
-        self._rule, self._patience, self._warn = rule, patience, warn
-        self._sizes = packing.first_sizes(rows)
+    def __init__(self, rule: AnswerRule, rows: int | Literal["auto"], warn: Callable[[str], None]) -> None:
+        """`rows` is `pack` of the job. `warn` takes one sentence if packs are too large to be wise, and one for each
+        reason why some rows travel alone."""
+        self._rule, self._warn = rule, warn
+        self._sizes = packs.first_sizes(rows)
         self._obstacles = set[str]()
-        if self._sizes.cap > packing.WISE_SIZE:
-            warn(f"pack: {self._sizes.cap} rows in one request; above {packing.WISE_SIZE} answers get worse")
+        if self._sizes.cap > packs.WISE_SIZE:
+            warn(f"pack: {self._sizes.cap} rows in one request; above {packs.WISE_SIZE} answers get worse")
 
     @property
     def size(self) -> int:
-        """The rows that the best model is given."""
+        """The number of rows that the best model is given."""
         return max((known.size for known in self._sizes.known.values()), default=self._sizes.start)
 
     def company(self, task: Task) -> str | None:
-        """Which tasks may share a request: those with the same key; None travels alone."""
+        """The key of the tasks that may share a request with this one; None: it travels alone."""
         if self._sizes.cap == 1:
             return None
-        request = task.question.request
-        key = packing.company_key(request, self._rule)
+        key = packs.company_key(task.question.request, self._rule)
         if isinstance(key, str):
             return key
         if key.reason not in self._obstacles:
             self._obstacles.add(key.reason)
-            self._warn(f"row {task.question.id or task.question.row} can't travel in a pack and is asked alone, "
-                       f"as all its like: {key.reason}")  # fmt: skip
+            row = task.question.id or task.question.row
+            self._warn(f"row {row} and all rows like it are asked alone, not in a pack: {key.reason}")
         return None
 
+    def pack_size(self, model_id: str) -> int:
+        """The number of rows that a model is given."""
+        return self._sizes.of(model_id)
+
+    def rows_that_fit(self, parcel: Sequence[Task], models: Sequence[Model]) -> int:
+        """The number of these rows that fit into the contexts of all these models."""
+        return packs.rows_that_fit(
+            [task.question.request for task in parcel],
+            contexts=(model.context_length for model in models),
+            outputs=(model.max_completion_tokens for model in models),
+        )
+
     def learn(self, attempt: Attempt) -> None:
-        """Takes in a reply, also one that thinking left no room for."""
+        """Takes in a reply, including one that was cut off before its first answer."""
         if attempt.kind not in (None, Kind.TRUNCATED):
             return
         cut_off = any(outcome.kind is Kind.TRUNCATED for outcome in attempt.outcomes)
@@ -72,33 +66,29 @@ class Packs:
             attempt.model_or_route, rows=len(attempt.outcomes), answered=attempt.answered, cut_off=cut_off
         )
 
-    def most(self, model: str) -> int:
-        """The rows that a model is given."""
-        return self._sizes.of(model)
 
-    def fitting(self, parcel: Parcel, plan: Plan) -> tuple[Parcel, Parcel]:
-        """The part of a parcel that these models are given, and the rest of it. Of a draw that the service makes, half
-        of the models take so many rows."""
-        if len(parcel) == 1:
-            return parcel, ()
-        fits = packing.rows_that_fit(
-            [task.question.request for task in parcel],
-            contexts=(model.context_length for model in plan.models),
-            outputs=(model.max_completion_tokens for model in plan.models),
-        )
-        sizes = sorted(self.most(model.id) for model in plan.models) or [self._sizes.start]
-        proved = sizes[len(sizes) // 2] if plan.draw.models == (FREE_ROUTER,) else sizes[0]
-        count = max(1, min(fits, proved))
-        return parcel[:count], parcel[count:]
+def largest_pack(task: Task) -> int | None:
+    """The largest pack that a task may travel in, in rows; None for any size."""
+    return 1 if task.state.pack_failures >= PACK_FAILURES_UNTIL_ALONE else task.at_most
 
-    def write(self, parcel: Parcel, *, native: bool, rng: random.Random) -> Written:
-        """The request for a parcel; the codes of a pack hang on `rng`."""
-        if len(parcel) == 1:
-            task = parcel[0]
-            again = complaint(task, self._patience)
-            request = answers.compose(task.question.request, self._rule, native=native, complaint=again)
-            return Written(request=request)
-        seed = rng.randrange(SEEDS)
-        codes = packing.draw_codes(len(parcel), random.Random(seed))
-        requests = [task.question.request for task in parcel]
-        return Written(request=packing.compose(requests, codes, self._rule, native=native), codes=codes, seed=seed)
+
+def largest_pack_after(task: Task, attempt: Attempt, outcome: Outcome) -> int | None:
+    """The new `at_most` of a task: half of a pack whose reply was cut off, or half of the second pack whose reply
+    answered less than half of its rows."""
+    size = len(attempt.outcomes)
+    poor = attempt.kind is None and 2 * attempt.answered < size and task.attempts > 0
+    return max(1, size // 2) if outcome.kind is Kind.TRUNCATED or poor else task.at_most
+
+
+def halves(parcel: Sequence[Task]) -> tuple[Parcel, ...]:
+    """A parcel cut in two."""
+    middle = (len(parcel) + 1) // 2
+    return tuple(half for half in (tuple(parcel[:middle]), tuple(parcel[middle:])) if half)
+
+
+def bisected(parcel: Parcel, max_attempts: int) -> tuple[Parcel, ...]:
+    """The halves of a pack that was refused as a whole; single rows if some are asked for the last time in this run,
+    since then the guilty row must be found."""
+    if any(task.attempts + 1 >= max_attempts for task in parcel):
+        return tuple((task,) for task in parcel)
+    return halves(parcel)

@@ -1,4 +1,4 @@
-"""How far a run is, kept up to date for the person who watches, and for the log."""
+"""The progress of a run, for the person who watches and for the log."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from batchfree.run.tasks import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a run is. `total` counts the input's rows, `skipped` those found answered, as far as it has read;
-    `recorded` is the request that was just recorded, if that is the news."""
+    """How far a run is.
+
+    `total` counts the rows of the input, `skipped` the answered ones among those read up to now; `recorded` is the
+    attempt that was just recorded, if that is what changed.
+    """
 
     total: int
     skipped: int = 0
@@ -31,24 +34,25 @@ class Progress:
 Observer = Callable[[Progress], None]
 
 
-class Watch:
-    """Hears of everything that changes the progress of a run, and shows it."""
+class ProgressTracker:
+    """Keeps the progress of a run up to date, shows it, and writes the events of the log."""
 
-    def __init__(self, total: int, observer: Observer, log: EventLog) -> None:
-        self.progress = Progress(total=total)
+    def __init__(self, observer: Observer, log: EventLog) -> None:
+        """`observer` is called with every change."""
+        self.progress = Progress(total=0)
         self._observer, self._log = observer, log
 
-    def rows(self, total: int) -> None:
-        """So many rows has the input."""
+    def set_total(self, total: int) -> None:
+        """Sets the number of rows in the input."""
         self.progress = replace(self.progress, total=total)
 
     def warn(self, warning: str) -> None:
-        """Something that a person should know now rather than later."""
+        """Shows a warning at once, and keeps it for the summary."""
         self._log.write("warning", message=warning)
         self._show(replace(self.progress, warnings=(*self.progress.warnings, warning)))
 
-    def recorded(self, attempt: Attempt) -> None:
-        """One request is in the journal."""
+    def record(self, attempt: Attempt) -> None:
+        """Counts an attempt that is now in the journal."""
         ok = sum(outcome.kind is None for outcome in attempt.outcomes)
         failed = sum(outcome.final for outcome in attempt.outcomes)
         now = self.progress
@@ -57,26 +61,26 @@ class Watch:
         self.progress = now
 
     def in_flight(self, change: int) -> None:
-        """A request went out (1) or came back (-1)."""
+        """Counts the requests in flight: `change` is 1 when a request is sent and -1 when it is over."""
         self._show(replace(self.progress, in_flight=self.progress.in_flight + change))
 
-    def waiting(self, reason: str | None, until: float | None) -> None:
-        """Everyone waits for `reason` until then, in epoch seconds; or no longer, with two Nones."""
+    def wait(self, reason: str | None, until: float | None) -> None:
+        """Shows that all workers wait for `reason` until a moment in epoch seconds; two Nones end the wait."""
         if reason is not None:
             self._log.write("waiting", reason=reason, until=until)
         elif self.progress.waiting_for is not None:
             self._log.write("going_on")
         self._show(replace(self.progress, waiting_for=reason, until=until))
 
-    def ended(self, summary: Summary) -> None:
-        """The run is over."""
+    def end(self, summary: Summary) -> None:
+        """Writes how the run ended."""
         stopped = summary.stopped
         if stopped is not None:
             self._log.write("stopped", reason=str(stopped.reason), until=stopped.until, message=stopped.message)
         self._log.write("ended", exit_code=summary.exit_code, requests=summary.requests, **summary.to_json()["counts"])
 
-    def counted(self, tasks: Iterator[Task | int]) -> Iterator[Task | None]:
-        """The tasks; numbers among them are rows that were passed over, and become None."""
+    def count_skipped(self, tasks: Iterator[Task | int]) -> Iterator[Task | None]:
+        """Passes the tasks on. A number among them counts rows that need no request; it becomes None."""
         for task in tasks:
             if isinstance(task, int):
                 self._show(replace(self.progress, skipped=self.progress.skipped + task))

@@ -1,4 +1,4 @@
-"""Signals: the first one lets the answers in flight land, a second one leaves at once."""
+"""Signals: the first one lets the answers in flight arrive, a second one ends the process at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio
 import anyio.abc
 
 from batchfree.core.stops import Stopped, StopReason
-from batchfree.run.pool import Switch
+from batchfree.run.switch import Switch
 
 SIGNALS = {
     signal.SIGINT: StopReason.INTERRUPTED,
@@ -26,15 +26,15 @@ def is_interruption(stopped: Stopped | None) -> bool:
 
 
 @asynccontextmanager
-async def heeded(switch: Switch) -> AsyncIterator[None]:
-    """Inside the block a signal throws the switch. The next run goes on from whatever a second one leaves."""
+async def stop_on_signals(switch: Switch) -> AsyncIterator[None]:
+    """Inside the block a signal throws the switch, and a second one ends the process. The next run continues."""
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_heed, switch)
+        await tasks.start(_listen, switch)
         yield
         tasks.cancel_scope.cancel()
 
 
-async def _heed(switch: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+async def _listen(switch: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(*SIGNALS) as signals:
         task_status.started()
         async for received in signals:

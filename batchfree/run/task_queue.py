@@ -1,6 +1,6 @@
 """What is to be asked next: fresh questions from the input, and rows that came back from earlier requests.
 
-A parcel is what one request carries: one task, or several that may travel together. The feed never looks further into
+A parcel is what one request carries: one task, or several that may travel together. The queue never looks further into
 the input than it must, and never waits for the input while rows that came back can fill a parcel.
 """
 
@@ -13,6 +13,7 @@ from typing import TypeAlias
 import anyio
 import anyio.lowlevel
 
+from batchfree.run.packer import largest_pack
 from batchfree.run.tasks import Parcel, Task
 
 LOOK_AHEAD = 20
@@ -25,7 +26,7 @@ Key: TypeAlias = tuple[str, int]
 """A group of tasks: their company, and the largest pack that they may travel in."""
 
 
-class Feed:
+class TaskQueue:
     """Hands out parcels until the input is exhausted and nothing that is out can come back."""
 
     def __init__(self, tasks: Iterator[Task | None], size: Callable[[], int], company: Company) -> None:
@@ -101,7 +102,7 @@ class Feed:
 
     def _add(self, task: Task) -> Key:
         company = self._company(task)
-        key = ("", 1) if company is None else (company, task.most or ANY_SIZE)
+        key = ("", 1) if company is None else (company, largest_pack(task) or ANY_SIZE)
         self._groups.setdefault(key, deque()).append(task)
         self._waiting += 1
         return key

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from batchfree.journal.attempts import QuestionState
 from batchfree.journal.questions import Question
 
-PACK_FAILURES_UNTIL_ALONE = 2
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A question to be answered in this run, with what has become of it so far.
+    """A question to be answered in this run, with what has become of it up to now.
 
-    `attempts` counts the requests of this run; `at_most` bounds the pack that the task may travel in; a context of
-    `context_above` tokens was too small for it.
+    `attempts` counts the requests of this run. `at_most` limits the size of its pack, in rows. `context_above`: a
+    context of this size, in tokens, was too small for it.
     """
 
     question: Question
@@ -27,15 +24,10 @@ class Task:
     context_above: int | None = None
 
     @property
-    def most(self) -> int | None:
-        """The largest pack it may travel in, None for any: alone after two packs that left it without an answer."""
-        return 1 if self.state.pack_failures >= PACK_FAILURES_UNTIL_ALONE else self.at_most
+    def models_met(self) -> frozenset[str]:
+        """The models that have seen the question."""
+        return self.state.models_reached | set(self.state.models_tried)
 
 
 Parcel: TypeAlias = tuple[Task, ...]
-
-
-def halves(parcel: Sequence[Task]) -> tuple[Parcel, ...]:
-    """A parcel cut in two."""
-    middle = (len(parcel) + 1) // 2
-    return tuple(half for half in (tuple(parcel[:middle]), tuple(parcel[middle:])) if half)
+"""The tasks of one request."""

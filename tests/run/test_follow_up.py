@@ -12,12 +12,22 @@ from batchfree.core.chat import ChatRequest, Completion, Failure, Kind, Usage
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.journal.attempts import MISSING, Attempt, QuestionState
 from batchfree.journal.questions import Question
-from batchfree.run.follow_up import BISECTED, Next, Patience, Reply, attempt_of, complaint, follow, outcomes, read
+from batchfree.run.follow_up import (
+    BISECTED,
+    FollowUp,
+    RetryPolicy,
+    RowResults,
+    attempt_of,
+    complaint,
+    follow,
+    outcomes,
+    read,
+)
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.routing import Draw
 
 RULE = AnswerRule(labels=("yes", "no"))
-PATIENCE = Patience(max_attempts=5, reask=1)
+POLICY = RetryPolicy(max_attempts=5, reask=1)
 DRAW = Draw(route="local", models=("m/a:free", "m/b:free"))
 NOON = datetime(2026, 10, 6, 12, tzinfo=UTC)
 
@@ -42,13 +52,13 @@ def said(content: str, finish: str = "stop", **facts: Any) -> Completion:
 
 
 def after(
-    parcel: Parcel, judged: Completion | Failure, patience: Patience = PATIENCE, larger_left: bool = False
-) -> tuple[Attempt, Next]:
+    parcel: Parcel, judged: Completion | Failure, policy: RetryPolicy = POLICY, larger_left: bool = False
+) -> tuple[Attempt, FollowUp]:
     codes = tuple(f"k{number:03d}" for number in range(len(parcel)))
     reply = read(judged, parcel, codes, RULE)
-    results = outcomes(reply, parcel, patience, larger_left=larger_left)
+    results = outcomes(reply, parcel, policy, larger_left=larger_left)
     attempt = attempt_of(reply, results, draw=DRAW, at=NOON)
-    return attempt, follow(parcel, attempt, reply, patience)
+    return attempt, follow(parcel, attempt, reply, policy)
 
 
 def answers(*labels: str | None) -> str:
@@ -68,16 +78,16 @@ def test_a_failure_of_one_row_leads_where_the_table_says(kind: Kind) -> None:
     attempt, then = after((task(),), failed(kind))
     (outcome,) = attempt.outcomes
     kept = [] if CONSEQUENCES[kind] in (Consequence.REJECT, Consequence.PERSON) else [0]
-    assert (numbers(then.keep), then.back, then.again) == (kept, (), ())
+    assert (numbers(then.retry), then.requeue, then.resend) == (kept, (), ())
     assert outcome.final is (CONSEQUENCES[kind] is Consequence.REJECT)
-    if then.keep:
+    if then.retry:
         counts = CONSEQUENCES[kind] is not Consequence.ACCOUNT
-        assert (then.keep[0].attempts, then.keep[0].state.attempts) == (counts, counts)
+        assert (then.retry[0].attempts, then.retry[0].state.attempts) == (counts, counts)
 
 
 def test_an_answer_is_the_end() -> None:
     attempt, then = after((task(),), said("Yes."))
-    assert then == Next() and attempt.outcomes[0].answer == "yes" and attempt.answered == 1
+    assert then == FollowUp() and attempt.outcomes[0].answer == "yes" and attempt.answered == 1
 
 
 @pytest.mark.parametrize(
@@ -88,33 +98,33 @@ def test_wrong_answers_finish_a_row_when_there_were_enough(kind: Kind) -> None:
     for _ in range(5):
         attempt, then = after((row,), failed(kind))
         finals.append(attempt.outcomes[0].final)
-        row = then.keep[0] if then.keep else row
+        row = then.retry[0] if then.retry else row
     assert finals == [False] * 4 + [True]
 
 
 def test_wrong_answers_of_earlier_runs_count_but_not_their_transient_failures() -> None:
     row = task()
     for kind in (Kind.EMPTY, Kind.TIMEOUT, Kind.EMPTY, Kind.EMPTY, Kind.TIMEOUT):
-        row = Task(question=row.question, state=after((row,), failed(kind))[1].keep[0].state)
+        row = Task(question=row.question, state=after((row,), failed(kind))[1].retry[0].state)
     assert not after((row,), failed(Kind.TIMEOUT))[0].outcomes[0].final
     attempt, then = after((row,), failed(Kind.EMPTY))
     assert not attempt.outcomes[0].final
-    assert after(then.keep, failed(Kind.EMPTY))[0].outcomes[0].final
+    assert after(then.retry, failed(Kind.EMPTY))[0].outcomes[0].final
 
 
 def test_transient_failures_leave_a_row_pending_when_this_runs_attempts_are_used_up() -> None:
     row, kept = task(), []
     while row.attempts < 5:
         attempt, then = after((row,), failed(Kind.UPSTREAM_ERROR))
-        kept.append(len(then.keep))
+        kept.append(len(then.retry))
         assert not attempt.outcomes[0].final
-        row = then.keep[0] if then.keep else Task(question=row.question, state=row.state, attempts=5)
+        row = then.retry[0] if then.retry else Task(question=row.question, state=row.state, attempts=5)
     assert kept == [1, 1, 1, 1, 0]
 
 
 def test_a_context_that_is_too_small_finishes_only_where_no_model_is_larger() -> None:
     attempt, then = after((task(),), failed(Kind.CONTEXT_LENGTH), larger_left=True)
-    assert not attempt.outcomes[0].final and then.with_context_above(8000).keep[0].context_above == 8000
+    assert not attempt.outcomes[0].final and then.with_context_above(8000).retry[0].context_above == 8000
     assert after((task(),), failed(Kind.CONTEXT_LENGTH))[0].outcomes[0].final
 
 
@@ -129,7 +139,7 @@ def test_every_model_that_may_have_seen_a_row_is_remembered() -> None:
         ),
     ]
     for judged, models in reached:
-        assert after((task(),), judged)[1].keep[0].state.models_reached == models
+        assert after((task(),), judged)[1].retry[0].state.models_reached == models
 
 
 # What is shown when asking again
@@ -138,8 +148,8 @@ def test_every_model_that_may_have_seen_a_row_is_remembered() -> None:
 def test_a_bad_answer_is_shown_from_the_second_one_on() -> None:
     row, shown = task(), []
     for answer in ("perhaps", "maybe", "who knows", "hm"):
-        row = after((row,), said(answer))[1].keep[0]
-        told = complaint(row, Patience(max_attempts=5, reask=2))
+        row = after((row,), said(answer))[1].retry[0]
+        told = complaint(row, RetryPolicy(max_attempts=5, reask=2))
         shown.append(told and told.answer)
     assert shown == [None, "maybe", "who knows", None]
 
@@ -160,16 +170,16 @@ def test_other_failures_neither_bring_nor_take_a_turn_of_asking_again(
 ) -> None:
     row = task()
     for each in judged:
-        row = after((row,), each)[1].keep[0]
-    told = complaint(row, PATIENCE)
+        row = after((row,), each)[1].retry[0]
+    told = complaint(row, POLICY)
     assert (told and told.answer) == shown
 
 
 def test_failures_in_packs_count_as_the_plain_question() -> None:
-    row = after(pack(3), said(answers("yes", None, "no")))[1].back[0]
-    assert complaint(row, PATIENCE) is None
-    row = after((row,), said("perhaps"))[1].keep[0]
-    told = complaint(row, PATIENCE)
+    row = after(pack(3), said(answers("yes", None, "no")))[1].requeue[0]
+    assert complaint(row, POLICY) is None
+    row = after((row,), said("perhaps"))[1].retry[0]
+    told = complaint(row, POLICY)
     assert told is not None and told.answer == "perhaps" and "none of the labels" in told.error
 
 
@@ -180,60 +190,60 @@ def test_the_rows_of_a_pack_stand_by_themselves() -> None:
     attempt, then = after(pack(4), said(answers("yes", "perhaps", None, "no")))
     assert [outcome.kind for outcome in attempt.outcomes] == [None, Kind.BAD_ANSWER, Kind.BAD_ANSWER, None]
     assert attempt.outcomes[2].error == MISSING
-    assert numbers(then.back) == [1, 2] and not then.keep and not then.again
-    assert all(each.attempts == 1 and each.state.pack_failures == 1 and each.at_most is None for each in then.back)
+    assert numbers(then.requeue) == [1, 2] and not then.retry and not then.resend
+    assert all(each.attempts == 1 and each.state.pack_failures == 1 and each.at_most is None for each in then.requeue)
 
 
 def test_the_tail_of_a_reply_that_was_cut_off_comes_back_at_half_the_size() -> None:
     attempt, then = after(pack(8), said(answers("yes", "no")[:-1] + ', "k002": "ye', finish="length"))
     assert attempt.answered == 2 and {outcome.kind for outcome in attempt.outcomes} == {None, Kind.TRUNCATED}
-    assert numbers(then.back) == [2, 3, 4, 5, 6, 7] and {each.at_most for each in then.back} == {4}
-    assert {each.state.pack_failures for each in then.back} == {0}
+    assert numbers(then.requeue) == [2, 3, 4, 5, 6, 7] and {each.at_most for each in then.requeue} == {4}
+    assert {each.state.pack_failures for each in then.requeue} == {0}
     unclosed = after(pack(8), said(answers("yes", "no")[:-1] + ', "k002": "ye'))[1]
-    assert {each.at_most for each in unclosed.back} == {4}, "also where the reply does not say that it was cut off"
+    assert {each.at_most for each in unclosed.requeue} == {4}, "also where the reply does not say that it was cut off"
 
 
 def test_a_pack_that_thinking_left_no_room_for_comes_back_at_half_the_size() -> None:
     then = after(pack(8), failed(Kind.TRUNCATED))[1]
-    assert len(then.back) == 8 and {each.at_most for each in then.back} == {4}
+    assert len(then.requeue) == 8 and {each.at_most for each in then.requeue} == {4}
 
 
 def test_an_unreadable_reply_sends_all_rows_back_and_the_second_one_halves_them() -> None:
     first = after(pack(8), said("I like hotels."))[1]
-    assert len(first.back) == 8 and {each.at_most for each in first.back} == {None}
-    second = after(first.back, said("I like films."))[1]
-    assert {each.at_most for each in second.back} == {4}
-    assert {each.state.pack_failures for each in second.back} == {0}, "it was not the rows' own failure"
+    assert len(first.requeue) == 8 and {each.at_most for each in first.requeue} == {None}
+    second = after(first.requeue, said("I like films."))[1]
+    assert {each.at_most for each in second.requeue} == {4}
+    assert {each.state.pack_failures for each in second.requeue} == {0}, "it was not the rows' own failure"
 
 
 @pytest.mark.parametrize("kind", sorted(BISECTED))
 def test_a_pack_that_is_refused_as_a_whole_is_cut_in_two_and_finishes_no_row(kind: Kind) -> None:
-    attempt, then = after(pack(5), failed(kind), Patience(max_attempts=3, reask=1))
-    assert [numbers(half) for half in then.again] == [[0, 1, 2], [3, 4]]
+    attempt, then = after(pack(5), failed(kind), RetryPolicy(max_attempts=3, reask=1))
+    assert [numbers(half) for half in then.resend] == [[0, 1, 2], [3, 4]]
     assert not any(outcome.final for outcome in attempt.outcomes)
 
 
 def test_a_refusal_in_words_is_one_of_the_whole_pack() -> None:
-    assert len(after(pack(4), said("I'm sorry, but I can't help with that."))[1].again) == 2
-    assert len(after(pack(4), said("", finish="content_filter"))[1].again) == 2
+    assert len(after(pack(4), said("I'm sorry, but I can't help with that."))[1].resend) == 2
+    assert len(after(pack(4), said("", finish="content_filter"))[1].resend) == 2
 
 
 def test_where_the_last_attempt_comes_the_rows_of_a_refused_pack_go_alone() -> None:
     then = after(pack(4, attempts=3), failed(Kind.INVALID_REQUEST))[1]
-    assert [numbers(each) for each in then.again] == [[0], [1], [2], [3]]
+    assert [numbers(each) for each in then.resend] == [[0], [1], [2], [3]]
 
 
 @pytest.mark.parametrize("kind", [Kind.UPSTREAM_ERROR, Kind.TIMEOUT, Kind.EMPTY, Kind.NOT_CHAT, Kind.MODEL_UNAVAILABLE])
 def test_a_pack_that_a_model_failed_stays_together(kind: Kind) -> None:
     then = after(pack(4), failed(kind))[1]
-    assert numbers(then.keep) == [0, 1, 2, 3] and not then.back and not then.again
-    assert after(pack(4, attempts=4), failed(kind))[1] == Next()
+    assert numbers(then.retry) == [0, 1, 2, 3] and not then.requeue and not then.resend
+    assert after(pack(4, attempts=4), failed(kind))[1] == FollowUp()
 
 
 @pytest.mark.parametrize(("kind", "kept"), [(Kind.MINUTE_LIMIT, 3), (Kind.DAY_LIMIT, 3), (Kind.KEY_REFUSED, 0)])
 def test_what_concerns_the_account_changes_no_row(kind: Kind, kept: int) -> None:
     parcel = pack(3)
-    assert after(parcel, failed(kind))[1] == Next(keep=parcel[:kept])
+    assert after(parcel, failed(kind))[1] == FollowUp(retry=parcel[:kept])
 
 
 def test_what_is_recorded_is_what_came() -> None:
@@ -250,8 +260,8 @@ def test_what_is_recorded_is_what_came() -> None:
 
 def test_a_rejected_row_names_no_model() -> None:
     failure = Failure(kind=Kind.CONTEXT_LENGTH, message="too long")
-    reply = Reply(judged=failure, results=(failure,))
-    over = outcomes(reply, (task(),), PATIENCE, larger_left=False)
+    reply = RowResults(judged=failure, results=(failure,))
+    over = outcomes(reply, (task(),), POLICY, larger_left=False)
     attempt = attempt_of(reply, over, draw=Draw(route="local", models=()), at=NOON)
     assert over[0].final and not attempt.is_counted and attempt.models_reached == frozenset()
 

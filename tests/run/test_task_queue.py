@@ -14,8 +14,9 @@ from support.virtual_time import VirtualTime
 from batchfree.core.chat import ChatRequest, Kind
 from batchfree.journal.attempts import Attempt, Outcome, QuestionState
 from batchfree.journal.questions import Question
-from batchfree.run.task_queue import LOOK_AHEAD, Feed
-from batchfree.run.tasks import Parcel, Task, halves
+from batchfree.run.packer import halves, largest_pack
+from batchfree.run.task_queue import LOOK_AHEAD, TaskQueue
+from batchfree.run.tasks import Parcel, Task
 
 
 def task(number: int, company: str | None = "a", at_most: int | None = None) -> Task:
@@ -32,11 +33,11 @@ def rows(parcel: Parcel | None) -> list[int] | None:
     return None if parcel is None else [each.question.row for each in parcel]
 
 
-def feed(tasks: Iterator[Task | None], size: int | Callable[[], int] = 3) -> Feed:
-    return Feed(tasks, size if callable(size) else lambda: size, company)
+def feed(tasks: Iterator[Task | None], size: int | Callable[[], int] = 3) -> TaskQueue:
+    return TaskQueue(tasks, size if callable(size) else lambda: size, company)
 
 
-def taken(source: Feed, count: int = 100) -> list[list[int] | None]:
+def taken(source: TaskQueue, count: int = 100) -> list[list[int] | None]:
     """The next parcels, each of which comes home at once with nothing left to do."""
 
     async def main() -> list[list[int] | None]:
@@ -157,7 +158,7 @@ def test_a_task_that_two_packs_left_out_goes_alone() -> None:
         at = datetime(2026, 10, 6, tzinfo=UTC)
         twice = twice.after(Attempt(at=at, route="local", models=("m:free",), outcomes=(outcome, *others)), outcome)
     alone = Task(question=task(0).question, state=twice)
-    assert alone.most == 1
+    assert largest_pack(alone) == 1
     assert taken(feed(iter([alone, task(1), task(2)]))) == [[0], [1, 2], None]
 
 

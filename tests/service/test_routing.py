@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -21,31 +22,33 @@ from batchfree.core.routes import FREE_ROUTER, is_free_id
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.wire import read_catalogue
 from batchfree.service.routing import (
+    Criteria,
     Draw,
     Health,
     Model,
+    ModelPool,
     Nothing,
-    Policy,
     Requirements,
     Rest,
-    after,
+    RoutingPolicy,
+    Situation,
     analyze,
-    beyond,
-    choose,
     claim,
-    eligible,
-    is_available,
-    is_large_enough,
     is_safety_classifier,
-    larger,
     learn,
-    plan_draw,
-    pool_is_down,
     refusal,
-    weight,
+)
+from batchfree.service.routing.draw import choose
+from batchfree.service.routing.draw import draw as draw_for_route
+from batchfree.service.routing.eligibility import (
+    beyond,
+    eligible,
+    is_large_enough,
+    larger,
     why_none,
     without_lengths,
 )
+from batchfree.service.routing.health import after, is_available, weight
 
 TODAY = date(2026, 10, 7)
 NOON = datetime(2026, 10, 7, 12, tzinfo=UTC).timestamp()
@@ -136,9 +139,9 @@ REASONS = [
     ("paid id", model("a/b"), {}, {}, "does not end in :free"),
     ("priced", model(free=False), {}, {}, "price that is not zero"),
     ("classifier", model("nvidia/nemotron-3.5-content-safety:free"), {}, {}, "safety classifier"),
-    ("classifier by name", model("x/y:free"), {}, {"ids": ("x/z:free",)}, "does not name it"),
+    ("classifier by name", model("x/y:free"), {}, {"route": ("x/z:free",)}, "does not name it"),
     ("for agents", model("thinkingmachines/inkling-small:free"), {}, {}, "reserved for coding agents"),
-    ("agents by name", model("thinkingmachines/inkling:free"), {}, {"ids": ("thinkingmachines/inkling:free",)}, None),
+    ("agents by name", model("thinkingmachines/inkling:free"), {}, {"route": ("thinkingmachines/inkling:free",)}, None),
     ("music", model(output_modalities=frozenset({"text", "audio"})), {}, {}, "no chat model"),
     ("listens only", model(input_modalities=frozenset({"audio"})), {}, {}, "no chat model"),
     ("embeddings", model("x/qwen-embedding-8b:free"), {}, {}, "no chat model"),
@@ -157,7 +160,7 @@ REASONS = [
     ("only such", model("Google/gemma:free"), {}, {"only": ("x/*", "google/GEMMA")}, None),
     ("excluded", model(), {}, {"exclude": ("A/*",)}, "router.exclude names it (A/*)"),
     ("below the least context", model(), {}, {"min_context": 200_000}, "below router.min_context"),
-    ("paid on one's own", model("qwen3", free=False), {}, {"ids": ("qwen3",), "any_model": True}, None),
+    ("paid on one's own", model("qwen3", free=False), {}, {"route": ("qwen3",), "own_endpoint": True}, None),
 ]
 
 
@@ -167,7 +170,7 @@ REASONS = [
 def test_every_refusal_has_its_reason(
     one: Model, asked: dict[str, Any], policy: dict[str, Any], reason: str | None
 ) -> None:
-    told = refusal(one, analyze(request(**asked)), Policy(**policy), TODAY)
+    told = refusal(one, analyze(request(**asked)), RoutingPolicy(**policy), TODAY)
     assert (told is None) == (reason is None), told
     assert (reason or "") in (told or "")
 
@@ -187,7 +190,7 @@ def test_every_refusal_has_its_reason(
 )
 def test_a_safety_classifier_is_known_by_its_id(name: str) -> None:
     assert is_safety_classifier(name)
-    assert refusal(model(name), Requirements(), Policy(ids=(name,), any_model=True), TODAY) is not None
+    assert refusal(model(name), Requirements(), RoutingPolicy(route=(name,), own_endpoint=True), TODAY) is not None
 
 
 @pytest.mark.parametrize("name", ["google/gemma-4-31b-it:free", "x/vanguard-7b:free", "z-ai/glm-5.2:free"])
@@ -198,28 +201,28 @@ def test_a_chat_model_is_no_safety_classifier(name: str) -> None:
 def test_a_model_with_more_context_is_looked_for_after_one_was_too_small() -> None:
     small, large = model("m/s:free", context_length=8000), model("m/l:free", context_length=9000)
     needs = beyond(Requirements(), small, [small, large])
-    assert eligible([small, large], needs, Policy(), TODAY) == (large,)
-    assert eligible([small, large], beyond(needs, large, [small, large]), Policy(), TODAY) == ()
+    assert eligible([small, large], needs, RoutingPolicy(), TODAY) == (large,)
+    assert eligible([small, large], beyond(needs, large, [small, large]), RoutingPolicy(), TODAY) == ()
     assert larger([small, large], small) == (large,)
     assert larger([small, large], None) == (large,), "not named: the smallest has spoken"
 
 
 def test_a_request_that_is_only_too_long_is_told_from_one_that_nobody_can_answer() -> None:
     long = analyze(request("x" * 4_000_000))
-    assert eligible(POOL, long, Policy(), TODAY) == ()
-    assert eligible(POOL, without_lengths(long), Policy(), TODAY) == tuple(POOL)
+    assert eligible(POOL, long, RoutingPolicy(), TODAY) == ()
+    assert eligible(POOL, without_lengths(long), RoutingPolicy(), TODAY) == tuple(POOL)
     assert not any(is_large_enough(each, long) for each in POOL)
-    assert eligible(POOL, without_lengths(analyze(request("x" * 4_000_000, seed=1))), Policy(), TODAY) == ()
+    assert eligible(POOL, without_lengths(analyze(request("x" * 4_000_000, seed=1))), RoutingPolicy(), TODAY) == ()
 
 
 def test_where_no_model_is_eligible_the_reasons_are_counted() -> None:
-    told = why_none((*POOL, model("a/paid")), analyze(request(seed=1)), Policy(ids=("x/gone:free",)), TODAY)
+    told = why_none((*POOL, model("a/paid")), analyze(request(seed=1)), RoutingPolicy(route=("x/gone:free",)), TODAY)
     assert "10 × the route does not name it" in told
     assert "1 × x/gone:free is not in the catalogue" in told
 
 
 def test_an_endpoint_of_ones_own_is_trusted_with_what_it_does_not_list() -> None:
-    own = Policy(ids=("llama3", "qwen"), any_model=True)
+    own = RoutingPolicy(route=("llama3", "qwen"), own_endpoint=True)
     needs = analyze(request([{"type": "image_url"}], seed=1, tools=[{"type": "function"}]))
     assert [m.id for m in eligible([Model(id="llama3", context_length=9000)], needs, own, TODAY)] == ["llama3", "qwen"]
 
@@ -266,15 +269,17 @@ def entry(name: Any, pricing: Any, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("name", "pricing"), [trap[1:] for trap in TRAPS], ids=[trap[0] for trap in TRAPS])
-@pytest.mark.parametrize("policy", [Policy(), Policy(only=("*", "a/*", "*:free")), Policy(ids=("a/b:free", "x:free"))])
-def test_no_catalogue_brings_in_a_model_that_costs_anything(name: str, pricing: Any, policy: Policy) -> None:
+@pytest.mark.parametrize(
+    "policy", [RoutingPolicy(), RoutingPolicy(only=("*", "a/*", "*:free")), RoutingPolicy(route=("a/b:free", "x:free"))]
+)
+def test_no_catalogue_brings_in_a_model_that_costs_anything(name: str, pricing: Any, policy: RoutingPolicy) -> None:
     models = read_catalogue(json.dumps({"data": [entry(name, pricing)]}).encode())
     assert eligible(models, Requirements(), policy, TODAY) == ()
 
 
 def test_of_an_id_told_twice_the_dearer_stands() -> None:
     entries = [entry("a/b:free", ZERO), entry("a/b:free", {"prompt": "1", "completion": "1"}), entry("a/b:free", ZERO)]
-    assert eligible(read_catalogue(json.dumps(entries).encode()), Requirements(), Policy(), TODAY) == ()
+    assert eligible(read_catalogue(json.dumps(entries).encode()), Requirements(), RoutingPolicy(), TODAY) == ()
 
 
 @pytest.mark.parametrize("name", [trap[1] for trap in TRAPS if trap[1] not in ("a/b:free", "x:free", "x/y:free")])
@@ -347,7 +352,8 @@ def test_at_most_three_models_travel() -> None:
 
 
 def draw(models: Any = POOL, **changes: Any) -> Draw | Rest | Nothing:
-    asked: dict[str, Any] = {"tried": (), "health": {}, "now": NOON, "rng": random.Random(1), **changes}
+    rng = changes.pop("rng", random.Random(1))
+    asked: dict[str, Any] = {"tried": (), "health": {}, "now": NOON, "salt": str(rng.getrandbits(64)), **changes}
     return choose(models, **asked)
 
 
@@ -457,19 +463,33 @@ def test_only_free_models_get_siblings() -> None:
 # Routes
 
 
-def planned(route: tuple[str, ...] = (FREE_ROUTER,), models: Any = POOL, **changes: Any) -> Draw | Rest | Nothing:
+ANY_MODEL = RoutingPolicy()
+NO_NEEDS = Requirements()
+
+
+def planned(
+    route: tuple[str, ...] = (FREE_ROUTER,),
+    models: Any = POOL,
+    *,
+    policy: RoutingPolicy = ANY_MODEL,
+    requirements: Requirements = NO_NEEDS,
+    fallbacks: int = 2,
+    health: dict[str, Health] | None = None,
+    now: float = NOON,
+    rng: random.Random | None = None,
+    **changes: Any,
+) -> Draw | Rest | Nothing:
+    policy = replace(policy, route=route, fallbacks=fallbacks)
+    salt = str((rng or random.Random(1)).getrandbits(64))
     asked: dict[str, Any] = {
         "tried": (),
         "first": True,
-        "health": {},
-        "now": NOON,
-        "rng": random.Random(1),
-        "policy": Policy(),
-        "requirements": Requirements(),
-        "fallbacks": 2,
+        "criteria": Criteria(needs=requirements, salt=salt),
+        "situation": Situation(pool=ModelPool(models, policy), now=now, health=health or {}),
+        "policy": policy,
         **changes,
     }
-    return plan_draw(route, models, **asked)
+    return draw_for_route(models, 1, **asked)
 
 
 def test_the_service_draws_first_and_retries_are_drawn_here() -> None:
@@ -482,9 +502,9 @@ def test_the_service_draws_first_and_retries_are_drawn_here() -> None:
     "changes",
     [
         {"tried": ["m/a:free"]},
-        {"policy": Policy(only=("m/*",))},
-        {"policy": Policy(exclude=("x/*",))},
-        {"policy": Policy(min_context=1)},
+        {"policy": RoutingPolicy(only=("m/*",))},
+        {"policy": RoutingPolicy(exclude=("x/*",))},
+        {"policy": RoutingPolicy(min_context=1)},
         {"requirements": Requirements(prompt_tokens=40_000)},
         {"health": {FREE_ROUTER: Health(strikes=1, rests_until=NOON + 60)}},
     ],
@@ -706,15 +726,6 @@ def test_rests_of_a_router_that_goes_on_failing_grow() -> None:
         now = health[FREE_ROUTER].rests_until
     assert rests == [60, 180, 540, 1620, 1800, 1800, 1800]
     assert all(later >= earlier for earlier, later in pairwise(rests))
-
-
-def test_the_pool_is_down_when_all_rest_for_long_or_nothing_comes_back() -> None:
-    long, short = Health(rests_until=NOON + 301), Health(rests_until=NOON + 299)
-    everyone = {each.id: long for each in POOL}
-    assert pool_is_down(POOL, everyone, NOON, 0)
-    assert not pool_is_down(POOL, everyone | {POOL[3].id: short}, NOON, 39)
-    assert pool_is_down(POOL, {}, NOON, 40)
-    assert not pool_is_down((), {}, NOON, 0)
 
 
 def test_a_pool_of_which_most_are_dead_costs_few_requests() -> None:

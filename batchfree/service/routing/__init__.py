@@ -1,49 +1,51 @@
 """The Free Models Router: which free model may answer a request, and how each of them has lately done."""
 
-from batchfree.service.routing.draw import Draw, Nothing, Rest, choose, claim, learn, plan_draw, pool_is_down
-from batchfree.service.routing.eligibility import (
-    Policy,
-    abilities,
-    beyond,
-    eligible,
-    is_large_enough,
-    larger,
-    offer,
-    refusal,
-    why_none,
-    without_lengths,
+from batchfree.service.routing.decide import (
+    Ask,
+    ContextTooSmall,
+    Reject,
+    Stop,
+    Wait,
+    context_too_small,
+    decide,
+    stop_after,
 )
-from batchfree.service.routing.health import STRUCTURED, Health, after, is_available, refuses, weight
+from batchfree.service.routing.draw import Draw, Nothing, Rest
+from batchfree.service.routing.eligibility import abilities, offer, refusal
+from batchfree.service.routing.health import Health
+from batchfree.service.routing.learn import claim, learn
 from batchfree.service.routing.model import Model, is_safety_classifier
-from batchfree.service.routing.requirements import Requirements, analyze
+from batchfree.service.routing.model_pool import ModelPool
+from batchfree.service.routing.policy import RoutingPolicy
+from batchfree.service.routing.requirements import STRUCTURED, Requirements, analyze
+from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
 
 __all__ = [
     "STRUCTURED",
+    "Ask",
+    "ContextTooSmall",
+    "Criteria",
     "Draw",
     "Health",
     "Model",
+    "ModelPool",
     "Nothing",
-    "Policy",
+    "Reject",
     "Requirements",
     "Rest",
+    "RoutedRow",
+    "RoutingPolicy",
+    "Situation",
+    "Stop",
+    "Wait",
     "abilities",
-    "after",
     "analyze",
-    "beyond",
-    "choose",
     "claim",
-    "eligible",
-    "is_available",
-    "is_large_enough",
+    "context_too_small",
+    "decide",
     "is_safety_classifier",
-    "larger",
     "learn",
     "offer",
-    "plan_draw",
-    "pool_is_down",
     "refusal",
-    "refuses",
-    "weight",
-    "why_none",
-    "without_lengths",
+    "stop_after",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
 
 from batchfree.core.routes import is_free_id
 from batchfree.service.routing.model import FOR_AGENTS, NO_CHAT, TEXT_ONLY, Model, is_safety_classifier
+from batchfree.service.routing.policy import RoutingPolicy
 from batchfree.service.routing.requirements import BUDGETS, TRACKED, Requirements
 
 PARSED = frozenset({"file"})
@@ -32,33 +33,16 @@ EVERYTHING = TRACKED | {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What the user allows. `ids`: these models and no others; `min_context` in tokens.
-
-    `any_model`: for an endpoint of one's own, where `ids` may name models that are neither free nor in a catalogue.
-    """
-
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    min_context: int | None = None
-    ids: tuple[str, ...] | None = None
-    any_model: bool = False
-
-    @property
-    def restricts(self) -> bool:
-        """Whether it says anything that the service's own draw would not know of."""
-        return bool(self.only or self.exclude or self.min_context or self.ids)
-
-
-def eligible(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> tuple[Model, ...]:
+def eligible(
+    catalogue: Sequence[Model], requirements: Requirements, policy: RoutingPolicy, today: date
+) -> tuple[Model, ...]:
     """The models that may answer, in the catalogue's order. `today` is the date in UTC."""
     return tuple(model for model in offer(catalogue, policy) if refusal(model, requirements, policy, today) is None)
 
 
-def offer(catalogue: Sequence[Model], policy: Policy) -> tuple[Model, ...]:
+def offer(catalogue: Sequence[Model], policy: RoutingPolicy) -> tuple[Model, ...]:
     """The catalogue, with the models of one's own endpoint that it does not list or says nothing about."""
-    if not policy.any_model or policy.ids is None:
+    if policy.ids is None or not policy.any_model:
         return tuple(catalogue)
     listed = {model.id: model for model in catalogue}
     own = (listed.get(each) or Model(id=each) for each in policy.ids)
@@ -72,19 +56,19 @@ def _trusted(model: Model) -> Model:
     return replace(model, parameters=EVERYTHING, input_modalities=frozenset({"text", *INPUT_ABILITIES}))
 
 
-def refusal(model: Model, requirements: Requirements, policy: Policy, today: date) -> str | None:
+def refusal(model: Model, requirements: Requirements, policy: RoutingPolicy, today: date) -> str | None:
     """Why a model may not answer, as a sentence for a person; None if it may."""
     return next(_reasons(model, requirements, policy, today), None)
 
 
-def _reasons(model: Model, requirements: Requirements, policy: Policy, today: date) -> Iterator[str]:
+def _reasons(model: Model, requirements: Requirements, policy: RoutingPolicy, today: date) -> Iterator[str]:
     yield from _standing(model, policy, today)
     yield from _choice(model, policy)
     yield from _lacks(model, requirements)
     yield from _too_small(model, requirements)
 
 
-def _standing(model: Model, policy: Policy, today: date) -> Iterator[str]:
+def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]:
     """What keeps a model out of every job."""
     if not policy.any_model and not is_free_id(model.id):
         yield "its id does not end in :free"
@@ -100,7 +84,7 @@ def _standing(model: Model, policy: Policy, today: date) -> Iterator[str]:
         yield f"it expired on {model.expires.isoformat()}"
 
 
-def _choice(model: Model, policy: Policy) -> Iterator[str]:
+def _choice(model: Model, policy: RoutingPolicy) -> Iterator[str]:
     """What the user's own choice says against it."""
     if policy.ids is not None and model.id not in policy.ids:
         yield "the route does not name it"
@@ -168,7 +152,9 @@ def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
     return tuple(m for m in models if above is None or m.context_length is None or m.context_length > above)
 
 
-def why_none(catalogue: Sequence[Model], requirements: Requirements, policy: Policy, today: date) -> tuple[str, ...]:
+def why_none(
+    catalogue: Sequence[Model], requirements: Requirements, policy: RoutingPolicy, today: date
+) -> tuple[str, ...]:
     """Why no model is eligible: the reasons against the free ones, the most frequent first, each with its count."""
     reasons: dict[str, int] = {}
     for model in offer(catalogue, policy):

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from batchfree.core.chat import Failure, Kind
+from batchfree.service.routing.requirements import STRUCTURED
 
 DAY_S = 86_400
 
@@ -53,8 +54,6 @@ SELDOM = 0.1
 """Up to this share of failures a model counts as healthy and is drawn like any other."""
 LEAST_WEIGHT = 0.05
 
-STRUCTURED = "structured_outputs"
-"""The catalogue's word for a `response_format` with a schema."""
 SCHEMAS = frozenset({STRUCTURED, "response_format", "json_schema"})
 
 FAULTS = frozenset(

@@ -25,6 +25,9 @@ BUDGETS = ("max_completion_tokens", "max_tokens")
 TOKENS_PER_PART = 1000
 """For an image, a sound or a file."""
 
+STRUCTURED = "structured_outputs"
+"""The catalogue's word for a `response_format` with a schema."""
+
 INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video_url": "video", "file": "file"}
 
 
@@ -48,18 +51,23 @@ class Requirements:
         return self.prompt_tokens + (self.completion_tokens or 0)
 
 
-def analyze(request: ChatRequest) -> Requirements:
-    """What this request needs, from its messages and parameters."""
+def analyze(request: ChatRequest, *, native_only: bool = False, context_above: int | None = None) -> Requirements:
+    """What this request needs, from its messages and parameters.
+
+    `native_only`: only models that take a schema will do. `context_above`: a context of this size, in tokens, was too
+    small.
+    """
     sent = {name: value for name, value in request.parameters.items() if value is not None}
     parts = [part for message in request.messages for part in _parts(message)]
     inputs = frozenset(kind for part in parts if (kind := _input(part)) is not None)
     budgets = [value for name in BUDGETS if isinstance(value := sent.get(name), int)]
     return Requirements(
         inputs=inputs,
-        parameters=frozenset(_needed(sent)),
+        parameters=frozenset(_needed(sent)) | ({STRUCTURED} if native_only else frozenset()),
         prompt_tokens=_tokens(sent) + sum(_part_tokens(part) for part in parts),
         completion_tokens=max(budgets) if budgets else None,
         forbids_reasoning=_thinking(sent) is False,
+        context_above=context_above,
     )
 
 
@@ -71,7 +79,7 @@ def _needed(sent: Mapping[str, Json]) -> Iterator[str]:
         case {"type": "json_object"}:
             yield "response_format"
         case {"type": "json_schema" | "grammar" | "python"}:
-            yield "structured_outputs"
+            yield STRUCTURED
     if sent.get("tools"):
         yield "tools"
         if sent.get("tool_choice", "auto") not in ("auto", "none"):

@@ -1,0 +1,36 @@
+"""A parcel becomes a request."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from batchfree import answers
+from batchfree.answers import AnswerRule, packs
+from batchfree.core.chat import ChatRequest
+from batchfree.run.follow_up import RetryPolicy, complaint
+from batchfree.run.tasks import Parcel
+
+SEEDS = 1 << 32
+"""The codes of a pack come from a seed below this; the journal keeps the seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A request as it is sent for a parcel; `codes` name the rows of a pack and come from `seed`."""
+
+    request: ChatRequest
+    codes: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+def write(parcel: Parcel, rule: AnswerRule, policy: RetryPolicy, *, native: bool, salt: str) -> Outgoing:
+    """The request for a parcel. `native`: with a `response_format`. The codes of a pack depend only on `salt`."""
+    if len(parcel) == 1:
+        (task,) = parcel
+        shown = complaint(task, policy)
+        return Outgoing(request=answers.compose(task.question.request, rule, native=native, complaint=shown))
+    seed = random.Random(f"codes {salt}").randrange(SEEDS)
+    codes = packs.draw_codes(len(parcel), random.Random(seed))
+    requests = [task.question.request for task in parcel]
+    return Outgoing(request=packs.compose(requests, codes, rule, native=native), codes=codes, seed=seed)

@@ -1,0 +1,144 @@
+"""The worker pool: workers take parcels from the queue, send them, and try again.
+
+One task group per run. The feeder hands parcels to the workers over one unbuffered stream; when the queue is done the
+stream closes and the workers run dry. A stop is a value: once the `Switch` is thrown no request is started. The
+requests in flight are waited for, and their answers are recorded.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
+
+from batchfree.core.errors import DatasetError, StorageError, UnavailableError
+from batchfree.core.stops import Stopped, StopReason
+from batchfree.run.backoff import backoff
+from batchfree.run.sender import AttemptResult, Sender
+from batchfree.run.switch import Switch
+from batchfree.run.task_queue import TaskQueue
+from batchfree.run.tasks import Parcel, Task
+
+
+@dataclass(slots=True)
+class Errand:
+    """The parcel of one worker: what is still to be answered, and what returns to the queue."""
+
+    parcel: Parcel
+    requeue: list[Task] = field(default_factory=list)
+    resend: list[Parcel] = field(default_factory=list)
+    failures: int = 0
+    """Transient failures in a row; the backoff grows with them."""
+
+
+class WorkerPool:
+    """The workers of one run."""
+
+    def __init__(
+        self, *, queue: TaskQueue, sender: Sender, switch: Switch, workers: int, max_wait: float, rng: random.Random
+    ) -> None:
+        """`max_wait` is the cap of one backoff, in seconds."""
+        self._queue, self._sender, self._switch = queue, sender, switch
+        self._workers, self._max_wait, self._rng = workers, max_wait, rng
+        self._no_model: Stopped | None = None
+
+    async def run(self, grace: Callable[[Stopped], float]) -> None:
+        """Answers the tasks of the queue.
+
+        Once the switch is thrown, answers in flight have `grace` seconds to arrive and are recorded; a cancellation
+        loses no more than the requests in flight. Rows that no model can answer throw the switch when all others are
+        done.
+        """
+        async with anyio.create_task_group() as watch:
+            watch.start_soon(self._cut_off, watch.cancel_scope, grace)
+            async with anyio.create_task_group() as workers:
+                send, receive = anyio.create_memory_object_stream[Parcel](0)
+                workers.start_soon(self._hand_out, send)
+                for _ in range(self._workers):
+                    workers.start_soon(self._work, receive.clone())
+                receive.close()
+            watch.cancel_scope.cancel()
+        if self._no_model is not None:
+            self._switch.throw(self._no_model)
+
+    async def _cut_off(self, scope: anyio.CancelScope, grace: Callable[[Stopped], float]) -> None:
+        await self._switch.event.wait()
+        assert self._switch.stopped is not None
+        await anyio.sleep(grace(self._switch.stopped))
+        scope.cancel()
+
+    async def _hand_out(self, stream: MemoryObjectSendStream[Parcel]) -> None:
+        async with stream:
+            try:
+                while self._switch.stopped is None and (parcel := await self._queue.next()):
+                    await stream.send(parcel)
+            except DatasetError as error:
+                self._switch.throw(Stopped(reason=StopReason.INPUT, message=str(error)))
+            except StorageError as error:
+                self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
+
+    async def _work(self, stream: MemoryObjectReceiveStream[Parcel]) -> None:
+        async with stream:
+            async for parcel in stream:
+                errand = Errand(parcel)
+                try:
+                    await self._retrying()(self._attempt, errand)
+                finally:
+                    self._queue.done(errand.requeue, errand.resend)
+
+    def _retrying(self) -> AsyncRetrying:
+        """The one retry loop, made anew for every parcel, since it holds state.
+
+        tenacity is the loop and nothing more: each row of a parcel has its own limit of attempts, over all runs, and
+        tenacity's waits draw from the global random generator.
+        """
+        return AsyncRetrying(
+            retry=retry_if_result(lambda wait: wait is not None),
+            wait=_wait,
+            sleep=self._sleep,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps, at most until the switch is thrown."""
+        await anyio.lowlevel.checkpoint()
+        if seconds > 0:
+            with anyio.move_on_after(seconds):
+                await self._switch.event.wait()
+
+    async def _attempt(self, errand: Errand) -> float | None:
+        """One attempt. Returns the seconds until the rest of the parcel is tried again; None if nothing is left."""
+        if self._switch.stopped is not None:
+            return None
+        result = await self._send(errand.parcel)
+        if result.stopped is not None and result.stopped.reason is StopReason.NO_MODEL:
+            self._no_model = self._no_model or result.stopped
+        elif result.stopped is not None:
+            self._switch.throw(result.stopped)
+        errand.parcel = result.then.retry
+        errand.requeue.extend(result.then.requeue)
+        errand.resend.extend(result.then.resend)
+        if not errand.parcel or self._switch.stopped is not None:
+            return None
+        if result.wait is not None:
+            return result.wait
+        errand.failures += 1
+        return backoff(errand.failures, rng=self._rng, max_wait=self._max_wait)
+
+    async def _send(self, parcel: Parcel) -> AttemptResult:
+        """One attempt; a file of ours that fails, or a service out of reach, ends the run with a value."""
+        try:
+            return await self._sender.send(parcel, self._queue.put_back)
+        except StorageError as error:
+            return AttemptResult(stopped=Stopped(reason=StopReason.DISK, message=str(error)))
+        except UnavailableError as error:
+            return AttemptResult(stopped=Stopped(reason=StopReason.SERVICE_DOWN, message=str(error)))
+
+
+def _wait(state: RetryCallState) -> float:
+    assert state.outcome is not None
+    return float(state.outcome.result())

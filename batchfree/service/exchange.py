@@ -1,0 +1,95 @@
+"""One exchange with the service: decide, wait for a start, send, judge, learn.
+
+The core of every request, with or without packs and journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+import anyio
+
+from batchfree.core.chat import ChatRequest, Failure, JsonObject, Judged
+from batchfree.core.consequences import CONSEQUENCES, Consequence
+from batchfree.service.openrouter import wire
+from batchfree.service.quota.ledger import Start
+from batchfree.service.quota.rate_limiter import RateLimiter
+from batchfree.service.router import Lesson, Router
+from batchfree.service.routing import Ask, Criteria, Reject, RoutedRow, Stop, Wait
+
+RowT = TypeVar("RowT", bound=RoutedRow)
+Complete: TypeAlias = Callable[[JsonObject], Awaitable[Judged]]
+"""Sends one request body; never raises for what the service or the network does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response(Generic[RowT]):
+    """A judged response to a request that was sent; `latency` in seconds."""
+
+    ask: Ask[RowT]
+    judged: Judged
+    start: Start
+    latency: float
+
+
+class Exchange:
+    """Sends requests to free models and learns from the responses, for all workers of a run."""
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        rate_limiter: RateLimiter,
+        complete: Complete,
+        clock: Callable[[], float],
+        stopping: anyio.Event,
+    ) -> None:
+        """No request is started once `stopping` is set. `clock` gives epoch seconds."""
+        self.router = router
+        self._rate_limiter, self._complete, self._clock, self._stopping = rate_limiter, complete, clock, stopping
+
+    async def send(
+        self,
+        rows: Sequence[RowT],
+        criteria: Criteria,
+        compose: Callable[[Ask[RowT]], ChatRequest],
+        spare: Callable[[Sequence[RowT]], None],
+    ) -> Response[RowT] | Wait[RowT] | Reject[RowT] | Stop:
+        """One request for these rows, or why there is none. `spare` takes the rows that do not travel, at once.
+
+        The decision is made before the wait for a start and again after it, since the world may have changed. If
+        `compose` raises, its start is given back. A cancellation before the request is out leaves nothing behind, after
+        that a used start. No `await` stands between the response and its return to the caller.
+        """
+        await self.router.refresh()
+        decision = self.router.decide(rows, criteria)
+        if not isinstance(decision, Ask):
+            return decision
+        spare(decision.spared)
+        start = await self._rate_limiter.acquire(self._stopping)
+        if not isinstance(start, Start):
+            return Stop(stopped=start)
+        decision = self.router.decide(decision.rows, criteria)
+        if not isinstance(decision, Ask):
+            self._rate_limiter.give_back(start)
+            return decision
+        spare(decision.spared)
+        try:
+            request = compose(decision)
+        except BaseException:
+            self._rate_limiter.give_back(start)
+            raise
+        self.router.claim(decision.draw)
+        began = self._clock()
+        any_model = self.router.policy.own_endpoint
+        judged = await self._complete(wire.body(request, decision.draw.models, any_model=any_model))
+        return Response(ask=decision, judged=judged, start=start, latency=self._clock() - began)
+
+    def learn(self, response: Response[RowT], lesson: Lesson) -> None:
+        """Takes in what a response says of the models, and of the account if a limit refused the request."""
+        judged = response.judged
+        self.router.learn(response.ask.draw, judged, lesson)
+        if isinstance(judged, Failure) and CONSEQUENCES[judged.kind] is Consequence.ACCOUNT:
+            self._rate_limiter.record_refusal(judged, response.start)

@@ -1,0 +1,197 @@
+"""The routing decision: everything that may come of these rows, these models, this moment.
+
+`decide` is asked before a request and says what to do with the rows; `stop_after` and `context_too_small` are asked
+after a response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from batchfree.core.chat import Failure, Judged, Kind
+from batchfree.core.routes import FREE_ROUTER
+from batchfree.core.stops import Stopped, StopReason
+from batchfree.service.routing.draw import Draw, Nothing, Rest, draw
+from batchfree.service.routing.eligibility import larger
+from batchfree.service.routing.health import is_available
+from batchfree.service.routing.model import Model
+from batchfree.service.routing.policy import RoutingPolicy
+from batchfree.service.routing.requirements import Requirements
+from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
+
+DOWN_REST_S = 300.0
+"""The pool is down when every eligible model rests for longer than this, in seconds."""
+BARREN = 40
+"""The pool is down after this number of requests in a row without one answer."""
+TOO_LONG = "the prompt is longer than the context of every free model"
+NOT_THERE = "the models that router.route names are not there, or not for this account"
+POOL_DOWN = "the free models are down: all of them rest, or none has answered for a long while; run again later"
+
+FOR_A_PERSON = {
+    Kind.KEY_REFUSED: StopReason.KEY_REFUSED,
+    Kind.CREDITS_OWED: StopReason.CREDITS_OWED,
+    Kind.PRIVACY_SETTING: StopReason.PRIVACY_SETTING,
+}
+
+RowT = TypeVar("RowT", bound=RoutedRow)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(Generic[RowT]):
+    """Send `rows` to the models of `draw`; the `spared` rows need another request.
+
+    `models` are all that may answer, as far as they are known. `native`: `response_format` goes along.
+    """
+
+    draw: Draw
+    rows: tuple[RowT, ...]
+    spared: tuple[RowT, ...] = ()
+    models: tuple[Model, ...] = ()
+    native: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait(Generic[RowT]):
+    """Ask for `rows` again at `until`, in epoch seconds: every model that may answer them rests."""
+
+    rows: tuple[RowT, ...]
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(Generic[RowT]):
+    """No model can ever answer `rows` together; a row alone has failed."""
+
+    rows: tuple[RowT, ...]
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The rows stay pending, and the run ends for this reason; None: the run is ending already."""
+
+    stopped: Stopped | None
+
+
+def decide(
+    rows: Sequence[RowT], criteria: Criteria, situation: Situation, policy: RoutingPolicy
+) -> Ask[RowT] | Wait[RowT] | Reject[RowT] | Stop:
+    """What to do with rows that may share a request. The same arguments always give the same decision."""
+    models = situation.pool.eligible(criteria.needs, situation.today)
+    together = _with_a_model_in_common(rows, models, situation)
+    drawn = draw(
+        models,
+        len(together),
+        tried=frozenset().union(*(row.models_met for row in together)),
+        first=all(row.attempts == 0 for row in together),
+        criteria=criteria,
+        situation=situation,
+        policy=policy,
+    )
+    if isinstance(drawn, Nothing):
+        return _nothing(rows, drawn, models, criteria.needs, situation)
+    if policy.ids and _are_gone(models or (), situation):
+        return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=NOT_THERE))
+    if _is_down(models, situation):
+        return Stop(stopped=Stopped(reason=StopReason.POOL_DOWN, message=POOL_DOWN))
+    if isinstance(drawn, Rest):
+        return Wait(rows=tuple(rows), until=drawn.until)
+    asked = tuple(model for model in models or () if drawn.is_services or model.id in drawn.models)
+    travelling = together[: _rows_for(together, drawn, asked, criteria)]
+    left = [row for row in rows if not any(row is other for other in travelling)]
+    native = _native(models, asked, drawn, criteria, situation)
+    return Ask(draw=drawn, rows=travelling, spared=tuple(left), models=asked, native=native)
+
+
+def _with_a_model_in_common(
+    rows: Sequence[RowT], models: Sequence[Model] | None, situation: Situation
+) -> tuple[RowT, ...]:
+    """The first row and those after it for which one available model is left that none of them has met."""
+    together, met = list[RowT](), frozenset[str]()
+    for row in rows:
+        all_met = met | row.models_met
+        if not together or all_met == met or _leaves_one(models, all_met, situation):
+            together.append(row)
+            met = all_met
+    return tuple(together)
+
+
+def _leaves_one(models: Sequence[Model] | None, met: frozenset[str], situation: Situation) -> bool:
+    return models is None or any(
+        model.id not in met and is_available(situation.health_of(model.id), situation.now) for model in models
+    )
+
+
+def _nothing(
+    rows: Sequence[RowT],
+    nothing: Nothing,
+    models: Sequence[Model] | None,
+    needs: Requirements,
+    situation: Situation,
+) -> Reject[RowT] | Stop:
+    """The rows are too long for every model, or ask what no model can do."""
+    if models == () and situation.pool.able(needs, situation.today):
+        return Reject(rows=tuple(rows), failure=Failure(kind=Kind.CONTEXT_LENGTH, message=TOO_LONG))
+    why = nothing.reason if models else f"{nothing.reason}: {situation.pool.why_none(needs, situation.today)}"
+    return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=why))
+
+
+def _are_gone(models: Sequence[Model], situation: Situation) -> bool:
+    """Whether every model that might answer has told that it is not there any more."""
+    known = [situation.health_of(model.id) for model in models]
+    return bool(known) and all(health.gone and situation.now < health.rests_until for health in known)
+
+
+def _is_down(models: Sequence[Model] | None, situation: Situation) -> bool:
+    """Whether to give up for now. Without a catalogue the service's own draw counts as the only model."""
+    names = (FREE_ROUTER,) if models is None else [model.id for model in models]
+    resting = [situation.health_of(name).rests_until > situation.now + DOWN_REST_S for name in names]
+    return situation.barren >= BARREN or (bool(resting) and all(resting))
+
+
+def _rows_for(rows: Sequence[RowT], drawn: Draw, models: Sequence[Model], criteria: Criteria) -> int:
+    """The number of rows that one request carries. If the service draws, half of the models take that many rows."""
+    if len(rows) == 1:
+        return 1
+    sizes = sorted(criteria.pack_size(model.id) for model in models) or [criteria.pack_size("")]
+    proved = sizes[len(sizes) // 2] if drawn.is_services else sizes[0]
+    return max(1, min(criteria.rows_that_fit(rows, models), proved, len(rows)))
+
+
+def _native(
+    models: Sequence[Model] | None, asked: Sequence[Model], drawn: Draw, criteria: Criteria, situation: Situation
+) -> bool:
+    """Whether `response_format` goes along: to the service's draw if any model takes it, else if all models take it."""
+    if not criteria.wants_schema or criteria.needs_schema or models is None:
+        return criteria.needs_schema
+    takes = [situation.takes_schema(model) for model in asked]
+    return any(takes) if drawn.is_services else all(takes)
+
+
+def stop_after(judged: Judged) -> Stopped | None:
+    """The reason to end the run after a response: it was charged, or only a person can resolve what it says."""
+    if judged.usage.cost > 0:
+        message = f"{judged.model or 'a model'} charged {judged.usage.cost:g} USD; its answer is kept, the run stops"
+        return Stopped(reason=StopReason.CHARGED, message=message)
+    if isinstance(judged, Failure) and judged.kind in FOR_A_PERSON:
+        return Stopped(reason=FOR_A_PERSON[judged.kind], message=judged.message)
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextTooSmall:
+    """After a refusal for length: whether an eligible model has a larger context than `tokens` (None: unknown)."""
+
+    larger_left: bool
+    tokens: int | None
+
+
+def context_too_small(failure: Failure, draw: Draw, needs: Requirements, situation: Situation) -> ContextTooSmall:
+    """Where a row may go that a model found too long."""
+    refusing = situation.pool.named(failure.model or (draw.models[0] if len(draw.models) == 1 else None))
+    models = situation.pool.eligible(replace(needs, prompt_tokens=0), situation.today) or ()
+    return ContextTooSmall(
+        larger_left=bool(larger(models, refusing)), tokens=None if refusing is None else refusing.context_length
+    )

@@ -1,0 +1,38 @@
+"""What the user allows: which models may be asked, under which route, and how many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchfree.core.routes import FREE_ROUTER, ROUTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingPolicy:
+    """The `router:` part of a job, and whether the endpoint is the user's own.
+
+    `only` and `exclude` are glob patterns on model ids; `min_context` counts tokens; `fallbacks` is the number of
+    further models that travel in one request.
+    """
+
+    route: tuple[str, ...] = (FREE_ROUTER,)
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    min_context: int | None = None
+    fallbacks: int = 2
+    own_endpoint: bool = False
+
+    @property
+    def ids(self) -> tuple[str, ...] | None:
+        """The models that the route names, and no others may be asked; None where the route names a router."""
+        return None if self.route[0] in ROUTERS else self.route
+
+    @property
+    def any_model(self) -> bool:
+        """Whether the models need be neither free nor in a catalogue: the user's own endpoint knows them."""
+        return self.own_endpoint and self.ids is not None
+
+    @property
+    def restricts(self) -> bool:
+        """Whether the policy holds anything that the service's own draw does not know."""
+        return bool(self.only or self.exclude or self.min_context or self.ids)

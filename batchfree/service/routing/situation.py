@@ -1,0 +1,79 @@
+"""What a routing decision looks at: the needs of the rows, and how the models stand at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+
+from batchfree.service.routing.health import Health, refuses
+from batchfree.service.routing.model import Model
+from batchfree.service.routing.model_pool import ModelPool
+from batchfree.service.routing.requirements import STRUCTURED, Requirements
+
+
+class RoutedRow(Protocol):
+    """What routing must know of a row: the models that have seen it, and how often it was asked in this run."""
+
+    @property
+    def models_met(self) -> frozenset[str]: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+
+def _one_row(model_id: str) -> int:
+    return 1
+
+
+def _all_rows(rows: Sequence[Any], models: Sequence[Model]) -> int:
+    return len(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criteria:
+    """What rows that may share a request need of the model that answers them.
+
+    `wants_schema`: a `response_format` goes along where the model takes it. `salt` makes the draw repeatable: the same
+    salt in the same situation draws the same models. `pack_size` is the number of rows that a model (by id) is given,
+    `rows_that_fit` the number of these rows that fit into one request to these models.
+    """
+
+    needs: Requirements
+    wants_schema: bool = False
+    salt: str
+    pack_size: Callable[[str], int] = _one_row
+    rows_that_fit: Callable[[Sequence[Any], Sequence[Model]], int] = _all_rows
+
+    @property
+    def needs_schema(self) -> bool:
+        """Whether only models that take a schema will do."""
+        return self.wants_schema and STRUCTURED in self.needs.parameters
+
+    def share(self, model: Model, rows: int) -> int:
+        """The number of these rows that one request to the model would carry."""
+        return min(rows, self.pack_size(model.id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """How the models stand. `now` in epoch seconds; `barren` counts the requests since the last answer."""
+
+    pool: ModelPool
+    now: float
+    health: Mapping[str, Health] = field(default_factory=dict)
+    barren: int = 0
+
+    @property
+    def today(self) -> date:
+        """The UTC date."""
+        return datetime.fromtimestamp(self.now, UTC).date()
+
+    def health_of(self, model_id: str) -> Health:
+        """What is known of a model; nothing is known of a new one."""
+        return self.health.get(model_id, Health())
+
+    def takes_schema(self, model: Model) -> bool:
+        """Whether the model lists `response_format` with a schema and has not refused it."""
+        return STRUCTURED in model.parameters and not refuses(self.health_of(model.id), (STRUCTURED,))
