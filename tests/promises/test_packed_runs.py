@@ -298,7 +298,7 @@ def test_rows_that_cannot_travel_in_a_pack_go_alone_and_the_reason_is_said_once(
     assert summary.counts.ok == 10
     assert sorted(sizes(job)) == [1] * 5 + [5]
     (warning,) = summary.warnings
-    assert "row 0 can't travel in a pack" in warning and "it has images" in warning
+    assert "row 0 and all rows like it are asked alone" in warning and "it has images" in warning
 
 
 def test_what_packing_did_is_measured_from_the_journal(tmp_path: Path) -> None:

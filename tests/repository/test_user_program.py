@@ -29,6 +29,6 @@ def test_the_program_of_a_user_is_told_every_mistake(tmp_path: Path) -> None:
 
 
 def test_run_stays_the_function_when_the_room_of_that_name_is_imported() -> None:
-    import_module("batchfree.run.pool")
+    import_module("batchfree.run.worker_pool")
     assert callable(batchfree.run)
     assert batchfree.run is import_module("batchfree.job.api").run
