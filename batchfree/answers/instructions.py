@@ -1,4 +1,4 @@
-"""A rule in words and as `response_format`: what is added to a request so that the reply can be read."""
+"""What is added to a request so that its reply can be read: the form of the answer in words, and `response_format`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NOT_STRICT = """
     unevaluatedItems prefixItems contains propertyNames minProperties maxProperties uniqueItems $dynamicRef
 """
 NOT_STRICT = frozenset(_NOT_STRICT.split())
-"""Keywords that strict schemas may not have, or not at their root."""
+"""Keywords that a strict schema must not have (OpenAI docs, structured outputs); `anyOf` only at its root."""
 
 
 def label_list(labels: Sequence[str]) -> str:
-    """The labels as a list, one on each line."""
+    """The labels as a list with one label per line."""
     return "\n".join(f"- {' '.join(label.split())}" for label in labels)
 
 
@@ -28,8 +28,8 @@ def compact_json(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def wording(rule: AnswerRule, *, native: bool) -> str | None:
-    """What an answer to one question must look like; None where any text will do."""
+def _instruction(rule: AnswerRule, *, native: bool) -> str | None:
+    """The form of the answer to one question in words; None where any text is an answer."""
     if rule.labels is not None:
         if native:
             form = 'Answer with a JSON object {"label": "…"} and nothing else. Its label is exactly one of:'
@@ -44,12 +44,12 @@ def wording(rule: AnswerRule, *, native: bool) -> str | None:
 
 
 def json_format(name: str, schema: JsonObject, *, strict: bool) -> JsonObject:
-    """`response_format` that asks for this schema (OpenRouter docs, structured outputs page)."""
+    """`response_format` for a schema (OpenRouter docs, structured outputs)."""
     return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": schema}}
 
 
-def answer_format(rule: AnswerRule) -> JsonObject | None:
-    """The `response_format` of one question; strict where the schema allows it."""
+def _answer_format(rule: AnswerRule) -> JsonObject | None:
+    """The `response_format` of one question, strict if the schema allows it; None where any text is an answer."""
     if rule.labels is not None:
         label = {"type": "string", "enum": list(rule.labels)}
         schema = {
@@ -64,7 +64,10 @@ def answer_format(rule: AnswerRule) -> JsonObject | None:
 
 
 def _is_strict(schema: Json) -> bool:
-    """Whether a schema keeps the rules of strict ones: closed objects, every property required, no exotic keyword."""
+    """Whether a schema keeps the rules of strict mode: closed objects, every property required, no keyword of the list.
+
+    The rules are OpenAI's (docs, structured outputs, supported schemas).
+    """
     if isinstance(schema, list):
         return all(map(_is_strict, schema))
     if not isinstance(schema, dict):
@@ -81,25 +84,25 @@ def _is_strict(schema: Json) -> bool:
     return all(map(_is_strict, named)) and _is_strict(schema.get("items"))
 
 
-def with_system(messages: Sequence[JsonObject], words: str | None) -> tuple[JsonObject, ...]:
-    """The messages with `words` at the end of the system message; one is made where there is none."""
-    if words is None:
+def with_system(messages: Sequence[JsonObject], instruction: str | None) -> tuple[JsonObject, ...]:
+    """The messages with the instruction at the end of the system message, or in a new one where there is none."""
+    if instruction is None:
         return tuple(messages)
     for place, message in enumerate(messages):
         if message.get("role") in SYSTEM_ROLES:
-            changed = {**message, "content": _joined(message.get("content"), words)}
+            changed = {**message, "content": _with_text(message.get("content"), instruction)}
             return (*messages[:place], changed, *messages[place + 1 :])
-    return ({"role": "system", "content": words}, *messages)
+    return ({"role": "system", "content": instruction}, *messages)
 
 
-def _joined(content: Json, words: str) -> Json:
+def _with_text(content: Json, text: str) -> Json:
     if isinstance(content, list):
-        return [*content, {"type": "text", "text": words}]
-    return f"{content.rstrip()}\n\n{words}" if isinstance(content, str) and content.strip() else words
+        return [*content, {"type": "text", "text": text}]
+    return f"{content.rstrip()}\n\n{text}" if isinstance(content, str) and content.strip() else text
 
 
-def reask_messages(complaint: Complaint) -> tuple[JsonObject, ...]:
-    """The earlier answer and what was wrong with it, as the next two messages."""
+def _reask_messages(complaint: Complaint) -> tuple[JsonObject, ...]:
+    """The earlier answer as the model's message, and what is wrong with it as the user's."""
     answer = complaint.answer.strip() or "(no answer)"
     shown = answer if len(answer) <= MAX_SHOWN_ANSWER else answer[:MAX_SHOWN_ANSWER] + "…"
     error = complaint.error.strip().rstrip(".")
@@ -107,11 +110,21 @@ def reask_messages(complaint: Complaint) -> tuple[JsonObject, ...]:
     return ({"role": "assistant", "content": shown}, {"role": "user", "content": plea})
 
 
-def composed(request: ChatRequest, rule: AnswerRule, *, native: bool, complaint: Complaint | None) -> ChatRequest:
-    """The request as it goes out for one question. The question's own messages and parameters stay as they are."""
-    form = answer_format(rule) if native and "response_format" not in request.parameters else None
-    messages = with_system(request.messages, wording(rule, native=form is not None))
+def compose(request: ChatRequest, rule: AnswerRule, *, native: bool, complaint: Complaint | None = None) -> ChatRequest:
+    """The request for one question with the form of its answer added, in words and, if `native`, as `response_format`.
+
+    `complaint` adds an earlier answer and what is wrong with it. A `response_format` of the job's own is kept.
+    """
+    form = _answer_format(rule) if native and "response_format" not in request.parameters else None
+    messages = with_system(request.messages, _instruction(rule, native=form is not None))
     if complaint is not None:
-        messages = (*messages, *reask_messages(complaint))
+        messages = (*messages, *_reask_messages(complaint))
     parameters = dict(request.parameters) if form is None else {**request.parameters, "response_format": form}
     return ChatRequest(messages=messages, parameters=parameters)
+
+
+def wants_native(rule: AnswerRule, *, packed: bool) -> bool:
+    """Whether `response_format` is sent to a model that lists it; see `answer.mode` in the job spec."""
+    if rule.mode == "prompt" or (rule.labels is None and rule.schema is None):
+        return False
+    return rule.mode == "native" or (not rule.tools and (packed or rule.schema is not None))

@@ -1,4 +1,4 @@
-"""The words that may and may not stand around a label that is stated."""
+"""The words that may, and those that must not, surround a label in a reply that states it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NOUNS = (
 )
 
 BARRED = frozenset(_BARRED.split())
-"""Words that deny, doubt or choose: a sentence that holds one states no label."""
+"""Words that deny, doubt or offer a choice. A sentence with one of them states no label."""
 RETRACTIONS = frozenset(_RETRACTIONS.split())
-"""Words that take back what was said before them."""
+"""Words that take back what stands before them."""
 NOUNS = frozenset([*_NOUNS.split(), "intent", "overall"])
-"""Nouns that may follow a label."""
+"""Nouns that may follow a label: `positive sentiment`."""
 
 OPENING = r"(?:(?:so|thus|therefore|hence|ok|okay|sure|overall|clearly|certainly|finally|well|and) )*"
 SUBJECT = r"(?:(?:the|this|that|its|it|my|your|answer|label|class|category|sentiment)(?: \S+){0,8} )?"
@@ -40,5 +40,5 @@ LEAD = re.compile(rf"{OPENING}(?:{SUBJECT}{VERB}|{FIRST_PERSON}){REST}")
 
 
 def leads_up(text: str) -> bool:
-    """Whether a clause only leads up to a label: `the sentiment of this review is`, `i would classify this as`."""
+    """Whether a clause says no more than that a label follows: `the sentiment of this review is`, `i would say`."""
     return LEAD.fullmatch(text) is not None

@@ -1,7 +1,7 @@
-"""JSON out of a model's text, mended where it must be, checked against a JSON Schema (draft 2020-12).
+"""JSON in a model's text: found, mended where its syntax is broken, and checked against a JSON Schema (draft 2020-12).
 
-Half JSON never stands as an answer: what was opened and not closed is not mended. Mending may move punctuation and
-nothing else: a letter or digit more or less, and the mended value is refused.
+Half a JSON value is never an answer: brackets that were opened and not closed are not mended. Mending may only change
+punctuation; a mended value with a letter or digit more or less is refused.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
-from batchfree.answers.markup import fenced, is_verdict_value
-from batchfree.answers.rule import Answer, bad_answer
+from batchfree.answers.markup import fenced
+from batchfree.answers.refusals import is_verdict_value
+from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
-from batchfree.core.chat import Failure, Json, JsonObject, Kind
+from batchfree.core.chat import Failure, Json, JsonObject
 
 MAX_MENDED_CHARACTERS = 200_000
 MAX_MESSAGE_CHARACTERS = 200
 UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 ESCAPE = re.compile(r"\\[nrtbf]")
-IDLE_ZEROS = re.compile(r"(\.\d*?)0+(?!\d)")
+TRAILING_ZEROS = re.compile(r"(\.\d*?)0+(?!\d)")
 CUT_OFF = "the JSON breaks off before it is closed"
 
 
 def read_json(text: str, schema: JsonObject, *, repair: bool) -> Answer | Failure:
-    """The one JSON value in `text` that satisfies `schema`, or why there is none."""
+    """The one JSON value in the text that satisfies the schema, or why there is none. `repair` allows mending."""
     try:
         return _whole(parse(text), schema, repair=repair)
     except NotJson:
@@ -52,9 +53,9 @@ def read_json(text: str, schema: JsonObject, *, repair: bool) -> Answer | Failur
 
 
 def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
-    """`value` as an answer if it satisfies `schema`."""
+    """The value as an answer if it satisfies the schema, else what is wrong with it."""
     if is_verdict_value(value, names_in(schema)) and not isinstance(value, str):
-        return Failure(kind=Kind.NOT_CHAT, message="the reply is the verdict of a safety classifier")
+        return SAFETY_VERDICT
     try:
         error = best_match(_validator(canonical(schema)).iter_errors(value))
     except RecursionError:
@@ -63,7 +64,7 @@ def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> A
 
 
 def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure:
-    """The whole reply as an answer; JSON within a JSON text is taken out where a text does not fit."""
+    """A reply that is one JSON value, as an answer. A string that breaks the schema is read as JSON once more."""
     result = check_value(value, schema)
     if isinstance(result, Failure) and isinstance(value, str) and repair:
         try:
@@ -76,7 +77,7 @@ def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure
 
 
 def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure | None:
-    """What a part of a text is; None where it is no JSON, or the schema itself said again."""
+    """A part of a text as an answer; None if it is not JSON, or if it repeats the schema."""
     try:
         value, repaired = parse(piece), False
     except NotJson as error:
@@ -89,13 +90,14 @@ def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """A value whose syntax was mended."""
+    """The value of a JSON text whose syntax was mended; a value of its own may be None."""
 
     value: Json
 
 
 def mend(text: str) -> Mended | None:
-    """The value of a JSON text with broken syntax, if it is closed and only punctuation has to move."""
+    """The value of a JSON text with broken syntax; None if its brackets are not closed, or if more than punctuation has
+    to change."""
     if len(text) > MAX_MENDED_CHARACTERS or not _is_closed(text):
         return None
     try:
@@ -113,14 +115,14 @@ def _is_closed(text: str) -> bool:
 
 
 def _letters(text: str) -> str:
-    """The letters and digits of a JSON text, in order; Python's `None` counts as `null`."""
+    """The letters and digits of a JSON text in order, in lower case; Python's `None` counts as `null`."""
     text = ESCAPE.sub("", UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text.replace("\\\\", "")))
-    kept = "".join(letter for letter in IDLE_ZEROS.sub(r"\1", text) if letter.isalnum())
+    kept = "".join(letter for letter in TRAILING_ZEROS.sub(r"\1", text) if letter.isalnum())
     return kept.casefold().replace("none", "null")
 
 
 def names_in(schema: Json) -> frozenset[str]:
-    """Every name of a property that a schema speaks of."""
+    """The names of all properties in a schema."""
     return _names_in(canonical(schema))
 
 
@@ -140,29 +142,29 @@ def _names(schema: Json) -> Iterator[str]:
 
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> Draft202012Validator:
-    """A validator that fetches nothing: references are followed within the schema."""
+    """A validator that follows references within the schema only, so it never fetches anything."""
     registry: Registry[Json] = Registry()
     return Draft202012Validator(json.loads(schema), registry=registry)
 
 
 def _sentence(error: ValidationError) -> str:
-    """What is wrong and where, as a sentence that a model can act on."""
+    """What is wrong and where, in words that tell a model what to change."""
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
     instance: Json = error.instance
     match error.validator:
         case "type":
             kinds: Json = error.validator_value
             expected = " or ".join(kinds) if isinstance(kinds, list) else kinds
-            said = f"expected {expected}, got {_kind(instance)} {_shown(instance)}"
+            message = f"expected {expected}, got {_kind(instance)} {_shown(instance)}"
         case "required":
             missing = [repr(name) for name in list(cast(Json, error.validator_value)) if name not in instance]
-            said = f"missing {'property' if len(missing) == 1 else 'properties'} {', '.join(missing)}"
+            message = f"missing {'property' if len(missing) == 1 else 'properties'} {', '.join(missing)}"
         case "enum":
-            said = f"expected one of {_shown(error.validator_value)}, got {_shown(instance)}"
+            message = f"expected one of {_shown(error.validator_value)}, got {_shown(instance)}"
         case _:
-            said = error.message
-    said = said if len(said) <= MAX_MESSAGE_CHARACTERS else said[: MAX_MESSAGE_CHARACTERS - 1] + "…"
-    return f"at {place}: {said}" if place else said
+            message = error.message
+    message = message if len(message) <= MAX_MESSAGE_CHARACTERS else message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+    return f"at {place}: {message}" if place else message
 
 
 def _kind(value: Json) -> str:

@@ -11,10 +11,10 @@ from batchfree.core.chat import Completion, Failure, Json, JsonObject, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRule:
-    """What counts as an answer: one of `labels`, JSON that satisfies `schema`, or else any text.
+    """What counts as an answer: one of `labels`, JSON that satisfies `schema`, or any text if both are None.
 
-    `tools`: the request offers tools, so that a reply of tool calls is an answer too; `tool_schemas` are their
-    parameters by name, where they are to be checked.
+    `tools` says that the request offers tools; a reply of tool calls is then an answer too. `tool_schemas` gives the
+    schema of each tool's arguments by name; None leaves them unchecked.
     """
 
     labels: tuple[str, ...] | None = None
@@ -29,7 +29,7 @@ class AnswerRule:
 class Answer:
     """A checked answer: the label, the JSON value, the text, or tool calls as JSON text `[{"name", "arguments"}]`.
 
-    `repaired`: JSON syntax was mended on the way.
+    `repaired` says that broken JSON syntax was mended.
     """
 
     value: Json
@@ -38,19 +38,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """What is shown when a question is asked again: the answer that did not do, and why."""
+    """What a model is shown when a question is asked again: the earlier answer, and what is wrong with it."""
 
     answer: str
     error: str
 
 
+SAFETY_VERDICT = Failure(kind=Kind.NOT_CHAT, message="the reply is the verdict of a safety classifier")
+
+
 def bad_answer(message: str) -> Failure:
-    """An answer that does not fit, with the reason as a sentence that a model can act on."""
+    """The failure of an answer that breaks the rule. `message` is a clause that tells the model what to change."""
     return Failure(kind=Kind.BAD_ANSWER, message=message)
 
 
 def with_origin(completion: Completion, failure: Failure) -> Failure:
-    """A failure with everything that the completion knows of its origin."""
+    """The failure with model, provider, tokens and text of the completion that it was found in."""
     return replace(
         failure,
         status=200,

@@ -1,7 +1,7 @@
-"""JSON to the letter, and where it stands in a text.
+"""Strict JSON, and the places of JSON in a text.
 
-Python's own parser lets pass what would do harm here: a key given twice, NaN, half a surrogate pair, numbers beyond any
-float.
+Python's own parser accepts what would do harm here: a key given twice, NaN, half a surrogate pair, numbers too large
+for a float.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_NESTING = 200
 
 
 class NotJson(ValueError):
-    """A text is not JSON to the letter. `mendable`: only its syntax is at fault, it says nothing twice or wrongly."""
+    """A text is not strict JSON. `mendable` says that only its syntax is broken, not its content."""
 
     def __init__(self, message: str, *, mendable: bool) -> None:
         self.mendable = mendable
@@ -28,7 +28,7 @@ class NotJson(ValueError):
 
 
 class Pairs(list[tuple[str, Json]]):
-    """An object as it was written: its keys in order, also those given twice."""
+    """An object as it was written: its keys in order, repeated keys too."""
 
 
 def _integer(text: str) -> int:
@@ -52,7 +52,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=Pairs, parse_int=_integer, parse_f
 
 
 def pairs_at(text: str, start: int) -> tuple[Json, int]:
-    """The value that stands at `start` and the place after it; its objects are still `Pairs`. Raises NotJson."""
+    """The value that begins at `start`, with its objects as `Pairs`, and the position after it. Raises NotJson."""
     try:
         return _decoder.raw_decode(text, start)
     except NotJson:
@@ -64,7 +64,7 @@ def pairs_at(text: str, start: int) -> tuple[Json, int]:
 
 
 def settle(value: Json, depth: int = 0) -> Json:
-    """The same value with its objects as dicts. Raises NotJson where a key has two values, or a text is no text."""
+    """The value with its objects as dicts. Raises NotJson for a key with two values and for half a surrogate pair."""
     if isinstance(value, Pairs):
         return _object(value, depth)
     if isinstance(value, list):
@@ -95,7 +95,7 @@ def _check_depth(depth: int) -> None:
 
 
 def parse(text: str) -> Json:
-    """The one JSON value that `text` is, blanks around it aside. Raises NotJson."""
+    """The JSON value of a text that holds nothing else but blanks around it. Raises NotJson."""
     stripped = text.strip()
     value, end = pairs_at(stripped, 0)
     if end != len(stripped):
@@ -104,20 +104,20 @@ def parse(text: str) -> Json:
 
 
 def canonical(value: Json) -> str:
-    """A text that equal values share, and only they: 1, 1.0 and true are three."""
+    """A text that is the same for equal values and for no others; 1, 1.0 and true are three different values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brackets:
-    """The outermost bracketed parts of a text as slices, and where one was opened and never closed."""
+    """The outermost bracketed parts of a text as slices. `unclosed` is the start of one that never ends."""
 
     spans: tuple[slice, ...]
     unclosed: int | None = None
 
 
 def brackets(text: str) -> Brackets:
-    """Finds `{…}` and `[…]` at the outermost level. Brackets within JSON strings are text; their kinds may disagree."""
+    """Finds `{…}` and `[…]` at the outermost level. Brackets within JSON strings don't count; `]` may close `{`."""
     spans, start, depth, quoted = list[slice](), 0, 0, False
     for place, token in _tokens(text):
         if quoted:

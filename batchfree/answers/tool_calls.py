@@ -1,4 +1,4 @@
-"""Tool calls as an answer."""
+"""Tool calls as an answer: each one is checked against the tool that it calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
 
 
 def tool_schemas(parameters: Mapping[str, Json]) -> Mapping[str, JsonObject] | None:
-    """The tools that a request offers, each with the schema of its arguments; None where it offers none."""
+    """The schema of each offered tool's arguments by the tool's name; None where a request offers no tools."""
     tools = parameters.get("tools")
     functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     named = [function for function in functions if isinstance(function, dict) and "name" in function]
@@ -19,7 +19,7 @@ def tool_schemas(parameters: Mapping[str, Json]) -> Mapping[str, JsonObject] | N
 
 
 def read_tool_calls(calls: Sequence[ToolCall], rule: AnswerRule) -> Answer | Failure:
-    """The calls as JSON text, in order, if every one of them fits its tool."""
+    """The calls as JSON text `[{"name", "arguments"}]` in order, or why one of them does not fit its tool."""
     answers, repaired = list[JsonObject](), False
     for call in calls:
         result = _arguments(call, rule)

@@ -1,7 +1,7 @@
-"""A job's labels, and the words of a text as they are compared with them.
+"""A job's labels, and the words of a text in the form in which they are compared with labels.
 
-Case, width, markup and punctuation are no part of a word; `card_arrival` and `Card arrival` are the same two words.
-What stands between two words is kept: it decides whether a label is stated or only mentioned.
+Case, width, markup and punctuation don't belong to a word: `card_arrival` and `Card arrival` are the same two words.
+The break between two words is kept, because it decides whether a label is stated or only mentioned.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHUNK = re.compile(r"\n|[^\s]+")
 JOINT = re.compile(r"(?<=[^\W\d_])[-_]+(?=[^\W\d_])")
 DASH = re.compile(r"[-–—]+\Z")
 BREAKS = "?:.(-,"
-"""What may stand between two words, the strongest first; a line's end is a full stop."""
+"""Breaks between two words, the strongest first. The end of a line counts as a full stop."""
 DENIALS = "❌✗✘🚫≠¬"
 
 Key = TypeVar("Key", str, tuple[str, ...])
@@ -29,7 +29,7 @@ Key = TypeVar("Key", str, tuple[str, ...])
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text and the strongest break before it: one of `BREAKS`, or nothing."""
+    """A word of a text and the strongest break before it: one of `BREAKS`, or an empty text."""
 
     text: str
     before: str
@@ -61,7 +61,7 @@ def fold(text: str) -> str:
 
 
 def words_of(text: str) -> Words:
-    """The words of a text. Emoji count as words."""
+    """The words of a text and the breaks between them. Emoji count as words."""
     text = COLON.sub(r"\1 : ", TAG.sub(" ", fold(text)))
     found, pending, line_start = list[Word](), "", True
     for match in CHUNK.finditer(text):
@@ -80,7 +80,7 @@ def words_of(text: str) -> Words:
 
 
 def _trim(chunk: str) -> tuple[str, str, str]:
-    """A chunk's punctuation, its core, its punctuation. The sign of a number and the `+` and `#` of C++ and C# stay."""
+    """A chunk's punctuation in front, its core, its punctuation behind. The core keeps `-1`, `C++` and `C#` whole."""
     left = chunk.lstrip(TRIM + "#-")
     if left[:1].isdigit() and chunk[: len(chunk) - len(left)].endswith("-"):
         left = "-" + left
@@ -89,7 +89,7 @@ def _trim(chunk: str) -> tuple[str, str, str]:
 
 
 def _break_in(punctuation: str, *, line_start: bool) -> str:
-    """The strongest break among punctuation; a list's dash at the start of a line is none."""
+    """The strongest break in some punctuation. The dash of a list at the start of a line is no break."""
     if not punctuation:
         return ""
     if "?" in punctuation or "¿" in punctuation:
@@ -110,10 +110,10 @@ def _stronger(one: str, other: str) -> str:
 
 
 class Vocabulary:
-    """The labels of a job, ready to be found in texts."""
+    """The labels of a job, prepared for the search in texts."""
 
     def __init__(self, labels: Sequence[str]) -> None:
-        """Labels that differ in case or punctuation alone are told apart where they are written exactly."""
+        """Labels that differ only in case or punctuation are found only where they are written exactly."""
         self.labels = tuple(labels)
         self._exact = {label.strip(): label for label in labels}
         self._folded = _unique((fold(label).strip(QUOTES), label) for label in labels)
@@ -121,13 +121,16 @@ class Vocabulary:
         self._longest = max(map(len, self._by_words), default=0)
 
     def exact(self, text: str) -> str | None:
-        """The label that the whole text is, but for case, quotes and emphasis."""
+        """The label that the whole text is, apart from case, quotes and emphasis; None if it is none."""
         stripped = text.strip()
         bare = stripped.strip(QUOTES)
         return self._exact.get(stripped) or self._exact.get(bare) or self._folded.get(fold(stripped).strip(QUOTES))
 
     def mentions(self, words: Sequence[Word]) -> list[Mention]:
-        """Where labels stand in a text; of labels that overlap the longest."""
+        """The labels in a text, in order. Of overlapping labels the longest counts.
+
+        Where several labels have the same words, the mention's label starts with a NUL and is none of the job's.
+        """
         found, place = list[Mention](), 0
         texts = [word.text for word in words]
         while place < len(texts):
@@ -144,7 +147,7 @@ class Vocabulary:
 
 
 def _unique(entries: Iterable[tuple[Key, str]]) -> dict[Key, str | None]:
-    """The label of each key; None where several share it."""
+    """The label of each key; None where several labels share a key."""
     made: dict[Key, str | None] = {}
     for key, label in entries:
         if key:
@@ -154,5 +157,5 @@ def _unique(entries: Iterable[tuple[Key, str]]) -> dict[Key, str | None]:
 
 @lru_cache(maxsize=64)
 def vocabulary(labels: tuple[str, ...]) -> Vocabulary:
-    """The vocabulary of these labels, made once."""
+    """The vocabulary of these labels, cached."""
     return Vocabulary(labels)

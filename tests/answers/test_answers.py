@@ -1,4 +1,4 @@
-"""Reading an answer: what is forgiven, what never is, and what is sent so that it can be read."""
+"""Answers: which replies hold one, which never do, and what is sent so that they can be read."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ LABEL_REPLIES: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("content", "expected"), LABEL_REPLIES)
-def test_a_label_is_read_or_nothing_is(content: str, expected: Any) -> None:
+def test_a_label_is_read_or_the_reply_is_refused(content: str, expected: Any) -> None:
     assert kind_or_value(content, AnswerRule(labels=SENTIMENTS)) == expected
 
 
@@ -181,7 +181,7 @@ def test_labels_may_hold_one_another_symbols_and_any_script(content: str, expect
     assert kind_or_value(content, AnswerRule(labels=ODD)) == expected
 
 
-def test_labels_that_differ_in_case_alone_are_told_apart_or_refused() -> None:
+def test_labels_that_differ_only_in_case_are_told_apart_or_refused() -> None:
     rule = AnswerRule(labels=("US", "us"))
     assert kind_or_value("US", rule) == "US"
     assert kind_or_value('"us"', rule) == "us"
@@ -290,7 +290,7 @@ def test_json_is_read_mended_and_always_checked(schema: dict[str, Any], content:
     assert kind_or_value(content, AnswerRule(schema=schema)) == expected
 
 
-def test_mending_is_told_and_can_be_switched_off() -> None:
+def test_mending_is_recorded_and_can_be_switched_off() -> None:
     mended = read('{"name": "tea",}', AnswerRule(schema=ITEM))
     assert isinstance(mended, Answer) and mended.repaired
     whole = read('Here: {"name": "tea"}', AnswerRule(schema=ITEM))
@@ -299,7 +299,7 @@ def test_mending_is_told_and_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, len('{"name": "tea", "items": [{"price": 12}]}')))
-def test_half_json_never_stands_as_an_answer(cut: int) -> None:
+def test_half_json_is_never_an_answer(cut: int) -> None:
     text = '{"name": "tea", "items": [{"price": 12}]}'[:cut]
     for reply in (text, f"```json\n{text}", f"```json\n{text}\n```", f"Here: {text}"):
         assert kind_or_value(reply, AnswerRule(schema=ITEM)) is BAD
@@ -346,7 +346,7 @@ def test_any_text_is_an_answer_without_its_thinking() -> None:
 
 
 @pytest.mark.parametrize("rule", [AnswerRule(), AnswerRule(labels=SENTIMENTS), AnswerRule(schema=ITEM)])
-def test_how_a_reply_ended_comes_before_what_it_says(rule: AnswerRule) -> None:
+def test_a_reply_that_ended_early_is_refused_whatever_it_says(rule: AnswerRule) -> None:
     assert kind_or_value("positive", rule, finish_reason="length") is Kind.TRUNCATED
     assert kind_or_value("", rule, finish_reason="length") is Kind.TRUNCATED
     assert kind_or_value("positive", rule, finish_reason="content_filter") is Kind.CONTENT_POLICY
@@ -391,7 +391,7 @@ def test_tool_calls_are_an_answer_if_they_fit_their_tools(calls: list[tuple[str,
     assert kind_or_value("", rule, tool_calls=made, finish_reason="tool_calls") == expected
 
 
-def test_a_tool_call_nobody_offered_is_no_answer() -> None:
+def test_a_call_of_a_tool_that_was_not_offered_is_no_answer() -> None:
     made = (ToolCall(name="weather", arguments="{}"),)
     assert kind_or_value("", AnswerRule(), tool_calls=made) is BAD
     assert kind_or_value("Sunny.", AnswerRule(tools=True)) == "Sunny."
@@ -428,7 +428,7 @@ def test_a_schema_is_asked_for_in_words_and_natively() -> None:
     assert sent.parameters["response_format"]["json_schema"]["strict"] is True
 
 
-def test_the_words_join_the_system_message_and_change_nothing_of_the_question() -> None:
+def test_the_instruction_joins_the_system_message_and_leaves_the_question_as_it_is() -> None:
     parts = [{"type": "text", "text": "Judge."}]
     for content in ("Judge.", parts):
         asked = ChatRequest(messages=({"role": "system", "content": content}, *ASKED.messages), parameters={"top_p": 1})
@@ -497,7 +497,7 @@ def test_labels_are_read_without_loading_what_only_schemas_need() -> None:
     ],
     ids=lambda content: content[:9].strip(),
 )
-def test_a_model_gone_mad_takes_no_time_to_read(content: str) -> None:
+def test_absurd_replies_are_read_in_bounded_time(content: str) -> None:
     began = time.perf_counter()
     for rule in (AnswerRule(labels=SENTIMENTS), AnswerRule(schema=ANY_OBJECT), AnswerRule()):
         read(content, rule)

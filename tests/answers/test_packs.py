@@ -1,4 +1,4 @@
-"""Packs: what may travel together, what is sent, and that no row ever gets another row's answer."""
+"""Packs: which rows share a request, what is sent, and that no row ever gets another row's answer."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def system(text: str) -> dict[str, Any]:
     return {"role": "system", "content": text}
 
 
-def reading(content: str, codes: tuple[str, ...] = ("k3x9", "t7qd"), *, rule: AnswerRule = BY_LABEL, **more: Any):
+def results_of(content: str, codes: tuple[str, ...] = ("k3x9", "t7qd"), *, rule: AnswerRule = BY_LABEL, **more: Any):
     return packing.read(Completion(model="m", content=content, **({"finish_reason": "stop"} | more)), codes, rule)
 
 
 def values(content: str, codes: tuple[str, ...] = ("k3x9", "t7qd"), **more: Any) -> list[Any]:
-    """A label or value for an answer, the kind of a failure, None for a missing row."""
-    results = reading(content, codes, **more).results
+    """For each code the label or value, the kind of a failure, or None for a missing row."""
+    results = results_of(content, codes, **more).results
     shown = [results[code] for code in codes]
     return [each.value if isinstance(each, Answer) else each and each.kind for each in shown]
 
 
-# What may travel together
+# Which rows share a request
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def values(content: str, codes: tuple[str, ...] = ("k3x9", "t7qd"), **more: Any)
         (user("Good?", logprobs=True), BY_LABEL, "logprobs"),
     ],
 )
-def test_a_row_that_is_asked_alone_has_a_reason(request_: ChatRequest, rule: AnswerRule, said: str | None) -> None:
+def test_a_row_that_must_be_asked_alone_has_a_reason(request_: ChatRequest, rule: AnswerRule, said: str | None) -> None:
     key = company_key(request_, rule)
     assert isinstance(key, str) if said is None else isinstance(key, Alone) and said in key.reason
 
@@ -261,7 +261,7 @@ def test_a_number_at_the_cut_is_not_complete() -> None:
     assert values('{"k3x9": 12, "t7qd": 34,', rule=rule, finish_reason="length") == [12, 34]
 
 
-def test_a_text_that_quotes_another_row_gives_nothing_away() -> None:
+def test_a_text_that_quotes_another_row_answers_neither() -> None:
     rule = AnswerRule(schema={"type": "string"})
     assert values('{"k3x9": "a" and "t7qd": "b"}', rule=rule)[0] != 'a" and "t7qd": "b'
     assert values('{"k3x9": "unlike "t7qd": "b" it", "t7qd": "c"}', rule=rule) in (
@@ -273,15 +273,15 @@ def test_a_text_that_quotes_another_row_gives_nothing_away() -> None:
 
 
 def test_a_reply_says_what_went_wrong_as_a_whole() -> None:
-    full = reading('{"k3x9": "positive", "t7qd": "negative"}', finish_reason="length")
+    full = results_of('{"k3x9": "positive", "t7qd": "negative"}', finish_reason="length")
     assert not full.cut_off
     assert full.failure is None
-    cut = reading('{"k3x9": "positive", "t7', finish_reason="length")
+    cut = results_of('{"k3x9": "positive", "t7', finish_reason="length")
     assert cut.cut_off
     assert cut.failure is None
-    assert reading('{"k3x9": "positive", "t7', finish_reason=None).cut_off
-    assert reading('{"k3x9": "positive", "a": 1, "b": 2}').unknown == 2
-    mended = reading('{"k3x9": "positive", "t7qd": "negative",}').results.values()
+    assert results_of('{"k3x9": "positive", "t7', finish_reason=None).cut_off
+    assert results_of('{"k3x9": "positive", "a": 1, "b": 2}').unknown == 2
+    mended = results_of('{"k3x9": "positive", "t7qd": "negative",}').results.values()
     assert all(isinstance(each, Answer) and each.repaired for each in mended)
     kinds = {
         "": Kind.EMPTY,
@@ -292,18 +292,18 @@ def test_a_reply_says_what_went_wrong_as_a_whole() -> None:
         '{"k3': Kind.TRUNCATED,
     }
     for content, kind in kinds.items():
-        failure = reading(content).failure
+        failure = results_of(content).failure
         assert failure is not None and failure.kind is kind, content
-    assert reading("", finish_reason="length").failure.kind is Kind.TRUNCATED  # type: ignore[union-attr]
-    assert reading("", finish_reason="content_filter").failure.kind is Kind.CONTENT_POLICY  # type: ignore[union-attr]
+    assert results_of("", finish_reason="length").failure.kind is Kind.TRUNCATED  # type: ignore[union-attr]
+    assert results_of("", finish_reason="content_filter").failure.kind is Kind.CONTENT_POLICY  # type: ignore[union-attr]
 
 
-# The oracle: every row's own answer, or none
+# Damaged replies: every row gets its own answer or none
 
 
 @dataclass
 class Pack:
-    """A reply in the making: the pairs that it will hold, as their text, and what each row may then be read as."""
+    """A reply that is being built: `pairs` are its codes and values as JSON text, `truth` is every row's own answer."""
 
     codes: tuple[str, ...]
     truth: dict[str, Any]
@@ -322,7 +322,7 @@ def a_label(rng: random.Random, code: str) -> Any:
 
 
 def an_item(rng: random.Random, code: str) -> Any:
-    """Names its own row, so that a swap shows even between equal prices."""
+    """An item whose name holds its own code, so a swap shows even between equal prices."""
     return {"name": f"of {code}" + rng.choice(["", " {", " }", ' "so"', ", and", " \\", " 😀"]), "price": rng.random()}
 
 
@@ -393,7 +393,7 @@ SETTINGS = [untouched, untouched, fenced, in_prose, after_thinking]
 
 
 def harass(seed: int, replies: int, size: int, rule: AnswerRule, draw: Callable[[random.Random, str], Any]) -> None:
-    """Reads damaged replies, and holds every result against what the reply said for certain."""
+    """Reads damaged replies and compares every result with the answers that went into the reply."""
     rng = random.Random(seed)
     for _ in range(replies):
         pack = Pack.drawn(rng, size, draw)
@@ -404,14 +404,14 @@ def harass(seed: int, replies: int, size: int, rule: AnswerRule, draw: Callable[
         cut = rng.random() < 0.4
         if cut:
             text = text.encode()[: rng.randrange(len(text.encode()) + 1)].decode(errors="replace")
-        results = reading(text, pack.codes, rule=rule, finish_reason="length" if cut else "stop").results
+        results = results_of(text, pack.codes, rule=rule, finish_reason="length" if cut else "stop").results
         assert set(results) == set(pack.codes)
         for code in pack.codes:
             check(code, results[code], pack, text)
 
 
 def check(code: str, result: Answer | Failure | None, pack: Pack, text: str) -> None:
-    """A row has its own answer or none; and it has it where its complete pairs are there and agree."""
+    """A row gets its own answer or none. It must get the answer if all its pairs are complete and agree."""
     if isinstance(result, Answer):
         assert result.value == pack.truth[code], text
     said = {value for name, value in pack.pairs if name == code}
@@ -430,7 +430,7 @@ def test_no_row_gets_another_rows_json_and_none_is_lost() -> None:
 
 
 def test_what_is_broken_anywhere_never_moves_an_answer() -> None:
-    """Characters are lost, doubled or swapped: rows may go missing, none may get another row's answer."""
+    """Characters are lost, doubled or replaced. Rows may go missing; no row may get another row's answer."""
     rng = random.Random(3)
     for _ in range(1500):
         pack = Pack.drawn(rng, 10, an_item)
@@ -439,7 +439,7 @@ def test_what_is_broken_anywhere_never_moves_an_answer() -> None:
             place = rng.choice([i for i, letter in enumerate(letters) if not letter.isalnum()])
             letters[place] = rng.choice(["", '"', "}", "{", ",", letters[place] * 2, "\n", "'", ":"])
         text = "".join(letters)
-        for code, result in reading(text, pack.codes, rule=BY_SCHEMA).results.items():
+        for code, result in results_of(text, pack.codes, rule=BY_SCHEMA).results.items():
             if isinstance(result, Answer):
                 assert code in result.value["name"], (code, result, text)
                 assert not any(other in result.value["name"] for other in pack.codes if other != code), text
@@ -565,7 +565,7 @@ def test_packs_are_measured_by_model_size_fate_and_place() -> None:
 def test_one_row_alone_is_read_by_the_same_rules_as_in_a_pack() -> None:
     for said in ("positive", "Positive.", "not positive", "positive, negative", "banana"):
         alone = answers.read(Completion(model="m", content=said), BY_LABEL)
-        packed = reading(json.dumps({"k3x9": said}), ("k3x9",)).results["k3x9"]
+        packed = results_of(json.dumps({"k3x9": said}), ("k3x9",)).results["k3x9"]
         assert isinstance(alone, Answer) == isinstance(packed, Answer), said
 
 

@@ -1,29 +1,28 @@
-"""The reply to a pack → a result for every row.
-
-Every row stands by itself: what fits is kept whatever became of the others.
-"""
+"""The reply to a pack → a result for every row. A row that fits is kept, whatever is wrong with the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batchfree.answers.markup import is_refusal, is_verdict, without_thinking
+from batchfree.answers.markup import without_thinking
 from batchfree.answers.packs.scan import CodedValue, scan_reply
-from batchfree.answers.read_label import label_of, read_label, remark_stands
-from batchfree.answers.rule import Answer, AnswerRule, bad_answer, with_origin
+from batchfree.answers.read_label import is_harmless_remark, label_of, read_label
+from batchfree.answers.refusals import is_refusal, is_verdict
+from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
 from batchfree.core.chat import Completion, Failure, Kind
 
-TWICE = "the reply answers this row twice, with different values"
+GIVEN_TWICE = "the reply answers this row twice, with different values"
+NOT_JSON = "its value is not valid JSON"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackResults:
-    """What a reply says to each row, by code; None: nothing.
+    """The result of every row by code; None for a row that is missing from the reply.
 
-    `failure`: why the reply as a whole says nothing to any row. `unknown` counts keys that are no row's code;
-    `cut_off`: the reply broke off before its end, and rows are missing.
+    `failure` says why the reply holds no result for any row. `unknown` counts the keys that are no row's code.
+    `cut_off` says that the reply ends too early and that rows are missing.
     """
 
     results: Mapping[str, Answer | Failure | None]
@@ -33,23 +32,23 @@ class PackResults:
 
 
 def read(completion: Completion, codes: Sequence[str], rule: AnswerRule) -> PackResults:
-    """What a reply to a pack says to each of its rows."""
-    text = _said(completion.content)
+    """The results in a reply to a pack whose rows have these codes."""
+    text = _without_thinking(completion.content)
     reply = scan_reply(text, codes, finished=completion.finish_reason == "stop")
-    said: dict[str, list[Answer | Failure]] = {code: [] for code in codes}
-    for each in reply.said:
-        result = _result(each, rule)
-        if result is not None:
-            said[each.code].append(result)
-    results = {code: _one(each) for code, each in said.items()}
+    found: dict[str, list[Answer | Failure]] = {code: [] for code in codes}
+    for each in reply.values:
+        found[each.code].append(_read_value(each, rule))
+    results = {code: _united(each) for code, each in found.items()}
     missing = any(each is None for each in results.values())
     cut_off = missing and (completion.finish_reason == "length" or reply.open)
-    failure = None if any(said.values()) else with_origin(completion, _why_nothing(completion, text, cut_off=cut_off))
+    failure = None
+    if not any(found.values()):
+        failure = with_origin(completion, _why_nothing(completion, text, cut_off=cut_off))
     return PackResults(results=results, unknown=reply.unknown, cut_off=cut_off, failure=failure)
 
 
-def _said(content: str) -> str:
-    """The reply without its thinking. JSON within a JSON text is taken out of it."""
+def _without_thinking(content: str) -> str:
+    """The reply without its thinking. A JSON string is replaced by its text, which may be the object."""
     try:
         value = parse(content)
     except NotJson:
@@ -57,46 +56,44 @@ def _said(content: str) -> str:
     return value if isinstance(value, str) else content
 
 
-def _one(results: Iterable[Answer | Failure]) -> Answer | Failure | None:
-    """The result of a row that was answered any number of times; different values are none."""
-    first, *others = [*results, None]
-    if first is None:
+def _united(results: Sequence[Answer | Failure]) -> Answer | Failure | None:
+    """One result from all that the reply gives for a row: several count only if all are the same answer."""
+    if not results:
         return None
-    values = {canonical(each.value) if isinstance(each, Answer) else None for each in (first, *others[:-1])}
-    if len(others) > 1 and (len(values) > 1 or None in values):
-        return bad_answer(TWICE)
-    return first
+    values = {canonical(each.value) if isinstance(each, Answer) else None for each in results}
+    if len(results) > 1 and (len(values) > 1 or None in values):
+        return bad_answer(GIVEN_TWICE)
+    return results[0]
 
 
-def _result(said: CodedValue, rule: AnswerRule) -> Answer | Failure | None:
-    """What stands under a code as an answer; None where it breaks off."""
-    if said.error is not None:
-        return bad_answer(said.error)
+def _read_value(value: CodedValue, rule: AnswerRule) -> Answer | Failure:
+    """The value under a code as an answer, or why it is none."""
+    if value.error is not None:
+        return bad_answer(value.error)
     if rule.labels is not None:
-        return _label(said, rule.labels, repair=rule.repair)
-    from batchfree.answers.read_json import check_value
+        return _read_label(value, rule.labels, repair=rule.repair)
+    from batchfree.answers.read_json import check_value  # jsonschema is loaded only where a job has a schema
 
-    schema = rule.schema if rule.schema is not None else {}
-    if said.text is None:
-        return check_value(said.value, schema, repaired=not said.whole)
-    return _mended(said.text, rule)
+    if value.text is None:
+        return check_value(value.value, rule.schema or {}, repaired=not value.whole)
+    return _mended(value.text, rule)
 
 
-def _label(said: CodedValue, labels: tuple[str, ...], *, repair: bool) -> Answer | Failure:
-    if said.text is None:
-        result = label_of(said.value, labels)
-        if isinstance(result, str) and said.after and not remark_stands(said.after, labels):
+def _read_label(value: CodedValue, labels: tuple[str, ...], *, repair: bool) -> Answer | Failure:
+    if value.text is None:
+        result = label_of(value.value, labels)
+        if isinstance(result, str) and value.after and not is_harmless_remark(value.after, labels):
             return bad_answer("the label is followed by words that put it in doubt; answer with the label alone")
     elif repair:
-        line = said.text.strip().splitlines()[0] if said.text.strip() else ""
+        line = value.text.strip().splitlines()[0] if value.text.strip() else ""
         result = read_label(line.partition("}")[0].strip().rstrip(","), labels)
     else:
-        result = bad_answer("its value is not valid JSON")
-    return Answer(value=result, repaired=not said.whole) if isinstance(result, str) else result
+        result = bad_answer(NOT_JSON)
+    return Answer(value=result, repaired=not value.whole) if isinstance(result, str) else result
 
 
-def _mended(text: str, rule: AnswerRule) -> Answer | Failure | None:
-    """A broken value, mended within its own text."""
+def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
+    """A broken value as an answer, mended within its own text."""
     from batchfree.answers.read_json import check_value, mend
 
     if text[:1] in ("{", "["):
@@ -107,14 +104,15 @@ def _mended(text: str, rule: AnswerRule) -> Answer | Failure | None:
     else:
         text = text.strip().rstrip("}`").strip().rstrip(",").strip()
         if len(text) > 1 and text[0] in "\"'" and text[0] != text[-1]:
-            return bad_answer("its value is not valid JSON")
+            return bad_answer(NOT_JSON)
     mended = mend(text) if rule.repair else None
     if mended is None or rule.schema is None:
-        return bad_answer("its value is not valid JSON")
+        return bad_answer(NOT_JSON)
     return check_value(mended.value, rule.schema, repaired=True)
 
 
 def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure:
+    """Why a reply holds no result for any row."""
     if completion.finish_reason == "content_filter":
         return Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
     if completion.finish_reason == "length" or (cut_off and text):
@@ -122,7 +120,7 @@ def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure
     if not text:
         return Failure(kind=Kind.EMPTY, message="the reply is empty")
     if is_verdict(text):
-        return Failure(kind=Kind.NOT_CHAT, message="the reply is the verdict of a safety classifier")
+        return SAFETY_VERDICT
     if is_refusal(text):
         return Failure(kind=Kind.REFUSED, message="the model declined to answer")
     return bad_answer("the reply names none of the rows")

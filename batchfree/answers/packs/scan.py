@@ -1,8 +1,8 @@
-"""The reply to a pack → what it says under each code.
+"""The reply to a pack → the value under each code.
 
-A value belongs to a row only where the row's code stands before it as a key; never by position. Objects that are valid
-JSON are read as such. Where one is broken or cut off, its keys are looked for one by one: what is complete is kept, and
-a broken value is kept as the text between its own key and the next one, so that mending can't move it to another row.
+A value belongs to a row only if the row's code is its key; its position never counts. Objects that are valid JSON are
+read whole. In an object that is broken or cut off the keys are searched one by one. Complete values are kept. A broken
+value is kept as the text from its key to the next one, so mending can't move it to another row.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ TOKEN = re.compile(
 KEY_PLACE = re.compile(r"(?:^|[{,\[\n;])[ \t*_`-]*\Z")
 AFTER_VALUE = re.compile(r"\s*(?:[,}\]]|\Z|//|#|/\*)|[ \t]*\n")
 REMARK = re.compile(r"[ \t]+[^\"'{}\[\]\n]*(?=[,}\n\"]|\Z)")
-"""Prose after a value; it holds no quotes, so that it can't be the rest of a broken one."""
+"""Prose after a value. It holds no quotes, so it can't be the rest of a broken value."""
 MAX_BROKEN_VALUES = 64
-"""Broken objects and strange values after which no more are tried as a whole: the time for a reply has a bound."""
+"""After this many broken values none is tried as a whole any more, which bounds the time that a reply takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodedValue:
-    """What a reply says under one code: a value, with the prose `after` it; or where that is broken, its text.
+    """The value under one code, with the prose `after` it. A broken value is given as `text`.
 
-    `error`: the value is JSON that says two things, or none. `whole`: it stood in an object that is valid JSON.
+    `error` says what is wrong with JSON that is complete, such as a key given twice. `whole` says that the value stood
+    in an object that is valid JSON.
     """
 
     code: str
@@ -48,20 +49,23 @@ class CodedValue:
 
 @dataclass(slots=True, kw_only=True)
 class ScannedReply:
-    """Everything that a reply says under codes. `unknown` counts keys that are none; `open`: it ends in an object."""
+    """The values under codes in a reply. `unknown` counts keys that are no code.
 
-    said: list[CodedValue] = field(default_factory=list)
+    `open` says that the reply ends before its object is closed.
+    """
+
+    values: list[CodedValue] = field(default_factory=list)
     unknown: int = 0
     open: bool = False
 
 
 def scan_reply(text: str, codes: Collection[str], *, finished: bool) -> ScannedReply:
-    """Reads a reply that was cleared of thinking. `finished`: the model stopped of itself."""
+    """The values in a reply without its thinking. `finished` says that the model stopped by itself, without a limit."""
     return _Scanner(text, codes, finished=finished).read()
 
 
 class _Scanner:
-    """Walks once through a text that holds the object of a pack somewhere, in whatever state."""
+    """Walks once through a text that holds the object of a pack somewhere, perhaps broken."""
 
     def __init__(self, text: str, codes: Collection[str], *, finished: bool) -> None:
         self._text, self._finished = text, finished
@@ -72,33 +76,33 @@ class _Scanner:
         self._lost = False
 
     def read(self) -> ScannedReply:
-        """Objects first: what stands under codes in prose counts for codes alone that no object has."""
+        """The values in objects; the values in prose only for codes that no object has."""
         place = 0
         while token := TOKEN.search(self._text, place):
             place = self._step(token)
         self._reply.open = self._depth > 0
-        had = {each.code for each in self._reply.said}
+        in_objects = {each.code for each in self._reply.values}
         if not self._reply.open:
-            self._reply.said += [each for each in self._loose if each.code not in had]
+            self._reply.values += [each for each in self._loose if each.code not in in_objects]
         return self._reply
 
     def _step(self, token: re.Match[str]) -> int:
-        """Takes one token; the place to go on from."""
+        """Handles one token; returns the position to go on from."""
         if token["open"]:
-            return self._opened(token.start())
+            return self._open(token.start())
         if token["close"]:
             self._depth = max(0, self._depth - 1)
             self._lost = self._lost and self._depth > 0
             return token.end()
         code = self._codes.get((token["key"] or token["bare"]).strip().casefold())
         if code is None:
-            return self._stranger(token)
+            return self._skip_unknown(token)
         if (self._lost or token["bare"]) and not _is_key_place(self._text, token.start()):
             return token.end()
         return self._value(code, token)
 
-    def _opened(self, place: int) -> int:
-        """An object or list: read whole if it is valid, else entered."""
+    def _open(self, place: int) -> int:
+        """Reads an object or list whole if it is valid JSON, else goes inside."""
         if self._broken < MAX_BROKEN_VALUES:
             try:
                 value, end = pairs_at(self._text, place)
@@ -111,13 +115,13 @@ class _Scanner:
         return place + 1
 
     def _take(self, value: Json) -> None:
-        """What a valid value says, through wrappers and lists of objects that name their codes."""
+        """Keeps the values of valid JSON, also within wrappers and lists of objects that name their codes."""
         if isinstance(value, Pairs):
             element = self._element(value)
             for key, each in [element] if element else value:
                 code = self._codes.get(key.strip().casefold())
                 if code is not None:
-                    self._reply.said.append(_settled(code, each, whole=True))
+                    self._reply.values.append(_settled_value(code, each, whole=True))
                 elif isinstance(each, list) and key.casefold() in WRAPPERS:
                     self._take(each)
                 else:
@@ -128,7 +132,7 @@ class _Scanner:
                     self._take(each)
 
     def _element(self, pairs: Pairs) -> tuple[str, Json] | None:
-        """An object such as `{"id": "k3x9", "label": …}` as code and value."""
+        """The code and the value of an object such as `{"id": "k3x9", "label": …}`; None for any other object."""
         names = {key.casefold(): each for key, each in pairs}
         if len(names) != len(pairs) or len(pairs) < 2 or not self._codes.keys().isdisjoint(names):
             return None
@@ -141,8 +145,8 @@ class _Scanner:
         value = rest[0][1] if len(rest) == 1 else known[0] if len(known) == 1 else rest
         return names[named[0]], value
 
-    def _stranger(self, token: re.Match[str]) -> int:
-        """A key that is no code: its value is passed over, unless it wraps the answers."""
+    def _skip_unknown(self, token: re.Match[str]) -> int:
+        """Passes over the value of a key that is no code, unless it wraps the answers."""
         if token["bare"]:
             return token.end()
         start = self._skip_blanks(token.end())
@@ -158,7 +162,7 @@ class _Scanner:
             return token.end()
 
     def _value(self, code: str, token: re.Match[str]) -> int:
-        """The value under a code, whole or broken; the place after it."""
+        """Keeps the value under a code, whole or broken; returns the position after it."""
         start = self._skip_blanks(token.end())
         try:
             value, end = pairs_at(self._text, start)
@@ -166,18 +170,18 @@ class _Scanner:
             return self._broken_value(code, start)
         after = ""
         if not isinstance(value, list | str) and end == len(self._text):
-            return end  # a number or a bare word may go on where the text was cut
+            return end  # a number or a bare word may be longer than what the cut left of it
         if not isinstance(value, list) and not AFTER_VALUE.match(self._text, end):
             remark = REMARK.match(self._text, end)
             if remark is None:
                 return self._broken_value(code, start)
             after = remark[0]
         self._lost = False
-        self._keep(_settled(code, value, whole=False, after=after))
+        self._keep(_settled_value(code, value, whole=False, after=after))
         return end
 
     def _broken_value(self, code: str, start: int) -> int:
-        """Keeps the text up to the next key or the end of the object; nothing where the reply ends before."""
+        """Keeps the text up to the next key or the end of the object. Keeps nothing if the reply ends before either."""
         end = self._next_key(start)
         if end is not None:
             self._lost = True
@@ -194,7 +198,7 @@ class _Scanner:
         return len(self._text)
 
     def _next_key(self, start: int) -> int | None:
-        """Where the next code stands as a key."""
+        """The position of the next code that is a key; None if there is none."""
         for token in TOKEN.finditer(self._text, start):
             name = token["key"] or token["bare"]
             known = name is not None and name.strip().casefold() in self._codes
@@ -202,9 +206,9 @@ class _Scanner:
                 return token.start()
         return None
 
-    def _keep(self, said: CodedValue) -> None:
-        """Keeps what was found one by one: within an object, or in prose."""
-        (self._reply.said if self._depth else self._loose).append(said)
+    def _keep(self, value: CodedValue) -> None:
+        """Keeps a value that was found by its key, apart from the others if it stands in prose."""
+        (self._reply.values if self._depth else self._loose).append(value)
 
     def _skip_blanks(self, place: int) -> int:
         while place < len(self._text) and self._text[place] in " \t\r\n":
@@ -213,7 +217,7 @@ class _Scanner:
 
 
 def _after_value(text: str) -> str | None:
-    """What follows a broken value at the end of a reply; None where its brackets or quotes are not closed."""
+    """The text after a broken value at the end of a reply; None if its brackets or quotes are not closed."""
     if text[:1] in ("{", "["):
         spans = brackets(text).spans
         return text[spans[0].stop :] if spans else None
@@ -226,7 +230,7 @@ def _is_key_place(text: str, place: int) -> bool:
     return KEY_PLACE.search(text, max(0, place - 40), place) is not None
 
 
-def _settled(code: str, value: Json, *, whole: bool, after: str = "") -> CodedValue:
+def _settled_value(code: str, value: Json, *, whole: bool, after: str = "") -> CodedValue:
     try:
         return CodedValue(code=code, value=settle(value), whole=whole, after=after)
     except NotJson as error:

@@ -1,4 +1,4 @@
-"""A JSON Schema that becomes a part of a larger one: its references follow it to its new place."""
+"""Moves a JSON Schema into a larger one and rewrites its references for the new place."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from batchfree.core.chat import Json, JsonObject
 NAME = "answer"
 DATA = frozenset(["const", "enum", "default", "examples", "example"])
 NAMED_SCHEMAS = frozenset(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"])
-"""Keywords whose keys are names chosen by the schema's author."""
+"""Keywords that hold schemas under names of the author's own."""
 
 
 def definitions(schema: JsonObject) -> JsonObject:
-    """`$defs` of a document in which `#/$defs/answer` means what `schema` meant.
+    """The `$defs` of a document in which `#/$defs/answer` is this schema.
 
-    The schema's own definitions move up beside it, since not every service follows references any deeper.
+    The schema's own definitions move up beside it, because some services don't follow deeper references.
     """
     own = schema.get("$defs")
     own = own if isinstance(own, dict) else {}
@@ -34,7 +34,7 @@ def _free_name(taken: JsonObject) -> str:
 
 
 def _rooted(schema: Json, names: dict[str, str], identity: str | None) -> Json:
-    """The schema with its references rewritten. One with an `$id` of its own is a document of its own: left alone."""
+    """The schema with its references rewritten. A schema with its own `$id` is another document and stays as it is."""
     if isinstance(schema, list):
         return [_rooted(each, names, identity) for each in schema]
     if not isinstance(schema, dict) or isinstance(schema.get("$id"), str):
@@ -51,7 +51,7 @@ def _rooted(schema: Json, names: dict[str, str], identity: str | None) -> Json:
 
 
 def _reference(reference: str, names: dict[str, str], identity: str | None) -> str:
-    """Where a reference within the old document leads in the new one; anchors keep their names."""
+    """A reference of the old document as it is written in the new one. Anchors keep their names."""
     if identity and reference.startswith(identity):
         reference = "#" + reference[len(identity) :].lstrip("#")
     if reference == "#":

@@ -1,0 +1,70 @@
+"""The reply to one question → its answer, or the reason why there is none."""
+
+from __future__ import annotations
+
+from batchfree.answers.markup import without_thinking
+from batchfree.answers.read_label import read_label
+from batchfree.answers.refusals import is_refusal, is_verdict
+from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
+from batchfree.answers.strict_json import NotJson, parse
+from batchfree.answers.tool_calls import read_tool_calls
+from batchfree.core.chat import Completion, Failure, Kind
+
+
+def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
+    """The answer in a reply to one question, or why it holds none."""
+    result = _ended_early(completion) or _read_content(completion, rule)
+    return with_origin(completion, result) if isinstance(result, Failure) else result
+
+
+def _ended_early(completion: Completion) -> Failure | None:
+    if completion.finish_reason == "content_filter":
+        return Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
+    if completion.finish_reason == "length":
+        what = "the answer was cut off" if completion.content.strip() else "thinking used up the tokens of the answer"
+        return Failure(kind=Kind.TRUNCATED, message=f"{what}: the reply reached its limit of tokens")
+    return None
+
+
+def _read_content(completion: Completion, rule: AnswerRule) -> Answer | Failure:
+    if completion.tool_calls and rule.tools:
+        return read_tool_calls(completion.tool_calls, rule)
+    text = _without_thinking(completion.content, rule)
+    if text:
+        return _read_text(text, rule)
+    if completion.tool_calls:
+        return bad_answer("it calls a tool, but none was offered; answer in words")
+    message = "the reply holds thinking and no answer" if completion.content.strip() else "the reply is empty"
+    return Failure(kind=Kind.EMPTY, message=message)
+
+
+def _read_text(text: str, rule: AnswerRule) -> Answer | Failure:
+    if rule.labels is not None:
+        label = read_label(text, rule.labels)
+        return Answer(value=label) if isinstance(label, str) else _no_answer(text) or label
+    if rule.schema is not None:
+        from batchfree.answers.read_json import read_json  # jsonschema is loaded only where a job has a schema
+
+        result = read_json(text, rule.schema, repair=rule.repair)
+        if isinstance(result, Answer) or result.kind is Kind.NOT_CHAT:
+            return result
+        return _no_answer(text) or result
+    return SAFETY_VERDICT if is_verdict(text) else Answer(value=text)
+
+
+def _no_answer(text: str) -> Failure | None:
+    """A safety verdict or a refusal as a failure; None if the text is neither."""
+    if is_verdict(text):
+        return SAFETY_VERDICT
+    return Failure(kind=Kind.REFUSED, message="the model declined to answer") if is_refusal(text) else None
+
+
+def _without_thinking(content: str, rule: AnswerRule) -> str:
+    """The reply without its thinking. A reply that is JSON as a whole stays as it is: its texts may name the tags."""
+    if rule.labels is None and rule.schema is None:
+        return without_thinking(content, anywhere=False)
+    try:
+        parse(content)
+    except NotJson:
+        return without_thinking(content, anywhere=True)
+    return content.strip()
