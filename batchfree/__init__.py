@@ -64,7 +64,7 @@ _LATE = {
     "Progress": "batchfree.run.progress",
     "Summary": "batchfree.run.summary",
 }
-"""Where the names live that are looked up when they are first used: they bring polars, pydantic and httpx along."""
+"""The modules of the names that are imported when they are first used, since these modules load polars and pydantic."""
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m batchfree`."""
+"""The command line, started as `python -m batchfree`."""
 
 import sys
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from batchfree.cli.argument_types import PATH, percentage, port, positive
+from batchfree.cli.options import endpoint_option, job_options, service_options
 from batchfree.cli.terminal import explain_errors
 from batchfree.core.stops import OK
 from batchfree.core.version import __version__
@@ -22,7 +22,7 @@ Examples:
 Exit codes:
   0         every row is answered, or as many rows as --limit allows
   1         finished, but some rows failed for good
-  2         the command line, the job or the input is wrong; nothing was sent
+  2         the command line, job, input or output is wrong; nothing was sent
   3         a person is needed: key, credits, a charge, privacy settings,
             no suitable model, full disk
   70        a bug in batchfree
@@ -39,37 +39,6 @@ COMPLETION_VARIABLE = "_BATCHFREE_COMPLETE"
 def examples(*lines: str) -> str:
     """The examples at the end of a help text, one per line."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
-def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """One decorator that adds several options, in the order given."""
-
-    def decorate(command: Any) -> Any:
-        for decorator in reversed(decorators):
-            command = decorator(command)
-        return command
-
-    return decorate
-
-
-def complete_endpoint(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """The completions of `--endpoint`."""
-    return [word for word in ("embedded",) if word.startswith(typed)]
-
-
-as_json = click.option("--json", is_flag=True, help="Print the result as JSON.")
-spec_options = together(
-    click.option("--set", multiple=True, metavar="KEY=VALUE", help="Change a key of the job; may be repeated."),
-    click.option("--env-file", type=PATH, metavar="PATH", help="Read more environment variables from this file."),
-    as_json,
-)
-job_options = together(click.argument("job", type=PATH, metavar="JOB"), spec_options)
-endpoint_option = click.option(
-    "--endpoint", metavar="URL|embedded", shell_complete=complete_endpoint, help="Send the requests to this service."
-)
-service_options = together(
-    click.argument("job", type=PATH, required=False, metavar="[JOB]"), endpoint_option, spec_options
-)
 
 
 class CommandGroup(click.Group):
@@ -128,11 +97,10 @@ def run(context: click.Context, /, **values: Any) -> int:
     JOB is a YAML file. Run the same command again to continue.
     """
     if values["quiet"] and values["verbose"]:
-        context.fail("-q and -v exclude each other")
-    from batchfree.cli import run_command
-    from batchfree.cli.arguments import RunArguments
+        context.fail("-q and -v can't be used together")
+    from batchfree.cli import arguments, run_command
 
-    return explain_errors(run_command.run, RunArguments(**values, typed=context.obj))
+    return explain_errors(run_command.run, arguments.RunArguments(**values, typed=context.obj))
 
 
 @command_line.command(epilog=examples("batchfree preview jobs/reviews.yaml -n 1"))
@@ -140,30 +108,27 @@ def run(context: click.Context, /, **values: Any) -> int:
 @click.option("-n", "--rows", type=positive, default=3, show_default=True, metavar="N", help="How many rows to show.")
 def preview(**values: Any) -> int:
     """Print the requests of the first rows as JSON; send nothing."""
-    from batchfree.cli import job_commands
-    from batchfree.cli.arguments import PreviewArguments
+    from batchfree.cli import arguments, job_commands
 
-    return explain_errors(job_commands.preview, PreviewArguments(**values))
+    return explain_errors(job_commands.preview, arguments.PreviewArguments(**values))
 
 
 @command_line.command(epilog=examples("batchfree validate jobs/reviews.yaml"))
 @job_options
 def validate(**values: Any) -> int:
     """Check the job, its input and its templates; send nothing."""
-    from batchfree.cli import job_commands
-    from batchfree.cli.arguments import JobArguments
+    from batchfree.cli import arguments, job_commands
 
-    return explain_errors(job_commands.validate, JobArguments(**values))
+    return explain_errors(job_commands.validate, arguments.JobArguments(**values))
 
 
 @command_line.command(epilog=examples("batchfree status jobs/reviews.yaml"))
 @job_options
 def status(**values: Any) -> int:
     """Show how far the job is, also while it runs."""
-    from batchfree.cli import job_commands
-    from batchfree.cli.arguments import JobArguments
+    from batchfree.cli import arguments, job_commands
 
-    return explain_errors(job_commands.status, JobArguments(**values))
+    return explain_errors(job_commands.status, arguments.JobArguments(**values))
 
 
 @command_line.command(epilog=examples("batchfree export jobs/reviews.yaml -o reviews.csv"))
@@ -171,10 +136,9 @@ def status(**values: Any) -> int:
 @click.option("-o", "--output", type=PATH, metavar="PATH", help="Write this file; its suffix names the format.")
 def export(**values: Any) -> int:
     """Write the table with the answers so far."""
-    from batchfree.cli import job_commands
-    from batchfree.cli.arguments import JobArguments
+    from batchfree.cli import arguments, job_commands
 
-    return explain_errors(job_commands.export, JobArguments(**values))
+    return explain_errors(job_commands.export, arguments.JobArguments(**values))
 
 
 @command_line.command(epilog=examples("batchfree models --requires vision,tools", "batchfree models jobs/reviews.yaml"))
@@ -190,10 +154,9 @@ def models(**values: Any) -> int:
 
     JOB names the service to ask and the rules for models.
     """
-    from batchfree.cli import service_commands
-    from batchfree.cli.arguments import ModelsArguments
+    from batchfree.cli import arguments, service_commands
 
-    return explain_errors(service_commands.models, ModelsArguments(**values))
+    return explain_errors(service_commands.models, arguments.ModelsArguments(**values))
 
 
 @command_line.command(epilog=examples("batchfree quota", "batchfree quota jobs/reviews.yaml --json"))
@@ -203,10 +166,9 @@ def quota(**values: Any) -> int:
 
     JOB names the service and the account.
     """
-    from batchfree.cli import service_commands
-    from batchfree.cli.arguments import Arguments
+    from batchfree.cli import arguments, service_commands
 
-    return explain_errors(service_commands.quota, Arguments(**values))
+    return explain_errors(service_commands.quota, arguments.Arguments(**values))
 
 
 @command_line.command(epilog=examples("batchfree init my-first-job"))

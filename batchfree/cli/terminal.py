@@ -103,8 +103,9 @@ def usage_message(error: click.UsageError, command: str) -> str:
     elif isinstance(error, click.BadParameter) and error.param is not None:
         message = f"{'/'.join(error.param.opts)}: {message}"
     elif isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
-        message = f"{message}; did you mean {error.possibilities[0]}?"
-    return f"error: {message[0].lower()}{message[1:]}; see `{command} --help`"
+        message = f"{message}; did you mean '{error.possibilities[0]}'?"
+    end = " See" if message.endswith("?") else "; see"
+    return f"error: {message[0].lower()}{message[1:]}{end} `{command} --help`"
 
 
 def report_bug() -> None:

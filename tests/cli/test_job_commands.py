@@ -24,9 +24,9 @@ ASKING = ("run", "models", "quota")
 ])  # fmt: skip
 def test_reading_commands_print_their_json_and_nothing_else(job: JobHere, name: str, keys: set[str]) -> None:
     job("run", "-q")
-    said = job(name, "--json")
-    assert said.code == 0 and keys <= said.json.keys()
-    assert said.err == ""
+    output = job(name, "--json")
+    assert output.code == 0 and keys <= output.json.keys()
+    assert output.err == ""
 
 
 def test_preview_prints_one_array_with_the_bodies_of_the_first_rows(job: JobHere) -> None:
@@ -64,8 +64,8 @@ def test_every_command_that_takes_a_job_takes_set_and_env_file(job: JobHere) -> 
     variables = job.path / "variables.env"
     variables.write_text("NAMED=from-a-file\n", encoding="utf-8")
     for name in (*READING, *ASKING):
-        said = job(name, "--env-file", variables, "--set", "limits.concurrency=2")
-        assert said.code == 0, said.err
+        output = job(name, "--env-file", variables, "--set", "limits.concurrency=2")
+        assert output.code == 0, output.err
     assert job("status", "--env-file", variables, "--json").json["job"] == "from-a-file"
     assert job("status", "--set", "name=other", "--json").json["job"] == "other"
 
@@ -74,8 +74,8 @@ def test_a_variable_of_the_process_overrides_the_env_file(job: JobHere, monkeypa
     job.spec(name="${NAMED}")
     (job.path / "variables.env").write_text("NAMED=from-a-file\n", encoding="utf-8")
     monkeypatch.setenv("NAMED", "from-the-process")
-    said = job("status", "--env-file", job.path / "variables.env", "--json")
-    assert said.json["job"] == "from-the-process"
+    output = job("status", "--env-file", job.path / "variables.env", "--json")
+    assert output.json["job"] == "from-the-process"
 
 
 SUFFIXES: dict[str, Callable[[Path], pl.DataFrame]] = {
@@ -110,8 +110,8 @@ def test_an_openai_batch_file_gives_openai_result_lines(job: JobHere) -> None:
     job.spec(input={"path": "rows.jsonl", "format": "openai-batch"}, output="out.openai.jsonl")
     (shown,) = job("preview", "-n", 1).json
     assert shown == body | {"model": "openrouter/free"}
-    said = job("run")
-    assert said.code == 0 and "What is 2 + 2?" in said.err
+    output = job("run")
+    assert output.code == 0 and "What is 2 + 2?" in output.err
     lines = [json.loads(line) for line in (job.path / "out.openai.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["custom_id"] for line in lines] == ["x", "y"]
     assert lines[0]["response"]["body"] == lines[1]["response"]["body"]  # equal rows share their answer

@@ -47,9 +47,9 @@ SPECS = {
 @pytest.mark.parametrize("text", SPECS)
 def test_a_mistake_in_the_job_file_is_named_with_line_and_key(job: JobHere, text: str) -> None:
     job.file.write_text(f"input: rows.jsonl\noutput: out.parquet\n# \n{text}\n", encoding="utf-8")
-    said = job("run")
-    assert said.code == 2 and SPECS[text] in said.err
-    assert (said.out, job.created()) == ("", set())
+    output = job("run")
+    assert output.code == 2 and SPECS[text] in output.err
+    assert (output.out, job.created()) == ("", set())
     found = job("validate", "--json")
     assert (found.code, found.json["ok"]) == (2, False)
     assert all(set(mistake) == {"file", "line", "key", "message"} for mistake in found.json["mistakes"])
@@ -92,16 +92,16 @@ def test_a_mistake_in_the_input_is_named_with_its_place(job: JobHere, what: str)
     name, content, more, says = INPUTS[what]
     (job.path / name).write_bytes(content)
     job.spec(input={"path": name, **more})
-    said = job("run")
-    assert said.code == 2 and says in said.err
-    assert (said.out, job.created()) == ("", {name})
+    output = job("run")
+    assert output.code == 2 and says in output.err
+    assert (output.out, job.created()) == ("", {name})
     assert says in job("validate").err
     if says.startswith(("input.", "output.")):
-        assert re.search(rf"job\.yaml:\d+: {re.escape(says)}", said.err)
+        assert re.search(rf"job\.yaml:\d+: {re.escape(says)}", output.err)
 
 
 @pytest.mark.parametrize("path", ["gone.jsonl", "data/*.jsonl", "."])
 def test_a_missing_input_is_named(job: JobHere, path: str) -> None:
     job.spec(input=path)
-    said = job("run")
-    assert said.code == 2 and "input.path: " in said.err and path.strip(".") in said.err
+    output = job("run")
+    assert output.code == 2 and "input.path: " in output.err and path.strip(".") in output.err

@@ -18,10 +18,10 @@ from batchfree.journal.attempts import Attempt, Outcome
 
 
 def test_a_run_prints_its_summary_to_stderr_and_nothing_to_stdout(job: JobHere) -> None:
-    said = job("run")
-    assert (said.code, said.out) == (0, "")
-    assert "job: 3 of 3 rows answered" in said.err and "table: " in said.err
-    assert "What is 1 + 2?" in said.err  # the first rows of the table
+    output = job("run")
+    assert (output.code, output.out) == (0, "")
+    assert "job: 3 of 3 rows answered" in output.err and "table: " in output.err
+    assert "What is 1 + 2?" in output.err  # the first rows of the table
 
 
 def test_json_of_a_run_is_one_object_on_stdout(job: JobHere) -> None:
@@ -41,19 +41,19 @@ def test_quiet_prints_nothing_when_every_row_is_answered(job: JobHere) -> None:
 def test_quiet_prints_only_why_a_run_stopped_early(job: JobHere) -> None:
     job("run", "-q", "-n", 1)
     job.spec(limits={"requests_per_day": 1})
-    said = job("run", "-q")
-    assert said.code == 75
-    assert re.fullmatch(r"stopped: the day's requests are used up.*\n", said.err)
+    output = job("run", "-q")
+    assert output.code == 75
+    assert re.fullmatch(r"stopped: the day's requests are used up.*\n", output.err)
     status = job("status", "--json").json
     assert (status["waiting_for"], status["counts"]["pending"]) == ("quota", 1)
     assert status["until"].endswith("T00:00:00Z")
 
 
 def test_verbose_prints_the_outcome_of_every_request(job: JobHere) -> None:
-    said = job("run", "-v", "--progress", "none", "--set", "router.route=local")
-    told = [line for line in said.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
-    assert len(told) == 2
-    assert re.search(r"row 2 \(b\): emulated/.*, \d+\.\d s: ok$", told[1])
+    output = job("run", "-v", "--progress", "none", "--set", "router.route=local")
+    value = [line for line in output.err.splitlines() if re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert len(value) == 2
+    assert re.search(r"row 2 \(b\): emulated/.*, \d+\.\d s: ok$", value[1])
 
 
 @pytest.mark.parametrize(("outcomes", "says"), [
@@ -79,14 +79,14 @@ def test_a_request_is_described_in_one_line(outcomes: Sequence[tuple[int, str | 
 def test_an_empty_input_ends_with_0_and_a_warning(job: JobHere) -> None:
     for text in ("", "\n\n"):
         (job.path / "rows.jsonl").write_text(text, encoding="utf-8")
-        said = job("run")
-        assert said.code == 0 and "warning: the input has no rows" in said.err
+        output = job("run")
+        assert output.code == 0 and "warning: the input has no rows" in output.err
 
 
 def test_a_reached_limit_ends_with_0(job: JobHere) -> None:
-    said = job("run", "-n", 1, "--json")
-    assert (said.code, said.json["counts"]) == (0, {"ok": 2, "failed": 0, "pending": 1})
-    assert "next:" not in said.err
+    output = job("run", "-n", 1, "--json")
+    assert (output.code, output.json["counts"]) == (0, {"ok": 2, "failed": 0, "pending": 1})
+    assert "next:" not in output.err
 
 
 @pytest.mark.parametrize(("threshold", "code"), [("0", 1), ("33%", 1), ("34%", 0), ("100", 0)])
@@ -96,15 +96,15 @@ def test_as_many_rows_may_fail_as_the_threshold_allows(job: JobHere, threshold: 
 
 
 def test_a_deadline_is_the_reason_why_the_run_stopped(job: JobHere) -> None:
-    said = job("run", "--until", "0s", "--json", "-q")
-    assert said.code == 75
-    assert (said.json["stopped"]["reason"], said.json["counts"]["pending"]) == ("deadline", 3)
-    assert "--until" in said.err
+    output = job("run", "--until", "0s", "--json", "-q")
+    assert output.code == 75
+    assert (output.json["stopped"]["reason"], output.json["counts"]["pending"]) == ("deadline", 3)
+    assert "--until" in output.err
 
 
 def test_the_command_to_type_next_leaves_fresh_out(job: JobHere) -> None:
-    said = job("run", "--fresh", "--until", "0s")
-    assert f"next: batchfree run {job.file} --until 0s" in said.err
+    output = job("run", "--fresh", "--until", "0s")
+    assert f"next: batchfree run {job.file} --until 0s" in output.err
 
 
 def test_paths_start_at_the_job_file_and_the_output_option_at_the_working_directory(
@@ -123,14 +123,14 @@ def test_paths_start_at_the_job_file_and_the_output_option_at_the_working_direct
 def test_a_run_with_nothing_left_to_ask_needs_neither_network_nor_key(job: JobHere) -> None:
     job("run", "-q")
     job.spec(endpoint="https://openrouter.ai/api/v1")
-    said = job("run", "--json")
-    assert (said.code, said.json["requests"]) == (0, 0)
+    output = job("run", "--json")
+    assert (output.code, output.json["requests"]) == (0, 0)
 
 
 def test_plain_progress_counts_rows_of_earlier_runs(job: JobHere) -> None:
     job("run", "-q", "-n", 1)
-    said = job("run", "--progress", "plain")
-    assert "job: 1 of 3 rows" in said.err
+    output = job("run", "--progress", "plain")
+    assert "job: 1 of 3 rows" in output.err
 
 
 UNTIL = [

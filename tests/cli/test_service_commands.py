@@ -14,6 +14,7 @@ from support.processes import JobFolder, emulator
 
 from batchfree.cli import main
 
+Ask = Callable[..., Any]
 KEY = "sk-or-v1-f00dfeedf00dfeedf00dfeed"
 
 
@@ -25,7 +26,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Runs a command, and gives its exit code, its stdout (with `--json` as a value) and its stderr."""
     for name, value in (("STATE", "state"), ("CACHE", "cache")):
         monkeypatch.setenv(f"BATCHFREE_{name}_DIR", str(tmp_path / value))
@@ -46,18 +47,18 @@ def midnight() -> str:
     )
 
 
-def test_quota_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask, url, tmp_path):
+def test_quota_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask: Ask, url: str, tmp_path: Path) -> None:
     job = JobFolder(tmp_path / "job", 10, name="reviews", limits={"requests_per_minute": 600}, endpoint=url)
     code, _, _ = ask(str(job.file), "--progress", "none", "-q", command=["run"])
     assert code == 0
-    code, told, said = ask(str(job.file), "--json")
-    assert (code, said) == (0, "")
-    assert told["day"] == {"limit": 30, "used": 14, "left": 16, "resets_at": midnight()}
-    assert told["minute"].keys() == {"limit", "used", "left", "resets_at"}
-    assert (told["minute"]["limit"], told["minute"]["used"], told["minute"]["left"]) == (600, 10, 590)
-    reset = datetime.fromisoformat(told["minute"]["resets_at"]).timestamp()
+    code, value, output = ask(str(job.file), "--json")
+    assert (code, output) == (0, "")
+    assert value["day"] == {"limit": 30, "used": 14, "left": 16, "resets_at": midnight()}
+    assert value["minute"].keys() == {"limit", "used", "left", "resets_at"}
+    assert (value["minute"]["limit"], value["minute"]["used"], value["minute"]["left"]) == (600, 10, 590)
+    reset = datetime.fromisoformat(value["minute"]["resets_at"]).timestamp()
     assert 50 < reset - datetime.now(UTC).timestamp() < 62
-    assert told["jobs"] == [{"job": "reviews", "today": 10}]
+    assert value["jobs"] == [{"job": "reviews", "today": 10}]
     code, text, _ = ask("--endpoint", f"{url}/")
     assert text.splitlines()[0] == f"this UTC day: 16 of 30 left, 14 used, resets at {midnight()}"
     assert text.splitlines()[-1] == "  reviews: 10 today"
@@ -72,66 +73,68 @@ def test_quota_is_given_by_day_minute_and_job(job: JobHere) -> None:
     assert datetime.fromisoformat(value["day"]["resets_at"]).astimezone(UTC).hour == 0
 
 
-def test_set_and_endpoint_change_the_job_for_quota(ask, url, tmp_path):
+def test_set_and_endpoint_change_the_job_for_quota(ask: Ask, url: str, tmp_path: Path) -> None:
     job = JobFolder(tmp_path / "job", 1, endpoint="http://127.0.0.1:9/v1")
-    _, told, _ = ask(str(job.file), "--set", f"endpoint={url}", "--set", "limits.requests_per_day=9", "--json")
-    assert told["day"]["limit"] == 9
-    _, told, _ = ask(str(job.file), "--endpoint", "embedded", "--json")
-    assert told["day"]["used"] == 0
-    code, _, said = ask("--set", f"endpoint={url}")
-    assert (code, said) == (2, "error: --set: this changes a job: name the job, or leave --set out\n")
+    _, value, _ = ask(str(job.file), "--set", f"endpoint={url}", "--set", "limits.requests_per_day=9", "--json")
+    assert value["day"]["limit"] == 9
+    _, value, _ = ask(str(job.file), "--endpoint", "embedded", "--json")
+    assert value["day"]["used"] == 0
+    code, _, output = ask("--set", f"endpoint={url}")
+    assert (code, output) == (2, "error: --set: this changes a job: name the job, or leave --set out\n")
 
 
-def test_the_embedded_endpoint_has_a_thousand_a_day(ask):
-    code, told, _ = ask("--endpoint", "embedded", "--json")
-    assert (code, told["day"]["left"], told["minute"]["left"], told["jobs"]) == (0, 1000, 20, [])
+def test_the_embedded_endpoint_has_a_thousand_a_day(ask: Ask) -> None:
+    code, value, _ = ask("--endpoint", "embedded", "--json")
+    assert (code, value["day"]["left"], value["minute"]["left"], value["jobs"]) == (0, 1000, 20, [])
 
 
-def test_an_endpoint_of_your_own_has_no_limits_and_is_not_asked(ask, tmp_path):
+def test_an_endpoint_of_your_own_has_no_limits_and_is_not_asked(ask: Ask, tmp_path: Path) -> None:
     job = JobFolder(
         tmp_path, 1, endpoint="http://127.0.0.1:9/v1", router={"route": "mistral-small"}, limits={"concurrency": 2}
     )
-    code, told, said = ask(str(job.file), "--json")
-    assert (code, said) == (0, "")
-    assert (told["day"]["limit"], told["day"]["left"], told["minute"]["limit"]) == (None, None, None)
+    code, value, output = ask(str(job.file), "--json")
+    assert (code, output) == (0, "")
+    assert (value["day"]["limit"], value["day"]["left"], value["minute"]["limit"]) == (None, None, None)
 
 
-def test_a_service_out_of_reach_is_a_warning(ask):
-    code, told, said = ask("--endpoint", "http://127.0.0.1:9/v1", "--json")
+def test_a_service_out_of_reach_is_a_warning(ask: Ask) -> None:
+    code, value, output = ask("--endpoint", "http://127.0.0.1:9/v1", "--json")
     assert code == 0
-    assert said.startswith("warning: the service does not say what is left (127.0.0.1")
-    assert told["day"]["used"] == 0
+    assert output.startswith("warning: the service does not say what is left (127.0.0.1")
+    assert value["day"]["used"] == 0
 
 
-def test_a_key_that_is_missing_or_refused_needs_a_person(ask, url, monkeypatch):
+def test_a_key_that_is_missing_or_refused_needs_a_person(ask: Ask, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "wrong")
-    code, _, said = ask("--endpoint", url)
-    assert (code, said.startswith("error: ")) == (3, True)
+    code, _, output = ask("--endpoint", url)
+    assert (code, output.startswith("error: ")) == (3, True)
     monkeypatch.delenv("OPENROUTER_API_KEY")
-    code, _, said = ask()
-    assert (code, said) == (3, "error: no API key: set OPENROUTER_API_KEY in the environment or in --env-file\n")
+    code, _, output = ask()
+    assert (code, output) == (3, "error: no API key: set OPENROUTER_API_KEY in the environment or in --env-file\n")
 
 
 @pytest.mark.usefixtures("no_network")
 def test_a_missing_key_needs_a_person_and_is_named(job: JobHere) -> None:
     job.spec(endpoint={"base_url": "https://openrouter.ai/api/v1", "api_key_env": "MY_KEY"})
     for name in ("run", "quota"):
-        said = job(name)
-        assert said.code == 3 and "MY_KEY" in said.err
+        output = job(name)
+        assert output.code == 3 and "MY_KEY" in output.err
 
 
-def test_a_key_from_an_env_file_is_used(ask, url, monkeypatch, tmp_path):
+def test_a_key_from_an_env_file_is_used(ask: Ask, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("OPENROUTER_API_KEY")
     (tmp_path / ".env").write_text(f"OPENROUTER_API_KEY={KEY}\n")
     assert ask("--endpoint", url, "--env-file", str(tmp_path / ".env"))[0] == 0
 
 
-def test_a_state_folder_that_cannot_be_made_is_named(ask, url, monkeypatch, tmp_path):
+def test_an_impossible_state_folder_is_named(
+    ask: Ask, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "taken").write_text("")
     monkeypatch.setenv("BATCHFREE_STATE_DIR", str(tmp_path / "taken"))
-    code, _, said = ask("--endpoint", url)
+    code, _, output = ask("--endpoint", url)
     assert code == 3
-    assert said.startswith(f"error: {tmp_path / 'taken'}/") and "BATCHFREE_STATE_DIR" in said
+    assert output.startswith(f"error: {tmp_path / 'taken'}/") and "BATCHFREE_STATE_DIR" in output
 
 
 MODEL_KEYS = {"id", "context_length", "max_completion_tokens", "abilities", "eligible", "reason", "health"}
@@ -148,22 +151,22 @@ def test_models_are_listed_with_their_abilities_and_why_they_may_not_answer(job:
     assert {model["id"] for model in seeing if model["eligible"]} == able
 
 
-def test_models_follow_the_endpoint_and_the_rules_of_the_job(ask, tmp_path):
+def test_models_follow_the_endpoint_and_the_rules_of_the_job(ask: Ask, tmp_path: Path) -> None:
     job = JobFolder(tmp_path / "job", 1, endpoint="http://127.0.0.1:9/v1")
     named = [str(job.file), "--endpoint", "embedded", "--set", "router.only=[emulated/glm*]", "--json"]
-    code, told, _ = ask(*named, command=["models"])
+    code, value, _ = ask(*named, command=["models"])
     assert code == 0
-    assert all(model.keys() >= MODEL_KEYS for model in told)
-    assert {model["id"] for model in told if model["eligible"]} == {"emulated/glm-5.2:free"}
-    assert all(model["reason"] for model in told if not model["eligible"])
+    assert all(model.keys() >= MODEL_KEYS for model in value)
+    assert {model["id"] for model in value if model["eligible"]} == {"emulated/glm-5.2:free"}
+    assert all(model["reason"] for model in value if not model["eligible"])
 
 
-def test_models_can_be_asked_for_by_ability(ask):
-    _, told, _ = ask("--endpoint", "embedded", "--requires", "vision", "--json", command=["models"])
-    able = {model["id"] for model in told if model["eligible"]}
-    assert able == {model["id"] for model in told if "vision" in model["abilities"]} - safety(told)
-    code, _, said = ask("--endpoint", "embedded", "--requires", "telepathy", command=["models"])
-    assert (code, said.startswith("error: --requires: unknown ability 'telepathy'")) == (2, True)
+def test_models_can_be_asked_for_by_ability(ask: Ask) -> None:
+    _, value, _ = ask("--endpoint", "embedded", "--requires", "vision", "--json", command=["models"])
+    able = {model["id"] for model in value if model["eligible"]}
+    assert able == {model["id"] for model in value if "vision" in model["abilities"]} - safety(value)
+    code, _, output = ask("--endpoint", "embedded", "--requires", "telepathy", command=["models"])
+    assert (code, output.startswith("error: --requires: unknown ability 'telepathy'")) == (2, True)
 
 
 def safety(models: Sequence[dict[str, Any]]) -> set[str]:

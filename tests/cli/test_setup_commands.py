@@ -10,8 +10,8 @@ from support.command_line import ROOT, JobHere, command
 
 def test_the_starter_job_runs_as_init_says(job: JobHere) -> None:
     folder = job.path / "starter"
-    said = command("init", folder)
-    assert (said.code, said.out) == (0, "") and "--endpoint embedded" in said.err
+    output = command("init", folder)
+    assert (output.code, output.out) == (0, "") and "--endpoint embedded" in output.err
     assert command("validate", folder / "job.yaml").code == 0
     assert command("run", folder / "job.yaml", "--endpoint", "embedded", "-q").code == 0
     table = pl.read_parquet(folder / "out" / "answers.parquet")

@@ -11,19 +11,19 @@ from support.command_line import JobHere, command
 from batchfree.cli.commands import COMPLETION_VARIABLE, SHELLS, command_line
 
 ARGUMENTS = {
-    "rum job.yaml": "no such command 'rum'; did you mean run?; see `batchfree --help`",
-    "--verson": "no such option '--verson'; did you mean --version?; see `batchfree --help`",
+    "rum job.yaml": "no such command 'rum'; did you mean 'run'? See `batchfree --help`",
+    "--verson": "no such option '--verson'; did you mean '--version'? See `batchfree --help`",
     "run": "missing argument 'JOB'; see `batchfree run --help`",
     "run a.yaml b.yaml": "got unexpected extra argument (b.yaml)",
     "run a.yaml --limit": "option '--limit' requires an argument; see `batchfree run --help`",
-    "run a.yaml --retry-faild": "no such option '--retry-faild'; did you mean --retry-failed?",
-    "run a.yaml --lim 3": "no such option '--lim'; did you mean --limit?",  # an abbreviation is no promise
+    "run a.yaml --retry-faild": "no such option '--retry-faild'; did you mean '--retry-failed'?",
+    "run a.yaml --lim 3": "no such option '--lim'; did you mean '--limit'?",  # an abbreviation is no promise
     "run a.yaml -n 0": "-n/--limit: must be at least 1, got 0",
     "run a.yaml -n many": "-n/--limit: expected a whole number, got 'many'",
     "run a.yaml --fail-threshold 200": "--fail-threshold: must be between 0% and 100%, got 200",
     "run a.yaml --fail-threshold nan": "--fail-threshold: must be between 0% and 100%, got nan",
     "run a.yaml --on-quota sleep": "--on-quota: 'sleep' is not one of 'stop', 'wait'",
-    "run a.yaml -q -v": "-q and -v exclude each other",
+    "run a.yaml -q -v": "-q and -v can't be used together",
     "run a.yaml": "a.yaml: there is no such file",
     "preview a.yaml -n x": "-n/--rows: expected a whole number, got 'x'",
     "emulate --port 99999": "--port: must be between 0 and 65535, got 99999",
@@ -40,9 +40,9 @@ ARGUMENTS = {
 @pytest.mark.usefixtures("job", "no_network")
 @pytest.mark.parametrize("line", ARGUMENTS)
 def test_a_wrong_argument_is_explained_in_one_line(line: str) -> None:
-    said = command(*line.split())
-    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert said.err.startswith("error: ") and ARGUMENTS[line] in said.err
+    output = command(*line.split())
+    assert (output.code, output.out, output.err.count("\n")) == (2, "", 1)
+    assert output.err.startswith("error: ") and ARGUMENTS[line] in output.err
 
 
 OPTIONS = {
@@ -73,8 +73,8 @@ def test_a_wrong_option_is_named_and_nothing_is_sent(
     (job.path / "link.jsonl").symlink_to("rows.jsonl")
     before = (job.path / "rows.jsonl").read_bytes()
     monkeypatch.chdir(job.path)
-    said = job("run", *option)
-    assert (said.code, said.out) == (2, "") and OPTIONS[option] in said.err
+    output = job("run", *option)
+    assert (output.code, output.out) == (2, "") and OPTIONS[option] in output.err
     assert job.created() == {"there", "link.jsonl"}
     assert (job.path / "rows.jsonl").read_bytes() == before
 
@@ -90,10 +90,10 @@ def test_batchfree_alone_prints_the_help_and_ends_with_0() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_every_command_ends_with_valid_examples(name: str) -> None:
-    said = command(name, "--help")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith(f"Usage: batchfree {name}")
-    shown = re.findall(r'^    (?:eval "\$\()?batchfree (.+)', said.out.partition("Examples:")[2], re.MULTILINE)
+    output = command(name, "--help")
+    assert (output.code, output.err) == (0, "")
+    assert output.out.startswith(f"Usage: batchfree {name}")
+    shown = re.findall(r'^    (?:eval "\$\()?batchfree (.+)', output.out.partition("Examples:")[2], re.MULTILINE)
     assert shown
     for line in shown:
         first, *words = shlex.split(re.split(r"[>|)#]", line)[0])
@@ -110,9 +110,9 @@ def test_the_help_does_not_offer_commands_that_are_still_to_come(name: str) -> N
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_completion_script_of_every_shell_is_printed(shell: str) -> None:
-    said = command("completion", shell)
-    assert (said.code, said.err) == (0, "")
-    assert f"{COMPLETION_VARIABLE}={shell}_complete" in said.out
+    output = command("completion", shell)
+    assert (output.code, output.err) == (0, "")
+    assert f"{COMPLETION_VARIABLE}={shell}_complete" in output.out
 
 
 @pytest.mark.parametrize(("words", "offered"), [

@@ -1,4 +1,4 @@
-"""The starter that `batchfree init` writes: a commented job and a few prompts to try it on."""
+"""The files that `batchfree init` writes: a commented job and a few prompts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ FILES = ("job.yaml", "prompts.jsonl")
 
 
 def write(directory: Path) -> list[Path]:
-    """Writes the starter into `directory`, which is made where it is missing, and returns the paths of its files.
+    """Writes the files into `directory`, creates it if it is missing, and returns the paths of the files.
 
-    Nothing is ever overwritten: where one of the files is there already, OutputError names it and nothing is written.
+    If one of the files exists, nothing is written and OutputError names that file.
     """
     targets = [directory / name for name in FILES]
     for target in targets:
         if target.exists() or target.is_symlink():
-            raise OutputError(f"{target}: there already, so the starter was not written. Choose another folder.")
+            raise OutputError(f"{target}: this file exists already, so nothing was written. Choose another folder.")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for target in targets:
             with target.open("xb") as file:
                 file.write(files(__package__).joinpath(target.name).read_bytes())
     except OSError as error:
-        raise OutputError(f"{error.filename or directory}: the starter can't be written: {error.strerror}.") from error
+        raise OutputError(f"{error.filename or directory}: can't be written: {error.strerror}.") from error
     return targets

@@ -1,0 +1,44 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from batchfree.cli.argument_types import PATH
+from batchfree.core.urls import EMBEDDED
+
+
+def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One decorator that adds several options, in the order given."""
+
+    def decorate(command: Any) -> Any:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def complete_endpoint(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """The completions of `--endpoint`."""
+    return [word for word in (EMBEDDED,) if word.startswith(typed)]
+
+
+spec_options = together(
+    click.option("--set", multiple=True, metavar="KEY=VALUE", help="Change a key of the job file; may be repeated."),
+    click.option("--env-file", type=PATH, metavar="PATH", help="Read more environment variables from this file."),
+    click.option("--json", is_flag=True, help="Print the result as JSON."),
+)
+job_options = together(click.argument("job", type=PATH, metavar="JOB"), spec_options)
+endpoint_option = click.option(
+    "--endpoint",
+    metavar="URL|embedded",
+    shell_complete=complete_endpoint,
+    help="Use this service; embedded is the emulation inside batchfree.",
+)
+service_options = together(
+    click.argument("job", type=PATH, required=False, metavar="[JOB]"), endpoint_option, spec_options
+)
