@@ -61,3 +61,9 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
     close = get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return close[0] if close else None
+
+
+def did_you_mean(word: Json, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """A question to put behind a sentence: "; did you mean `limits`?". Empty if no known word is near."""
+    close = nearest(word, known, cutoff) if isinstance(word, str) else None
+    return f"; did you mean `{close}`?" if close else ""

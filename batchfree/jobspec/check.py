@@ -5,17 +5,22 @@ A rule is passed over where a value that it looks at is already known to be wron
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from batchfree.core.chat import JsonObject
 from batchfree.core.text import KeyPath
-from batchfree.jobspec.draft import Draft, holds_key
+from batchfree.jobspec.draft import Draft, Origin, holds_key
 from batchfree.jobspec.rules.base_url import base_url_complaints
 from batchfree.jobspec.rules.chat_messages import FIRST_ROLES
 from batchfree.jobspec.rules.free_routes import route_complaints
 from batchfree.jobspec.rules.outputs import output_complaints, overwriting
-from batchfree.jobspec.rules.request_parameters import near_parameter
+from batchfree.jobspec.rules.request_parameters import RequestParameters, near_parameter, refusals
 from batchfree.jobspec.schema import JobSpec
+from batchfree.jobspec.type_errors import blame_all
 
 KEY_NAMES = {
     "api_key",
@@ -73,6 +78,19 @@ def check(draft: Draft, spec: JobSpec) -> None:
         if not any(draft.broken(tuple(key.split("."))) for key in looks_at):
             for finding in list(rule(spec)):
                 draft.blame(finding.path, finding.message)
+
+
+def parameter_complaints(parameters: JsonObject) -> list[str]:
+    """What is wrong with the parameters of one request, such as the body of an OpenAI batch request holds."""
+    origin = Origin(file="body")
+    draft = Draft("body", parameters, {(): origin, **{(name,): origin for name in parameters}})
+    try:
+        RequestParameters.model_validate_json(json.dumps(parameters))
+    except ValidationError as error:
+        blame_all(draft, error)
+    for name, message in refusals(parameters):
+        draft.blame((name,), message)
+    return [f"{mistake.key}: {mistake.message}" for mistake in draft.mistakes]
 
 
 def _paths(spec: JobSpec) -> Iterator[Finding]:
@@ -139,6 +157,11 @@ def _pack(spec: JobSpec) -> Iterator[Finding]:
         )
 
 
+def _refused_parameters(spec: JobSpec) -> Iterator[Finding]:
+    for name, message in refusals(spec.request):
+        yield Finding(path=("request", name), message=message)
+
+
 def _slips(spec: JobSpec) -> Iterator[Finding]:
     """Parameters that OpenRouter would drop without a word. Another service may know more of them."""
     if spec.endpoint.is_openrouter or spec.endpoint.embedded:
@@ -185,6 +208,7 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _labels: (),
     _one_format: ("answer.labels", "answer.schema", "request.response_format"),
     _pack: ("pack", "answer.labels", "answer.schema", "request.tools"),
+    _refused_parameters: (),
     _slips: ("endpoint.base_url",),
     _route: ("router.route", "endpoint.base_url"),
     _base_url: ("endpoint.base_url",),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from batchfree.core.chat import JsonObject
+from batchfree.core.parameters import NEVER_SENT
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
 from batchfree.jobspec.defaults import SECTIONS
+from batchfree.jobspec.rules.chat_messages import PART_MODELS, Message
 from batchfree.jobspec.rules.unbuilt import unbuilt_schema
-from batchfree.jobspec.schema import NOTHING, JobSpec
+from batchfree.jobspec.schema import NOTHING, AnswerSpec, JobSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VARIABLE: JsonObject = {"type": "string", "pattern": r"^\$\{"}
 OPTIONAL = ("name", "run_dir")
 """Keys that a job file may leave out or leave empty, though a spec always has them."""
+WITHOUT_VARIABLES = {AnswerSpec.__name__, Message.__name__, *(model.__name__ for model in PART_MODELS.values())}
+"""Mappings in which `${VAR}` is no variable of the environment."""
 
 
 def json_schema() -> JsonObject:
@@ -32,9 +36,11 @@ def json_schema() -> JsonObject:
     limits["requests_per_day"]["default"] = "auto"
     properties["pack"] = _or(properties["pack"], VARIABLE)
     for name, part in parts.items():
-        if name != "AnswerSpec":
+        if name not in WITHOUT_VARIABLES:
             part["properties"] = {key: _with_variable(value) for key, value in part["properties"].items()}
     properties |= unbuilt_schema()
+    parameters = parts["RequestParameters"]["properties"]
+    parameters |= {name: {"not": {}, "description": f"Never sent: {why}."} for name, why in NEVER_SENT.items()}
     return {"$schema": DIALECT, "title": "batchfree job", **schema}
 
 
@@ -52,11 +58,14 @@ def _or(schema: JsonObject, alternative: JsonObject) -> JsonObject:
 
 
 def _plain(schema: JsonObject) -> JsonObject:
-    """Without the titles that pydantic makes up and the formats that no editor needs."""
-    plain = {key: value for key, value in schema.items() if not (key in ("title", "format") and isinstance(value, str))}
-    for key, value in plain.items():
+    """The schema without pydantic's titles and formats. Forms of one value may overlap, so `oneOf` becomes `anyOf`."""
+    plain: JsonObject = {}
+    for key, value in schema.items():
+        if key in ("title", "format") and isinstance(value, str):
+            continue
         if isinstance(value, dict):
-            plain[key] = _plain(value)
+            value = _plain(value)
         elif isinstance(value, list):
-            plain[key] = [_plain(each) if isinstance(each, dict) else each for each in value]
+            value = [_plain(each) if isinstance(each, dict) else each for each in value]
+        plain["anyOf" if key == "oneOf" else key] = value
     return plain

@@ -17,12 +17,10 @@ from batchfree.jobspec.defaults import absolute, complete
 from batchfree.jobspec.draft import Draft, Origin
 from batchfree.jobspec.overrides import COMMAND_LINE, ENDPOINT, OUTPUT, expand, override, put_option
 from batchfree.jobspec.rules.answer_schema import schema_faults
-from batchfree.jobspec.rules.chat_messages import check_messages
-from batchfree.jobspec.rules.request_parameters import check_request
 from batchfree.jobspec.rules.unbuilt import take_out_unbuilt
 from batchfree.jobspec.schema import EndpointSpec, JobSpec
 from batchfree.jobspec.spec_files import home, placed, read_text
-from batchfree.jobspec.type_errors import blame_all
+from batchfree.jobspec.type_errors import blame_all, wrong_paths
 from batchfree.jobspec.variables import reread, substitute
 from batchfree.jobspec.yaml.parse import ParsedYaml, parse
 
@@ -69,8 +67,6 @@ def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
     take_out_unbuilt(draft)
     _load_schema(draft, place)
     check_labels(draft)
-    check_request(draft)
-    check_messages(draft)
     _reread_variables(draft, place)
     complete(draft, place, home())
     if output is not None:
@@ -137,7 +133,7 @@ def _reread_variables(draft: Draft, place: Path) -> None:
     try:
         _typed(draft, place)
     except ValidationError as error:
-        for path in {draft.place(fault["loc"]) for fault in error.errors(include_url=False)}:
+        for path in wrong_paths(draft, error):
             reread(draft, path)
 
 

@@ -15,7 +15,9 @@ from batchfree.core.chat import JsonObject
 from batchfree.core.formats import Format
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
 from batchfree.core.urls import EMBEDDED, is_openrouter
-from batchfree.jobspec.rules.chat_messages import MESSAGES_SCHEMA
+from batchfree.jobspec.rules.chat_messages import Message
+from batchfree.jobspec.rules.request_parameters import RequestParameters
+from batchfree.jobspec.rules.sentences import AsWritten
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 MAX_CONCURRENCY = 10_000
@@ -158,15 +160,13 @@ class JobSpec(Section):
     """The rows: a path, a list of paths, or a mapping."""
     prompt: Filled | None = None
     """Jinja template over the columns of a row; "{{ prompt }}" where neither this nor messages is given."""
-    messages: tuple[JsonObject, ...] | None = Field(
-        default=None, json_schema_extra={"anyOf": [MESSAGES_SCHEMA, NOTHING]}
-    )
+    messages: Annotated[tuple[Annotated[JsonObject, AsWritten(Message)], ...], Field(min_length=1)] | None = None
     """Messages with templates, instead of a prompt; content is text or parts such as {type: image, image: …}."""
     system: str | None = None
     """Shorthand for a first system message."""
     answer: Annotated[AnswerSpec, AlsoAccepts(NOTHING)] = AnswerSpec()
     """How an answer is read and checked."""
-    request: Annotated[JsonObject, AlsoAccepts(NOTHING)] = Field(default_factory=dict)
+    request: Annotated[JsonObject, AsWritten(RequestParameters), AlsoAccepts(NOTHING)] = Field(default_factory=dict)
     """Parameters passed on under OpenAI's names: temperature, max_tokens, stop, tools, reasoning, …"""
     router: Annotated[RouterSpec, AlsoAccepts(NOTHING)] = RouterSpec()
     """Which models are asked."""

@@ -21,7 +21,7 @@ SPECS = {
     "prompt: '{{ prompt | uper }}'": "job.yaml:4: prompt: No filter named 'uper'",
     "prompt: {{ prompt }}": "job.yaml:4: prompt: a key must be text; put a value that begins with `{`",
     "prompt: ${ANY}\nmessages: []": "job.yaml:5: messages: an empty list asks nothing",
-    "messages: [{content: hi}]": "job.yaml:4: messages[0]: a message needs a `role`",
+    "messages: [{content: hi}]": "job.yaml:4: messages[0].role: a message needs a `role`",
     "answer: {labels: [yes, no]}": "job.yaml:4: answer.labels[0]: YAML reads the label yes as a boolean",
     "answer: {labels: [a, A]}": "job.yaml:4: answer.labels[1]: this label equals `a`",
     "answer: {schema: nowhere.json}": "job.yaml:4: answer.schema: the schema file",

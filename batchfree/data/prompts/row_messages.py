@@ -10,8 +10,7 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.core.parameters import DECIDED_HERE
 from batchfree.core.text import without_surrogates
 from batchfree.data.prompts.template import UnrenderableError
-from batchfree.jobspec.draft import Draft, Origin
-from batchfree.jobspec.rules.request_parameters import check_request
+from batchfree.jobspec.check import parameter_complaints
 
 
 def messages_in(row: Mapping[str, Any], column: str) -> list[JsonObject]:
@@ -34,11 +33,8 @@ def body_in(row: Mapping[str, Any]) -> JsonObject:
 def parameters_in(body: JsonObject) -> JsonObject:
     """The parameters of a batch request. Raises UnrenderableError for what could cost money or break the run."""
     parameters = {key: value for key, value in body.items() if key not in DECIDED_HERE and value is not None}
-    paths = [(), ("request",), *(("request", name) for name in parameters)]
-    draft = Draft("body", {"request": parameters}, dict.fromkeys(paths, Origin(file="body")))
-    check_request(draft)
-    if draft.mistakes:
-        raise UnrenderableError(draft.mistakes[0].message)
+    if complaints := parameter_complaints(parameters):
+        raise UnrenderableError(complaints[0])
     return parameters
 
 

@@ -12,9 +12,8 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from batchfree.core.chat import Json, JsonObject
-from batchfree.core.text import KeyPath
+from batchfree.core.text import KeyPath, did_you_mean
 from batchfree.jobspec.draft import shown
-from batchfree.jobspec.rules.chat_messages import nearest
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 MAX_MESSAGE_CHARACTERS = 160
@@ -48,7 +47,7 @@ def _fault(error: Json) -> SchemaFault:
     path = tuple(error.absolute_path)
     if path and path[-1] == "type" and not isinstance(error.instance, list):
         message = f"{shown(error.instance)} is no type of JSON Schema; expected one of {', '.join(TYPES)}"
-        return SchemaFault(path=path, message=message + nearest(error.instance, TYPES))
+        return SchemaFault(path=path, message=message + did_you_mean(error.instance, TYPES))
     text = (
         error.message if len(error.message) <= MAX_MESSAGE_CHARACTERS else error.message[:MAX_MESSAGE_CHARACTERS] + "…"
     )

@@ -2,117 +2,188 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from difflib import get_close_matches
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from batchfree.core.chat import Json, JsonObject
-from batchfree.jobspec.draft import Draft, shown
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-ROLES = ("system", "developer", "user", "assistant", "tool")
+from batchfree.core.chat import Json
+from batchfree.core.text import did_you_mean
+from batchfree.jobspec.draft import shown
+from batchfree.jobspec.rules.sentences import Says, mistaken
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FIRST_ROLES = ("system", "developer")
-MESSAGE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_details", "refusal")
-OWN_PARTS = ("text", "image", "file", "audio")
-OPENAI_PARTS = ("image_url", "input_audio", "video_url", "refusal")
-"""Parts that are passed on as they are; `text` and `file` with a mapping are OpenAI's too."""
-
-MESSAGES_SCHEMA: JsonObject = {
-    "type": "array",
-    "minItems": 1,
-    "items": {
-        "type": "object",
-        "required": ["role"],
-        "properties": {
-            "role": {"enum": list(ROLES)},
-            "content": {
-                "description": "Text (a Jinja template), or a list of parts.",
-                "anyOf": [
-                    {"type": ["string", "null"]},
-                    {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["type"],
-                            "properties": {"type": {"enum": [*OWN_PARTS, *OPENAI_PARTS]}},
-                        },
-                    },
-                ],
-            },
-            **{key: {} for key in MESSAGE_KEYS[2:]},
-        },
-        "additionalProperties": False,
-    },
-}
+"""Roles of a message that `system` would stand beside."""
+Filled: TypeAlias = Annotated[str, Field(pattern=r"\S")]
 
 
-def check_messages(draft: Draft) -> None:
-    """Blames every message, and every part of one, that can't be sent."""
-    messages = draft.get("messages")
-    if messages == []:
-        draft.blame(("messages",), "an empty list asks nothing; write at least one message")
-    for index, message in enumerate(messages if isinstance(messages, list) else ()):
-        if not isinstance(message, dict):
-            continue  # said with the other wrong types
-        for key in message:
-            if key not in MESSAGE_KEYS:
-                draft.blame(("messages", index, key), f"a message has no such key{nearest(key, MESSAGE_KEYS)}")
-        if "role" not in message:
-            draft.blame(("messages", index), f"a message needs a `role`: one of {', '.join(ROLES)}")
-        elif message["role"] not in ROLES:
-            role = message["role"]
-            advice = f"expected one of {', '.join(ROLES)}, got {draft.shown(('messages', index, 'role'), role)}"
-            draft.blame(("messages", index, "role"), advice + nearest(role, ROLES))
-        _check_content(draft, index, message)
+class OwnPart(BaseModel):
+    """A part of a message in batchfree's own short form."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    cache_control: Json = None
+    """Passed on: how a provider caches the prompt up to here."""
 
 
-def nearest(word: Json, known: Collection[str]) -> str:
-    """A question that names the nearest known word, to be put behind a sentence."""
-    close = get_close_matches(word, list(known), n=1) if isinstance(word, str) else []
-    return f"; did you mean `{close[0]}`?" if close else ""
+class TextPart(OwnPart):
+    """Text."""
+
+    type: Literal["text"]
+    """text"""
+    text: str
+    """The text, a Jinja template."""
 
 
-def _check_content(draft: Draft, index: int, message: JsonObject) -> None:
-    content = message.get("content")
-    path = ("messages", index, "content")
-    if content is None:
-        if not message.get("tool_calls"):
-            draft.blame(path, "a message needs a `content`: text, or a list of parts")
-    elif isinstance(content, list):
-        if not content:
-            draft.blame(path, "an empty list says nothing; write text or at least one part")
-        for position, part in enumerate(content):
-            for complaint in _part_complaints(part):
-                draft.blame((*path, position), complaint)
-    elif not isinstance(content, str):
-        draft.blame(path, f"expected text or a list of parts, got {shown(content)}")
+class ImagePart(OwnPart):
+    """An image: a URL, a file, or the bytes in a column."""
+
+    type: Literal["image"]
+    """image"""
+    image: Filled = ""
+    """URL of the image, or its path relative to the job file; a Jinja template."""
+    column: Filled = ""
+    """Column that holds the bytes of the image."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = self.model_fields_set & {"image", "column"}
+        if not sources:
+            raise mistaken("a part of type image is written {type: image, image: …} or {type: image, column: NAME}")
+        if len(sources) == 2:
+            raise mistaken("an image comes from `image` or from `column`, not from both; leave one of them out")
+        return self
 
 
-def _part_complaints(part: Json) -> Iterator[str]:
+class FilePart(OwnPart):
+    """A file such as a PDF."""
+
+    type: Literal["file"]
+    """file"""
+    file: Filled
+    """URL of the file, or its path relative to the job file; a Jinja template."""
+
+
+class AudioPart(OwnPart):
+    """A sound."""
+
+    type: Literal["audio"]
+    """audio"""
+    audio: Filled
+    """URL of the sound, or its path relative to the job file; a Jinja template."""
+
+
+class OpenAIPart(BaseModel):
+    """A part in OpenAI's form, which is passed on as it is."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    type: Literal["file", "image_url", "input_audio", "video_url", "refusal"]
+    """Type of the part. A key of the same name holds its content."""
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if self.type not in (self.model_extra or {}):
+            raise mistaken(f"a part of type {self.type} needs a key `{self.type}`")
+        return self
+
+
+_OWN: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {"text": TextPart, "image": ImagePart, "file": FilePart, "audio": AudioPart}
+)
+_TYPES = (*_OWN, *get_args(OpenAIPart.model_fields["type"].annotation)[1:])
+
+
+def _tag(model: type[BaseModel]) -> str:
+    return f"|{model.__name__}"
+
+
+PART_MODELS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {_tag(model): model for model in _OWN.values()} | {_tag(OpenAIPart): OpenAIPart}
+)
+TAGS = frozenset({"|text", "|parts", *PART_MODELS})
+"""Words that pydantic puts into the path of an error where a value may have several forms."""
+
+
+def _with_known_type(part: Json) -> Json:
+    """The part, if its type is known."""
     if not isinstance(part, dict):
-        yield f"a part is a mapping such as {{type: text, text: …}}, got {shown(part)}"
-        return
+        raise mistaken(f"a part is a mapping such as {{type: text, text: …}}, got {shown(part)}")
     kind = part.get("type")
-    if kind not in OWN_PARTS and kind not in OPENAI_PARTS:
-        known = (*OWN_PARTS, *OPENAI_PARTS)
-        what = "no `type`" if "type" not in part else f"the type {shown(kind)}"
-        yield f"a part of a message has {what}; expected one of {', '.join(known)}{nearest(kind, known)}"
-    elif kind in OPENAI_PARTS or (kind == "file" and isinstance(part.get("file"), dict)):
-        if kind not in part:
-            yield f"a part of type {kind} needs a key `{kind}`"
-    else:
-        yield from _own_part_complaints(part, kind)
+    if not isinstance(kind, str) or kind not in _TYPES:
+        got = "no `type`" if "type" not in part else f"the type {shown(kind)}"
+        raise mistaken(f"this part has {got}; expected one of {', '.join(_TYPES)}{did_you_mean(kind, _TYPES)}")
+    return part
 
 
-def _own_part_complaints(part: JsonObject, kind: str) -> Iterator[str]:
-    sources = [kind, "column"] if kind == "image" else [kind]
-    given = [key for key in sources if key in part]
-    form = " or ".join(f"{{type: {kind}, {key}: {'NAME' if key == 'column' else '…'}}}" for key in sources)
-    if not given:
-        yield f"a part of type {kind} is written {form}"
-    if len(given) > 1:
-        yield "an image comes from `image` or from `column`, not from both"
-    for key in given:
-        if not isinstance(part[key], str) or (kind != "text" and not part[key].strip()):
-            yield f"`{key}` of this part: expected text, got {shown(part[key])}"
-    for key in part:
-        if key not in (*sources, "type", "cache_control"):
-            yield f"a part of type {kind} has no key {shown(key)}; it is written {form}"
+def _part_tag(part: Any) -> str:
+    """The form of a part; `file` with a mapping is OpenAI's."""
+    own = _OWN.get(part["type"])
+    if own is None or (own is FilePart and isinstance(part.get("file"), dict)):
+        return _tag(OpenAIPart)
+    return _tag(own)
+
+
+def _content_tag(content: Any) -> str:
+    return "|parts" if isinstance(content, list) else "|text"
+
+
+MessagePart: TypeAlias = Annotated[
+    Annotated[TextPart, Tag(_tag(TextPart))]
+    | Annotated[ImagePart, Tag(_tag(ImagePart))]
+    | Annotated[FilePart, Tag(_tag(FilePart))]
+    | Annotated[AudioPart, Tag(_tag(AudioPart))]
+    | Annotated[OpenAIPart, Tag(_tag(OpenAIPart))],
+    Discriminator(_part_tag),
+    BeforeValidator(_with_known_type),
+]
+
+Content: TypeAlias = Annotated[
+    Annotated[Annotated[str | None, Says("expected text or a list of parts")], Tag("|text")]
+    | Annotated[list[MessagePart], Tag("|parts")],
+    Discriminator(_content_tag),
+]
+
+
+class Message(BaseModel):
+    """One message. Every text in it is a Jinja template."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    role: Role
+    """Who speaks."""
+    name: Json = None
+    """Name of the speaker."""
+    tool_calls: Json = None
+    """Tool calls of the assistant, in OpenAI's form."""
+    tool_call_id: Json = None
+    """The tool call that a message of the role tool answers."""
+    reasoning: Json = None
+    """Reasoning of the assistant."""
+    reasoning_details: Json = None
+    """Reasoning of the assistant in the service's own form."""
+    refusal: Json = None
+    """Refusal of the assistant."""
+    content: Content = Field(default=None, validate_default=True)
+    """Text, or a list of parts; only a message with tool calls needs none."""
+
+    @field_validator("content", mode="after")
+    @classmethod
+    def _says_something(cls, content: Json, info: ValidationInfo) -> Json:
+        if content is None and not info.data.get("tool_calls"):
+            raise mistaken("a message needs a `content`: text or a list of parts")
+        if content == []:
+            raise mistaken("an empty list says nothing; write text or at least one part")
+        return content

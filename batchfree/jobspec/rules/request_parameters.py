@@ -1,160 +1,165 @@
 """What may stand under `request`: parameters under OpenAI's names, and none that costs money or breaks a run.
 
-Names and ranges as OpenRouter documents them (API reference, "Parameters"). What is not known here is passed on.
+Names and ranges are those of OpenRouter's API reference, page "Parameters". Parameters that are not known here are
+passed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
-from batchfree.core.text import KeyPath
-from batchfree.jobspec.draft import Draft, shown
-from batchfree.jobspec.variables import reread
+from batchfree.core.text import nearest
+from batchfree.jobspec.draft import shown
+from batchfree.jobspec.rules.sentences import Says, mistaken
 
-NEAR = 0.88
-"""So near to a known parameter that it must be a slip of the pen."""
+SLIP = 0.88
+"""An unknown parameter this similar to a known one must be a typing error; see `core.text.nearest`."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """The values that a parameter takes; null always passes. `types` are JSON types as Python has them."""
-
-    types: tuple[type, ...]
-    words: str
-    low: float | None = None
-    high: float | None = None
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
 
 
-_SHARE = Parameter(types=(int, float), words="a number from 0 to 1", low=0, high=1)
-_PENALTY = Parameter(types=(int, float), words="a number from -2 to 2", low=-2, high=2)
-_COUNT = Parameter(types=(int,), words="an integer of at least 1", low=1)
-_SWITCH = Parameter(types=(bool,), words="true or false")
-_MAPPING = Parameter(types=(dict,), words="a mapping")
-_LIST = Parameter(types=(list,), words="a list")
-_TEXT = Parameter(types=(str,), words="text")
-
-PARAMETERS = {
-    "temperature": Parameter(types=(int, float), words="a number from 0 to 2", low=0, high=2),
-    "top_p": _SHARE,
-    "min_p": _SHARE,
-    "top_a": _SHARE,
-    "top_k": Parameter(types=(int,), words="an integer"),
-    "frequency_penalty": _PENALTY,
-    "presence_penalty": _PENALTY,
-    "repetition_penalty": Parameter(types=(int, float), words="a number"),
-    "max_tokens": _COUNT,
-    "max_completion_tokens": _COUNT,
-    "seed": Parameter(types=(int,), words="an integer"),
-    "stop": Parameter(types=(str, list), words="text or a list of texts"),
-    "logit_bias": _MAPPING,
-    "logprobs": _SWITCH,
-    "top_logprobs": Parameter(types=(int,), words="an integer from 0 to 20", low=0, high=20),
-    "tools": _LIST,
-    "tool_choice": Parameter(types=(str, dict), words="none, auto, required or a mapping"),
-    "parallel_tool_calls": _SWITCH,
-    "response_format": _MAPPING,
-    "reasoning": _MAPPING,
-    "reasoning_effort": _TEXT,
-    "include_reasoning": _SWITCH,
-    "verbosity": _TEXT,
-    "provider": _MAPPING,
-    "plugins": _LIST,
-    "transforms": _LIST,
-    "modalities": _LIST,
-    "metadata": _MAPPING,
-    "user": _TEXT,
-    "session_id": _TEXT,
-    "n": _COUNT,
-    "stream": _SWITCH,
-}
+def _never(name: str) -> str:
+    return f"`{name}` can't stand under `request`: {NEVER_SENT[name]}"
 
 
-def check_request(draft: Draft) -> None:
-    """Blames every parameter that can't be sent."""
-    request = draft.get("request")
-    if not isinstance(request, dict):
-        return
-    for name, value in request.items():
-        path = ("request", name)
-        if name in NEVER_SENT and not (name == "stream" and not value):
-            draft.blame(path, f"`{name}` can't stand under `request`: {NEVER_SENT[name]}")
-        elif name in PARAMETERS:
-            _check_value(draft, path, value, PARAMETERS[name])
-    _check_whole_answers(draft, request)
-    _check_plugins(draft, request.get("plugins"))
-    _check_tools(draft, request.get("tools"))
+class Parameters(BaseModel):
+    """A mapping that may hold further keys."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, use_attribute_docstrings=True)
+
+
+class ToolFunction(Parameters):
+    """A function that a model may call."""
+
+    name: str
+    """Name of the function."""
+
+
+class Tool(Parameters):
+    """A tool of type function. The service's own tools cost money."""
+
+    type: Annotated[
+        Literal["function"], Says("only tools of type function may be sent; the service's own tools cost money")
+    ]
+    """function"""
+    function: ToolFunction
+    """Name, description and parameters of the function."""
+
+
+class Plugin(Parameters):
+    """A plugin of OpenRouter."""
+
+    id: str
+    """Name of the plugin."""
+    enabled: bool | None = None
+    """False switches off a plugin that the account has switched on."""
+
+
+def _without_price(plugin: Plugin) -> Plugin:
+    """The plugin, if it costs nothing and chooses no model."""
+    if plugin.enabled is False:
+        return plugin
+    if plugin.id == "file-parser":
+        pdf = (plugin.model_extra or {}).get("pdf")
+        if not isinstance(pdf, dict) or pdf.get("engine") != FREE_PDF_ENGINE:
+            raise mistaken(
+                f"the file parser costs money unless its engine is named; write pdf: {{engine: {FREE_PDF_ENGINE}}}"
+            )
+    elif plugin.id not in FREE_PLUGINS:
+        raise mistaken(
+            f"the plugin {shown(plugin.id)} is not known to be free of charge, or chooses other models; leave it out"
+        )
+    return plugin
+
+
+class RequestParameters(Parameters):
+    """Parameters of a request under OpenAI's names. Null means the same as leaving a parameter out."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Randomness of the answer."""
+    top_p: Share | None = None
+    """Draws only from the most likely tokens that make up this share."""
+    min_p: Share | None = None
+    """Smallest probability of a token, relative to the most likely one."""
+    top_a: Share | None = None
+    """Like min_p, relative to the square of the largest probability."""
+    top_k: int | None = None
+    """Draws only from this many most likely tokens."""
+    frequency_penalty: Penalty | None = None
+    """Makes tokens less likely the more often they have come."""
+    presence_penalty: Penalty | None = None
+    """Makes tokens less likely once they have come."""
+    repetition_penalty: float | None = None
+    """Makes tokens of the prompt and the answer less likely."""
+    max_tokens: Count | None = None
+    """Most tokens of an answer."""
+    max_completion_tokens: Count | None = None
+    """Most tokens of an answer, under OpenAI's newer name."""
+    seed: int | None = None
+    """Makes answers repeatable where a model can do that."""
+    stop: Annotated[
+        str | Annotated[list[str], Field(max_length=4)] | None, Says("expected text, or a list of at most four texts")
+    ] = None
+    """The answer ends before any of these texts."""
+    logit_bias: JsonObject | None = None
+    """Token number → how much likelier it becomes, from -100 to 100."""
+    logprobs: bool | None = None
+    """Returns the log probability of every token."""
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    """Alternatives whose log probability is returned, for every token."""
+    tools: list[Tool] | None = None
+    """Functions that the model may call; a reply of tool calls is an answer too."""
+    tool_choice: str | JsonObject | None = None
+    """none, auto, required, or the function to call."""
+    parallel_tool_calls: bool | None = None
+    """Whether one reply may hold several tool calls."""
+    response_format: JsonObject | None = None
+    """Form of the answer; answer.labels and answer.schema set it by themselves."""
+    reasoning: JsonObject | None = None
+    """How much a model reasons: {effort: low}, {max_tokens: 500}, {enabled: false}."""
+    reasoning_effort: str | None = None
+    """How much a model reasons, under OpenAI's name."""
+    include_reasoning: bool | None = None
+    """Whether the reasoning is returned."""
+    verbosity: str | None = None
+    """low, medium or high."""
+    provider: JsonObject | None = None
+    """Which providers OpenRouter may use."""
+    plugins: list[Annotated[Plugin, AfterValidator(_without_price)]] | None = None
+    """Plugins of OpenRouter that cost nothing."""
+    transforms: list[Json] | None = None
+    """Changes that OpenRouter makes to a prompt that is too long."""
+    modalities: Annotated[list[Literal["text"]] | None, Says("answers are read as text; only [text] is possible")] = (
+        None
+    )
+    """Kinds of output."""
+    metadata: JsonObject | None = None
+    """Labels for the service's own records."""
+    user: str | None = None
+    """Name of the person on whose behalf the request is made."""
+    session_id: str | None = None
+    """Groups requests in the service's own records."""
+    n: Annotated[Literal[1] | None, Says("one request brings one answer; leave `n` out")] = None
+    """Answers per request."""
+    stream: Annotated[Literal[False] | None, Says(_never("stream"))] = None
+    """Answers are read whole."""
 
 
 def near_parameter(name: str) -> str | None:
     """The known parameter that an unknown name must have meant."""
-    close = [] if name in PARAMETERS or name in NEVER_SENT else get_close_matches(name, PARAMETERS, n=1, cutoff=NEAR)
-    return close[0] if close else None
+    known = RequestParameters.model_fields
+    return None if name in known or name in NEVER_SENT else nearest(name, known, cutoff=SLIP)
 
 
-def _check_value(draft: Draft, path: KeyPath, value: Json, parameter: Parameter) -> None:
-    if value is None:
-        return
-    if not _fits(value, parameter) and reread(draft, path):
-        value = draft.get(*path)
-    if not _fits(value, parameter):
-        draft.blame(path, f"expected {parameter.words}, got {draft.shown(path, value)}")
-    elif (
-        path[-1] == "stop"
-        and isinstance(value, list)
-        and (len(value) > 4 or not all(isinstance(v, str) for v in value))
-    ):
-        draft.blame(path, "expected text, or a list of at most four texts")
-
-
-def _fits(value: Json, parameter: Parameter) -> bool:
-    if not isinstance(value, parameter.types) or (isinstance(value, bool) and bool not in parameter.types):
-        return False
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return True
-    return (parameter.low is None or value >= parameter.low) and (parameter.high is None or value <= parameter.high)
-
-
-def _check_whole_answers(draft: Draft, request: JsonObject) -> None:
-    """One whole text per request is all that a run reads."""
-    n = request.get("n")
-    if type(n) is int and n > 1:
-        draft.blame(("request", "n"), "one request brings one answer; `n` above 1 is not read")
-    modalities = request.get("modalities")
-    if isinstance(modalities, list) and modalities != ["text"]:
-        draft.blame(("request", "modalities"), "answers are read as text; only [text] can be asked for")
-
-
-def _check_plugins(draft: Draft, plugins: Json) -> None:
-    for index, plugin in enumerate(plugins if isinstance(plugins, list) else ()):
-        path = ("request", "plugins", index)
-        if not isinstance(plugin, dict) or not isinstance(plugin.get("id"), str):
-            draft.blame(path, "a plugin is a mapping with an `id`")
-            continue
-        if plugin.get("enabled") is not False:
-            for complaint in _plugin_complaints(plugin):
-                draft.blame(path, complaint)
-
-
-def _plugin_complaints(plugin: JsonObject) -> Iterator[str]:
-    name = plugin["id"]
-    if name == "file-parser":
-        pdf = plugin.get("pdf")
-        if not isinstance(pdf, dict) or pdf.get("engine") != FREE_PDF_ENGINE:
-            yield f"the file parser costs money unless its engine is named: write pdf: {{engine: {FREE_PDF_ENGINE}}}"
-    elif name not in FREE_PLUGINS:
-        yield f"the plugin {shown(name)} is not known to be free of charge, or chooses other models"
-
-
-def _check_tools(draft: Draft, tools: Json) -> None:
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        path = ("request", "tools", index)
-        if not isinstance(tool, dict):
-            draft.blame(path, "a tool is a mapping: {type: function, function: {name: …, parameters: …}}")
-        elif tool.get("type") != "function":
-            draft.blame(path, "only tools of type function may be sent; the service's own tools cost money")
-        elif not isinstance(tool.get("function"), dict) or not isinstance(tool["function"].get("name"), str):
-            draft.blame(path, "a tool needs a function with a name: {type: function, function: {name: …}}")
+def refusals(parameters: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Names that are never sent, each with a sentence that says what to do instead."""
+    for name in parameters:
+        if name in NEVER_SENT and name not in RequestParameters.model_fields:
+            yield name, _never(name)
