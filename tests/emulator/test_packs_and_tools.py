@@ -5,34 +5,29 @@ from __future__ import annotations
 import base64
 import json
 import struct
-import zlib
 from xml.sax.saxutils import escape
 
 import pytest
 from support.emulated import SURE, ask, asking, content, emulation, said
 
-from batchfree.emulator.mind import find as finding
-from batchfree.emulator.mind import picture as pixels
+from batchfree.emulator.mind.fill_schema import numbers, summary
+from batchfree.emulator.mind.picture import UNSEEN, describe_picture
 
 GLM, CODE, GEMMA = "emulated/glm-5.2:free", "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"
 MOODS = "Classify the sentiment. Answer with one of these labels:\n- positive\n- negative\n- neutral"
 
 
-def picture(colour: tuple[int, int, int], width: int = 8, height: int = 4, filtered: int = 0) -> bytes:
-    """A PNG of one colour."""
-    row = bytes([filtered]) + (bytes(colour) + bytes(3) * (width - 1) if filtered == 1 else bytes(colour) * width)
-    body = zlib.compress(row * height)
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", body), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 8, 4)
 
 
-def seeing(data: bytes, text: str = "What colour is this?") -> list[dict]:
-    url = "data:image/png;base64," + base64.b64encode(data).decode()
-    return [
-        {"role": "user", "content": [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": url}}]}
-    ]
+def data_url(data: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(data).decode()
+
+
+def seeing(data: bytes, text: str) -> list[dict]:
+    """The messages of a request with one picture."""
+    picture = {"type": "image_url", "image_url": {"url": data_url(data)}}
+    return [{"role": "user", "content": [{"type": "text", "text": text}, picture]}]
 
 
 def pack(schema: dict, texts: dict[str, str], words: str) -> dict:
@@ -96,24 +91,34 @@ def test_a_tool_is_called_with_arguments_from_the_text():
     assert said(body | {"tool_choice": "none"}).startswith("In short")
 
 
-def test_a_picture_is_described_by_what_its_bytes_say():
-    text = said({"model": GEMMA, "messages": seeing(picture((220, 30, 30)))})
-    assert "PNG picture, 8 × 4 pixels, landscape" in text and "red (100%)" in text
-    described = pixels.look(picture((40, 70, 210), filtered=1))
-    assert described is not None and described.dominant == "blue" and described.mean == (40, 70, 210)
+def test_a_picture_is_described_by_its_format_and_size():
+    answer = said({"model": GEMMA, "messages": seeing(PNG, "What is this?")})
+    assert answer.startswith("A PNG picture, 8 × 4 pixels, landscape. (Emulated answer of")
 
 
-def test_labels_and_schemas_see_the_picture_too():
-    messages = seeing(picture((30, 160, 50)), "Which colour?\nOne of these labels:\n- red\n- green\n- blue")
-    assert said({"model": GEMMA, "messages": messages}) == "green"
+def test_the_answer_about_a_picture_is_one_of_the_labels():
+    messages = seeing(PNG, "Which colour?\nOne of these labels:\n- red\n- green\n- blue")
+    assert said({"model": GEMMA, "messages": messages}) in ("red", "green", "blue")
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"\xff\xd8\xff", b"GIF89a\x02\0\x03\0", b"RIFF\0\0\0\0WEBPVP8 "]
+    ("data", "sentence"),
+    [
+        (b"", UNSEEN),
+        (PNG[:20], UNSEEN),
+        (b"BM", UNSEEN),
+        (b"\xff\xd8\xff", "A JPEG picture."),
+        (b"GIF89a\x02\0\x03\0", "A GIF picture, 2 × 3 pixels, portrait."),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "A WebP picture."),
+    ],
 )
-def test_odd_pictures_do_no_harm(data):
-    described = pixels.look(data)
-    assert described is None or described.describe()
+def test_odd_pictures_do_no_harm(data, sentence):
+    assert describe_picture(data_url(data)) == sentence
+
+
+@pytest.mark.parametrize("url", ["https://a.example/b.png", "data:image/png;base64,?", "data:image/png,abc"])
+def test_a_picture_elsewhere_is_not_fetched(url):
+    assert describe_picture(url) == UNSEEN
 
 
 def test_a_complaint_about_the_answer_is_understood():
@@ -137,19 +142,7 @@ def test_the_classifier_answers_everything_with_a_verdict():
     assert "User Safety: safe" in verdicts and len(verdicts) > 4
 
 
-@pytest.mark.parametrize(
-    ("find", "text", "expected"),
-    [
-        (
-            finding.dates,
-            "on 2026-02-30, 1 May 2025 and March 3, 2024; 4.5.2023",
-            ["2025-05-01", "2024-03-03", "2023-05-04"],
-        ),
-        (finding.numbers, "1,299.50 for 3 of -4 on 2026-01-02", [1299.5, 3, -4]),
-        (finding.money, "$1,200.50 or 30 EUR", [1200.5, 30]),
-        (finding.names, "The boat of Anna van Dyk met John in Paris.", ["Anna van Dyk", "John", "Paris"]),
-        (finding.sentences, "One 2.5 two. Three? Four", ["One 2.5 two.", "Three?", "Four"]),
-    ],
-)
-def test_values_are_found_in_texts(find, text, expected):
-    assert find(text) == expected
+def test_numbers_and_the_first_sentence_are_found_in_a_text():
+    assert numbers("1,299.50 for 3 of -4 on 2026-01-02") == [1299.5, 3, -4]
+    assert summary("One 2.5 two. Three? Four") == "One 2.5 two."
+    assert summary("") == ""

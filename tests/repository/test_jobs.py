@@ -24,6 +24,11 @@ from batchfree.job.preview import bodies
 from batchfree.jobspec import JobSpec, load_spec
 
 ROOT = Path(__file__).parents[2]
+CALM = """
+limits: {per_minute: null, per_day: null}
+router: {draws_classifier: false}
+pool: {accuracy: 1.0, follows: 1.0}
+"""
 ROWS = {"quickstart": 12, "labels": 66, "extract": 10, "vision": 5, "tools": 12, "cron": 64, "openai-batch": 5}
 
 
@@ -98,16 +103,23 @@ def test_the_model_of_an_openai_batch_line_is_not_asked_for() -> None:
 
 
 class Trial:
-    """One of the jobs with its output, run folder and state elsewhere, and an emulation that has a calm day."""
+    """One of the jobs with its output, run folder and state in another folder, on an emulation where nothing fails.
+
+    The models follow every instruction and choose the best label that they find; all draws are seeded.
+    """
 
     def __init__(self, name: str, folder: Path, *overrides: str) -> None:
         self.folder, self.time = folder, VirtualTime()
-        calm = scenario("limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}")
-        self.emulator: Emulator = create_app(calm, clock=self.time.clock)
+        self.emulator: Emulator = create_app(scenario(CALM), clock=self.time.clock)
         self.output = folder / loaded(name).output.path.name
         self.job = batchfree.load(
             ROOT / "jobs" / f"{name}.yaml",
-            overrides=[f"run_dir={folder / 'run'}", "endpoint=http://emulated.invalid/api/v1", *overrides],
+            overrides=[
+                f"run_dir={folder / 'run'}",
+                "endpoint=http://emulated.invalid/api/v1",
+                "router.seed=1",
+                *overrides,
+            ],
             environment={
                 "OPENROUTER_API_KEY": KEY,
                 **{f"BATCHFREE_{place}_DIR": str(folder / place) for place in ("STATE", "CACHE")},
@@ -156,8 +168,9 @@ def test_what_preview_shows_is_what_is_sent(name: str, tmp_path: Path) -> None:
     assert sorted(map(without_codes, shown)) == sorted(map(without_codes, sent))
 
 
-@pytest.mark.parametrize(("name", "least"), [("labels", 0.35), ("cron", 0.65)])
-def test_the_answers_are_labels_and_far_better_than_chance(name: str, least: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "least"), [("labels", 0.5), ("cron", 0.75)])
+def test_the_answers_are_labels_and_mostly_right(name: str, least: float, tmp_path: Path) -> None:
+    """Nothing here depends on chance: the shares that are right, 0.68 and 0.91, follow from the rows alone."""
     trial = Trial(name, tmp_path)
     trial.run()
     table = trial.table()
@@ -166,11 +179,19 @@ def test_the_answers_are_labels_and_far_better_than_chance(name: str, least: flo
     assert len(trial.emulator.state.log.requests) == {"labels": 7, "cron": 8}[name]  # some ten rows a request
 
 
-def test_the_pictures_are_recognised(tmp_path: Path) -> None:
+def test_the_small_questions_of_the_quickstart_are_answered_right(tmp_path: Path) -> None:
+    trial = Trial("quickstart", tmp_path)
+    trial.run()
+    right = ["42", "144", "hctab", "10", "no", "apple, cherry, fig, pear", "9.9", "e", "632", "QUOTA", "yes", "ledom"]
+    for answer, expected in zip(trial.table()["answer"], right, strict=True):
+        assert answer in (expected, f"{expected}.", f"The answer is {expected}.")
+
+
+def test_the_answers_on_pictures_are_labels(tmp_path: Path) -> None:
+    """The emulation knows format and size of a picture, not what it shows."""
     trial = Trial("vision", tmp_path)
     trial.run()
-    table = trial.table()
-    assert table["answer"].to_list() == table["shape"].to_list()
+    assert set(trial.table()["answer"]) <= set(trial.job.spec.answer.labels or ())
 
 
 def test_the_orders_satisfy_their_schema(tmp_path: Path) -> None:

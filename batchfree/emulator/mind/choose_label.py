@@ -1,103 +1,67 @@
-"""Choosing a label for a text by simple means: shared words, a small lexicon, the form of a question."""
+"""Choosing a label for a text: the label's own words, and a few words that speak for the labels of common jobs."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from batchfree.emulator.mind.lexicon import GROUP_STEMS, label_stems, mood, stem, stems_of, words
-
-MOODS = {
-    "positive": stems_of("positive pos good praise favorable happy yes like love satisfied"),
-    "negative": stems_of("negative neg bad criticism complaint unfavorable unhappy no dislike angry"),
-    "neutral": stems_of("neutral neither objective none"),
-    "mixed": stems_of("mixed both ambivalent"),
+CUES = {
+    "positive": "good great excellent love wonderful best perfect beautiful enjoy fun happy easy again gern",
+    "negative": "bad terrible awful worst hate boring poor disappoint waste broke slow failed back dead smells kaputt",
+    "arrival": "deliver order status tracking waiting",
+    "auto": "car gas traffic tire oil drive mpg mechanic directions tank shop",
+    "banking": "balance transfer deposit checking savings bill fraud transaction freeze",
+    "credit": "limit apr rewards declined lost visa score",
+    "home": "list shopping todo lights tv music song play order buy calendar reminder remind items",
+    "kitchen": "recipe cook restaurant food calories meal dinner eat ingredients bake nutritional reservation pasta",
+    "meta": "accent language whisper volume louder speak name cancel call calling shut end yes no repeat",
+    "talk": "hello joke old hobbies thanks bot human real doing alright who",
+    "travel": "flight hotel trip plane luggage passport shots translate exchange carry",
+    "utility": "weather time alarm timer date definition spell measure gallons roll flip coin calculator",
+    "work": "meeting pto vacation boss payday taxes schedule salary earn off insurance",
 }
-ELSE = stems_of("other oos none unknown misc miscellaneous general else out scope neutral unclear")
-WHAT_PLACE = r"(what|which) (city|country|state|river|capital|continent|ocean|island|county)"
-WHAT_PERSON = r"what (\w+ )?(president|actor|author|man|woman|person|actress)"
-HOW_MUCH = r"how (many|much|long|far|old|tall|big|often|fast|deep|high)"
-DEFINE = r"what (is|are|does|was) (a |an |the )?\w+( \w+)?( mean)? ?\??$"
-QUESTIONS = (
-    (re.compile(r"\b(stand for|abbreviation|acronym)\b"), "abbreviation"),
-    (re.compile(rf"^({HOW_MUCH}|when|what year|what is the (date|population))"), "number"),
-    (re.compile(rf"^where|^{WHAT_PLACE}|\bcapital of"), "location"),
-    (re.compile(rf"^who\b|^whose|^{WHAT_PERSON}"), "human"),
-    (re.compile(rf"^(why|how (do|does|did|can|is|are|was|to))|^{DEFINE}"), "description"),
-    (re.compile(r"^(what|which|name)"), "entity"),
-)
+"""Words of a text that speak for a label, by a word of the label."""
+FALLBACK = {"neutr", "other", "none", "out", "unkno"}
+"""First letters of a word of the label to choose where nothing speaks for any label."""
+SMALL = {"a", "an", "and", "are", "i", "in", "is", "it", "my", "not", "of", "or", "the", "to"}
+"""Words that say nothing about a label."""
 
 
-def scores(text: str, labels: Sequence[str]) -> list[float]:
-    """How much speaks for each label; 0 is nothing at all."""
-    stems = Counter(map(stem, words(text)))
-    in_labels = Counter(root for label in labels for root in set(label_stems(label)))
-    mentioned = sum(all(root in stems for root in label_stems(label)) for label in labels)
-    if mentioned > 1:
-        stems = Counter({root: number for root, number in stems.items() if root not in in_labels})
-    kind, moods = _question(text), mood(text)
-    starts = frozenset(root[:5] for root in stems if len(root) >= 5)
-    groups = {name for label in labels for name in _groups(label)}
-    hits = {name: min(4.0, sum(min(2, stems[cue]) for cue in GROUP_STEMS[name][1] & stems.keys())) for name in groups}
-    if kind in hits:
-        hits[kind] += 3.0
-    return [_score(stems, label, in_labels, len(labels), hits, moods, starts) for label in labels]
+def choose_label(text: str, labels: Sequence[str], *, right: str | None, errs: float, accuracy: float) -> str:
+    """The label that fits best, or a wrong one if `errs` is not below `accuracy`; both are from 0 to 1.
+
+    `right` is the right label, where the scenario scripts it.
+    """
+    points = [float(label == right) for label in labels] if right in labels else _points(text, labels)
+    order = sorted(range(len(labels)), key=lambda place: (-points[place], (place * 7 + len(text)) % len(labels)))
+    if errs < accuracy:
+        return labels[order[0]]
+    wrong = order[1:] or order
+    distance = (errs - accuracy) / (1 - accuracy)
+    return labels[wrong[int(distance**2 * len(wrong))]]
+
+
+def _points(text: str, labels: Sequence[str]) -> list[float]:
+    """How much speaks for each label. Words that several labels share count less."""
+    found = _stems(text)
+    own = [_stems(label) for label in labels]
+    shared = [sum(stem in stems for stems in own) for stem in found]
+    weights = dict(zip(found, (2 / max(1, count) for count in shared), strict=True))
+    return [
+        sum(weights[stem] for stem in stems & found) + len(_cues(label) & found) + 0.1 * bool(stems & FALLBACK)
+        for label, stems in zip(labels, own, strict=True)
+    ]
 
 
 @lru_cache(maxsize=4_096)
-def _groups(label: str) -> tuple[str, ...]:
-    own = set(label_stems(label))
-    return tuple(name for name, (of_labels, _) in GROUP_STEMS.items() if own & of_labels)
+def _stems(text: str) -> frozenset[str]:
+    """The first letters of every word in lower case, common endings cut off; `cardArrival` is two words."""
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower())
+    return frozenset(re.sub(r"(?<=...)(?:ings?|ed|es|s|ly)$", "", word)[:5] for word in words if word not in SMALL)
 
 
-def _score(
-    stems: Counter[str],
-    label: str,
-    in_labels: Counter[str],
-    count: int,
-    hits: dict[str, float],
-    moods: tuple[int, int],
-    starts: frozenset[str],
-) -> float:
-    score = sum(hits[name] for name in _groups(label))
-    own = set(label_stems(label))
-    for root in own:
-        weight = 1.0 + math.log(max(1.0, count / in_labels[root]))
-        if root in stems:
-            score += 2.0 * weight
-        elif root[:5] in starts:
-            score += 1.0 * weight
-    return score + _mood_score(moods, own) + 0.01 * bool(own & ELSE)
-
-
-def _question(text: str) -> str | None:
-    lowered = text.strip().lower()
-    return next((name for pattern, name in QUESTIONS if pattern.search(lowered)), None)
-
-
-def _mood_score(moods: tuple[int, int], own: set[str]) -> float:
-    good, bad = moods
-    if own & MOODS["positive"]:
-        return max(0.0, 1.5 * (good - bad))
-    if own & MOODS["negative"]:
-        return max(0.0, 1.5 * (bad - good))
-    if own & MOODS["mixed"]:
-        return 2.0 * bool(good and bad and abs(good - bad) <= 1)
-    return 0.8 * (good == bad) if own & MOODS["neutral"] else 0.0
-
-
-def choose(text: str, labels: Sequence[str], *, right: str | None, errs: float, accuracy: float) -> str:
-    """The best label, or now and then another one: `errs` is a draw from 0 to below 1, `right` is known beforehand."""
-    if right is not None and right in labels:
-        best, ranked = right, [label for label in labels if label != right]
-    else:
-        points = scores(text, labels)
-        order = sorted(range(len(labels)), key=lambda index: (-points[index], (index * 7 + len(text)) % len(labels)))
-        best, ranked = labels[order[0]], [labels[index] for index in order[1:]]
-    if errs < accuracy or not ranked:
-        return best
-    place = (errs - accuracy) / (1 - accuracy)
-    return ranked[int(place * place * len(ranked))]
+@lru_cache(maxsize=4_096)
+def _cues(label: str) -> frozenset[str]:
+    """The stems that speak for a label."""
+    return frozenset[str]().union(*(_stems(CUES[word]) for word in CUES if _stems(word) & _stems(label)))

@@ -1,4 +1,4 @@
-"""Filling a JSON Schema from a text: every required member, of its exact type."""
+"""Filling a JSON Schema from a text: every required member, of its exact type, copied from the text where simple."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchfree.emulator.emulated_model import JsonObject
-from batchfree.emulator.mind import find as finding
-from batchfree.emulator.mind.lexicon import label_stems, mood, stem, stems_of, words
 
 DEEPEST = 12
-DATES = stems_of("date day when time deadline due birthday")
-PRICES = stems_of("price amount total cost sum fee value")
-PEOPLE = stems_of("name person people author customer sender recipient who contact names persons")
-PLACES = stems_of("city place location country where town address destination")
-WORDS = stems_of("keywords keyword tags tag topics topic words themes")
-PHONES = stems_of("phone telephone mobile tel")
-RATINGS = stems_of("rating stars star score sentiment")
-FORMATS = {
+NUMBER = re.compile(r"(?<![\w.-])-?\d[\d,]*(?:\.\d+)?(?![\w-])")
+PROPER_NAME = r"[A-Z][\w'-]+(?: (?:de |van |von )?[A-Z][\w'-]+)"
+FINDERS = (
+    (r"e-?mail", r"([\w.+-]+@[\w-]+(?:\.[\w-]+)+)"),
+    (r"date|day|deadline", r"(\d{4}-\d{2}-\d{2})"),
+    (r"url|uri|link", r"(https?://[^\s<>\"')]+)"),
+    (r"name|customer|person|author", rf"({PROPER_NAME}+)"),
+    (r"address|street", rf"(\d+ {PROPER_NAME}*)"),
+    (r"city|place|country|location", rf"\b(?:in|at|near) ({PROPER_NAME}*)"),
+)
+"""What to look for in the text, by the name or the format of a member."""
+PLACEHOLDERS = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
     "time": "00:00:00Z",
@@ -33,152 +35,77 @@ Choose = Callable[[str, Sequence[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """One schema to fill from one text. `choose` picks among strings; `root` holds the `$defs`."""
+class SchemaFiller:
+    """Fills schemas from one text; `choose` picks among strings, `root` is the document of local references."""
 
     root: JsonObject
     text: str
     choose: Choose
 
     def fill(self, schema: Any, name: str = "", depth: int = 0) -> Any:
-        """A value that the schema allows, as far as simple means go."""
+        """A value for the member `name` that its schema allows, except for unusual schemas."""
         if not isinstance(schema, dict) or depth > DEEPEST:
-            return None if depth > DEEPEST else finding.summary(self.text)
-        if "$ref" in schema:
-            return self.fill(resolve(schema["$ref"], self.root), name, depth + 1)
+            return summary(self.text) if depth <= DEEPEST else None
+        schema = _resolved(schema, self.root)
         if "const" in schema:
             return schema["const"]
-        if isinstance(schema.get("enum"), list) and schema["enum"]:
+        if schema.get("enum"):
             return self._pick(schema["enum"])
-        for several in ("anyOf", "oneOf"):
-            if schema.get(several):
-                return self.fill(self._branch(schema[several], name), name, depth + 1)
-        if schema.get("allOf"):
-            return self.fill(
-                _merged([*schema["allOf"], {k: v for k, v in schema.items() if k != "allOf"}], self.root),
-                name,
-                depth + 1,
-            )
-        return self._typed(schema, name, depth)
-
-    def _typed(self, schema: JsonObject, name: str, depth: int) -> Any:
         kinds = schema.get("type", "object" if "properties" in schema else "string")
-        nullable = isinstance(kinds, list) and "null" in kinds
         kind = next((kind for kind in kinds if kind != "null"), "null") if isinstance(kinds, list) else kinds
-        if kind == "object":
-            return self._object(schema, depth)
-        if kind == "array":
-            return self._array(schema, name, depth)
-        if kind in ("integer", "number"):
-            found = self._number(name, whole=kind == "integer")
-            return None if found is None and nullable else _bounded(found or 0, schema, whole=kind == "integer")
-        if kind == "boolean":
-            return self._boolean(name)
-        if kind == "null":
+        match kind:
+            case "null":
+                return None
+            case "object":
+                members = {key: {} for key in schema.get("required") or ()} | (schema.get("properties") or {})
+                return {key: self.fill(member, key, depth + 1) for key, member in members.items()}
+            case "array":
+                return self._array(schema, name, depth)
+            case "boolean":
+                return bool(_words(name) & _words(self.text))
+        number = self._number(name, kind) if kind in ("integer", "number") else None
+        text = self._string(schema, name) if kind == "string" else None
+        if number is None and text is None and isinstance(kinds, list):
             return None
-        text = self._string(schema, name)
-        return None if text is None and nullable else _fitted(text, schema)
-
-    def _object(self, schema: JsonObject, depth: int) -> JsonObject:
-        properties = schema.get("properties") or {}
-        filled = {key: self.fill(member, key, depth + 1) for key, member in properties.items()}
-        for key in schema.get("required") or ():
-            filled.setdefault(key, finding.summary(self.text))
-        return filled
+        return _fitted(text or "", schema) if kind == "string" else _bounded(number or 0, schema, kind)
 
     def _array(self, schema: JsonObject, name: str, depth: int) -> list[Any]:
-        items, most = schema.get("items") or {}, schema.get("maxItems", 5)
-        least = schema.get("minItems", 0)
-        member = resolve(items["$ref"], self.root) if "$ref" in items else items
-        if member.get("type") == "object" or "properties" in member:
-            lines = [line for line in self.text.splitlines() if finding.numbers(line) or finding.names(line)]
-            parts = lines[:most] if len(lines) > 1 else [self.text]
-            values: list[Any] = [Form(self.root, part, self.choose).fill(member, name, depth + 1) for part in parts]
-        elif isinstance(member.get("enum"), list):
-            values = [self._pick(member["enum"])]
-        elif member.get("type") in ("integer", "number"):
-            whole = member["type"] == "integer"
-            values = [_bounded(value, member, whole=whole) for value in finding.numbers(self.text)]
-        else:
-            values = [_fitted(value, member) for value in self._strings(name)]
-        if schema.get("uniqueItems"):
-            values = [value for place, value in enumerate(values) if value not in values[:place]]
-        while len(values) < least:
-            values.append(self.fill(member, name, depth + 1))
+        """One member, or all numbers or names of the text; at least `minItems`."""
+        member = _resolved(schema.get("items") or {}, self.root)
+        least, most = schema.get("minItems", 0), schema.get("maxItems", 5)
+        values: list[Any] = []
+        if member.get("type") in ("integer", "number"):
+            values = [_bounded(value, member, member["type"]) for value in numbers(self.text)]
+        elif member.get("type") == "string" and "enum" not in member:
+            values = [_fitted(found, member) for found in re.findall(f"{PROPER_NAME}*", self.text)]
+        values = list(dict.fromkeys(values)) or [self.fill(member, name, depth + 1)]
+        values += [self.fill(member, name, depth + 1) for _ in range(least - len(values))]
         return values[:most]
 
-    def _strings(self, name: str) -> list[str]:
-        stems = set(label_stems(name))
-        if stems & PEOPLE:
-            return finding.people(self.text)
-        if stems & PLACES:
-            return finding.places(self.text)
-        if stems & DATES:
-            return finding.dates(self.text)
-        if "email" in stems:
-            return finding.EMAIL.findall(self.text)
-        return finding.keywords(self.text) if stems & WORDS else finding.names(self.text) or finding.keywords(self.text)
-
     def _string(self, schema: JsonObject, name: str) -> str | None:
-        """By the format, then the pair `name: value` in the text, then the kind of thing that the name speaks of."""
-        kind, stems = schema.get("format"), set(label_stems(name))
-        if kind in ("date", "date-time"):
-            found = finding.dates(self.text)
-            return None if not found else found[0] + ("T00:00:00Z" if kind == "date-time" else "")
-        if kind == "email" or "email" in stems or "mail" in stems:
-            return next(iter(finding.EMAIL.findall(self.text)), None)
-        if kind in ("uri", "url") or stems & {"url", "link", "websit"}:
-            return next(iter(finding.URL.findall(self.text)), None)
-        paired = finding.pair(self.text, name) if name else None
-        if paired is not None:
+        """By `name: value` in the text, by the kind of the member, or else the first sentence."""
+        paired = self._paired(name)
+        if paired is not None and "format" not in schema:
             return paired
-        for kinds, find in (
-            (DATES, finding.dates), (PLACES, finding.places), (PEOPLE, finding.people), (PHONES, finding.PHONE.findall),
-        ):  # fmt: skip
-            if stems & kinds:
-                return next(iter(find(self.text)), None)
-        if "currency" in stems or "currenci" in stems:
-            return finding.currency(self.text)
-        if stems & WORDS:
-            return ", ".join(finding.keywords(self.text)) or None
-        return finding.summary(self.text)
+        for names, pattern in FINDERS:
+            if re.search(names, f"{name} {schema.get('format', '')}", re.I):
+                found = re.search(pattern, self.text)
+                return found[1] if found else None
+        return None if schema.get("format") in PLACEHOLDERS else summary(self.text)
 
-    def _number(self, name: str, *, whole: bool) -> float | None:
-        stems = set(label_stems(name))
-        paired = finding.pair(self.text, name) if name else None
-        from_pair = finding.numbers(paired) if paired else []
-        if from_pair:
-            return from_pair[0]
-        if stems & RATINGS and not finding.numbers(self.text):
-            good, bad = mood(self.text)
-            return 3 + (good > bad) * min(2, good - bad) - (bad > good) * min(2, bad - good)
-        if stems & PRICES and finding.money(self.text):
-            return finding.money(self.text)[-1 if "total" in stems else 0]
-        if "year" in stems:
-            years = [found for found in finding.numbers(self.text) if 1000 <= found <= 2999]
-            return years[0] if years else next((float(day[:4]) for day in finding.dates(self.text)), None)
-        found = [value for value in finding.numbers(self.text) if not whole or value == int(value)]
-        return found[0] if found else None
+    def _number(self, name: str, kind: str) -> float | None:
+        found = [*numbers(self._paired(name) or ""), *numbers(self.text)]
+        return next((value for value in found if kind == "number" or value == int(value)), None)
 
-    def _boolean(self, name: str) -> bool:
-        stems = set(label_stems(name)) - {"is", "has", "ha", "are", "was", "contain"}
-        if stems & {"positiv", "satisfi", "happy", "recommend", "good"}:
-            good, bad = mood(self.text)
-            return good > bad
-        return bool(stems & set(map(stem, words(self.text))))
+    def _paired(self, name: str) -> str | None:
+        """What stands after `name:` on its line; underscores of the name may be blanks."""
+        spelled = "[ _-]?".join(map(re.escape, name.split("_")))
+        match = re.search(rf"(?im)\b{spelled}\s*[:=#]\s*((?:[^\n;.,]|[.,](?=\w))+)", self.text) if name else None
+        return match[1].strip() if match else None
 
     def _pick(self, options: list[Any]) -> Any:
-        spelled = {
-            option if isinstance(option, str) else str(option): option for option in options if option is not None
-        }
+        spelled = {str(option): option for option in options if option is not None}
         return spelled[self.choose(self.text, list(spelled))] if spelled else None
-
-    def _branch(self, branches: list[Any], name: str) -> Any:
-        real = [branch for branch in branches if not (isinstance(branch, dict) and branch.get("type") == "null")]
-        first = real[0] if real else branches[0]
-        if len(real) < len(branches) and isinstance(first, dict) and isinstance(first.get("type"), str):
-            return {**first, "type": [first["type"], "null"]}
-        return first
 
 
 def resolve(reference: Any, root: JsonObject) -> Any:
@@ -190,36 +117,60 @@ def resolve(reference: Any, root: JsonObject) -> Any:
     return found
 
 
-def _merged(parts: list[Any], root: JsonObject) -> JsonObject:
+def numbers(text: str) -> list[float]:
+    """Every plain number of the text; dates and codes are none."""
+    return [float(found.replace(",", "")) for found in NUMBER.findall(text)]
+
+
+def summary(text: str) -> str:
+    """The first sentence, at most 160 characters of it."""
+    first = re.split(r"(?<=[.!?])\s|\n", text.strip(" -*#\n"), maxsplit=1)[0]
+    return first if len(first) <= 160 else first[:157].rsplit(" ", 1)[0] + " …"
+
+
+def _resolved(schema: Any, root: JsonObject) -> JsonObject:
+    """The schema with its reference followed, `allOf` merged, and the first alternative that is not null chosen."""
+    for _ in range(DEEPEST):
+        found: JsonObject = schema if isinstance(schema, dict) else {}
+        if "$ref" in found:
+            schema = resolve(found["$ref"], root)
+        elif branches := found.get("anyOf") or found.get("oneOf"):
+            real = [branch for branch in branches if branch != {"type": "null"}]
+            schema = dict(_resolved((real or branches)[0], root))
+            if 0 < len(real) < len(branches) and isinstance(schema.get("type"), str):
+                schema["type"] = [schema["type"], "null"]
+        elif parts := found.get("allOf"):
+            schema = _merged([*(_resolved(part, root) for part in parts), {**found, "allOf": ()}])
+        else:
+            return found
+    return {}
+
+
+def _merged(parts: list[JsonObject]) -> JsonObject:
     merged: JsonObject = {}
     for part in parts:
-        part = resolve(part["$ref"], root) if "$ref" in part else part
-        merged["properties"] = {**merged.get("properties", {}), **part.get("properties", {})}
-        merged["required"] = [*merged.get("required", ()), *part.get("required", ())]
-        merged |= {key: value for key, value in part.items() if key not in ("properties", "required")}
-    return {key: value for key, value in merged.items() if value}
+        required = [*merged.get("required", ()), *part.get("required", ())]
+        properties = {**merged.get("properties", {}), **part.get("properties", {})}
+        merged |= part | {key: value for key, value in (("required", required), ("properties", properties)) if value}
+    return merged
 
 
-def _bounded(value: float, schema: JsonObject, *, whole: bool) -> float:
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    step = schema.get("multipleOf") or (1 if whole else 0)
-    if "exclusiveMinimum" in schema:
-        low = max(low, schema["exclusiveMinimum"] + (step or 0.5))
-    if "exclusiveMaximum" in schema:
-        high = min(high, schema["exclusiveMaximum"] - (step or 0.5))
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]{3,}", text.lower())) - {"has"}
+
+
+def _bounded(value: float, schema: JsonObject, kind: str) -> float:
+    step = schema.get("multipleOf") or (1 if kind == "integer" else 0)
+    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf) + (step or 0.5))
+    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf) - (step or 0.5))
     value = min(max(value, low), high)
     if step:
         value = round(value / step) * step
         value += step if value < low else -step if value > high else 0
-    return int(value) if whole or value == int(value) else value
+    return int(value) if value == int(value) else value
 
 
-def _fitted(text: str | None, schema: JsonObject) -> str:
-    text = FORMATS.get(str(schema.get("format")), "") if text is None else text
-    pattern = schema.get("pattern")
-    if pattern and not re.search(pattern, text):
-        matching = (word for word in text.split() if re.search(pattern, word))
-        text = next(matching, text)
-    text = text.ljust(int(schema.get("minLength", 0)), ".")
-    most = schema.get("maxLength")
-    return text if most is None else text[: int(most)]
+def _fitted(text: str, schema: JsonObject) -> str:
+    """The text with a length between `minLength` and `maxLength`; of the format, if there is nothing else to say."""
+    text = text or PLACEHOLDERS.get(str(schema.get("format")), "")
+    return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]

@@ -1,10 +1,10 @@
-"""Small questions that the emulated models work out."""
+"""Small questions that the emulated models solve."""
 
 from __future__ import annotations
 
 import pytest
 
-from batchfree.emulator.mind.wordplay import worked_out
+from batchfree.emulator.mind.puzzles import solve_puzzle
 
 
 @pytest.mark.parametrize(
@@ -26,5 +26,5 @@ from batchfree.emulator.mind.wordplay import worked_out
         ("x" * 300 + " 1 + 1", None),
     ],
 )
-def test_what_can_be_worked_out_is_and_nothing_else(question: str, answer: str | None) -> None:
-    assert worked_out(question) == answer
+def test_puzzles_are_solved_and_nothing_else(question: str, answer: str | None) -> None:
+    assert solve_puzzle(question) == answer
