@@ -176,7 +176,7 @@ def test_the_answers_are_labels_and_mostly_right(name: str, least: float, tmp_pa
     table = trial.table()
     assert set(table["answer"]) <= set(trial.job.spec.answer.labels or ())
     assert table.select((pl.col("answer") == pl.col("label")).mean()).item() >= least
-    assert len(trial.emulator.state.log.requests) == {"labels": 7, "cron": 8}[name]  # some ten rows a request
+    assert len(trial.emulator.state.log.requests) <= {"labels": 7, "cron": 8}[name]  # ten rows a request or more
 
 
 def test_the_small_questions_of_the_quickstart_are_answered_right(tmp_path: Path) -> None:
