@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batchfree.cli.argument_types import PATH, percentage, port, positive
-from batchfree.cli.options import endpoint_option, job_options, service_options
+from batchfree.cli.shared_options import endpoint_option, job_options, service_options
 from batchfree.cli.terminal import explain_errors
 from batchfree.core.stops import OK
 from batchfree.core.version import __version__

@@ -72,7 +72,7 @@ def result_lines(summary: Summary) -> Iterator[str]:
     if summary.packs is not None:
         yield f"  {summary.packs}"
     if any(model.startswith("emulated/") for model in summary.models):
-        yield "  The models emulated/… are batchfree's own emulation of OpenRouter: their answers are not real."
+        yield "  The models emulated/… belong to batchfree's own emulation of OpenRouter: their answers are not real."
         yield "  To replace these answers, run the job with --fresh: it asks every row again."
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"

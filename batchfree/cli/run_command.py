@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.load_job import load_job
 from batchfree.cli.print_summary import print_summary
-from batchfree.cli.progress import show_progress
+from batchfree.cli.show_progress import show_progress
 from batchfree.cli.terminal import ignore_closed_terminal, print_json, say
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.job.api import run as run_job

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.command_line import ROWS, JobHere, Output, command
 
-from batchfree.cli.progress import request_line
 from batchfree.cli.run_command import deadline
+from batchfree.cli.show_progress import request_line
 from batchfree.core.chat import Kind
 from batchfree.core.errors import SpecError
 from batchfree.journal.attempts import Attempt, Outcome
