@@ -1,11 +1,4 @@
-"""A job from its file to its table. Puts the parts together and decides nothing.
-
-The road of one row: `spec` reads the job file; `dataset` reads the row, `prompts` renders it, `questions` gives its
-question a name; `opened` passes over what `index` knows as answered; `feed` puts it into a parcel; `runner` hands
-the parcel to a worker; `sending` draws a model, waits for a start, sends, lets `openrouter.judge` read the response,
-`answers` check it, and writes the attempt into the `journal`; `aftermath` says where the row goes next; `results`
-derives the table.
-"""
+"""The Python interface: run a job, and read its table. ARCHITECTURE.md follows one row through the package."""
 
 from __future__ import annotations
 
@@ -20,12 +13,11 @@ from batchfree.job.options import RunOptions
 from batchfree.job.session import Session
 from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
-from batchfree.run.progress import Progress
+from batchfree.run.progress import Observer, Progress
 from batchfree.run.summary import Summary
 from batchfree.service.connection import Transport
 
 DEFAULTS = RunOptions()
-Observer = Callable[[Progress], None]
 
 
 def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = None) -> Summary:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from batchfree.core.chat import JsonObject, Judged, Kind
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.jobspec import JobSpec
+from batchfree.run.follow_up import RetryPolicy
 from batchfree.service.connection import Connection
 from batchfree.service.exchange import Complete
 from batchfree.service.quota.limits import FREE_DAY, Limits
@@ -76,6 +77,11 @@ class Endpoint:
                 in_flight(-1)
 
         return complete
+
+
+def retry_policy(spec: JobSpec) -> RetryPolicy:
+    """How often the job asks a row."""
+    return RetryPolicy(max_attempts=spec.retry.max_attempts, reask=spec.answer.reask)
 
 
 def routing_policy(spec: JobSpec) -> RoutingPolicy:

@@ -1,4 +1,4 @@
-"""The free models on offer: what they can do, whether they may answer, and how they did in a job."""
+"""The free models on offer: their abilities, whether they may answer, and their results in a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARAMETERS = {word: name for name, word in ABILITIES.items()} | {"structured_out
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
-    """One free model; `reason` says why it may not answer, None that it may."""
+    """One free model. `reason` says why it may not answer; None if it may."""
 
     model: Model
     abilities: tuple[str, ...]
@@ -47,7 +47,7 @@ class ModelEntry:
 
 
 def requirements(abilities: str) -> Requirements:
-    """What a list such as `vision,tools` asks for. Raises SpecError with the words that are known."""
+    """The needs in a list such as `vision,tools`. Raises SpecError, which names the known abilities."""
     words = [word.strip().lower() for word in abilities.split(",") if word.strip()]
     unknown = [word for word in words if word not in INPUTS and word not in PARAMETERS]
     if unknown:
@@ -60,7 +60,7 @@ def requirements(abilities: str) -> Requirements:
 
 
 def model_entries(models: Sequence[Model], needed: Requirements, job: Job | None, now: float) -> list[ModelEntry]:
-    """The free models, those that may answer first; with a job by its own rules and with its record."""
+    """The free models, those that may answer first. With a job: by its rules, and with its statistics."""
     allowed = routing_policy(job.spec) if job else RoutingPolicy()
     today = datetime.fromtimestamp(now, UTC).date()
     statistics = _statistics(job, now) if job else {}

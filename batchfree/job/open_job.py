@@ -1,4 +1,4 @@
-"""A job whose files are open: its rows, their questions, and its table."""
+"""An open job: its rows, their questions, and its table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from batchfree.answers import AnswerRule
 from batchfree.core.chat import ChatRequest, Failure
 from batchfree.core.errors import Mistake, SpecError
-from batchfree.data import output as results
+from batchfree.data import output
 from batchfree.data.input import Dataset, open_dataset
 from batchfree.data.output.columns import describe
 from batchfree.data.prompts import Prompts, compile_prompts
@@ -25,7 +25,7 @@ from batchfree.run.summary import Tally
 from batchfree.run.tasks import Task
 
 BATCH = 2_000
-"""Rows that are read and rendered at a time."""
+"""The number of rows that are read and rendered at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,39 +38,39 @@ class OpenJob:
     rule: AnswerRule
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
-        """The rows in input order, with the columns that they are asked and named by."""
+        """The rows in input order, with the columns that the templates use and the `id` column."""
         named = frozenset() if self.dataset.id is None else {self.dataset.id}
         for batch in self.dataset.batches(BATCH, self.prompts.columns | named):
             yield from batch.iter_rows(named=True)
 
     def requests(self, rows: int) -> Iterator[ChatRequest | Failure]:
-        """What the first rows ask."""
+        """The requests of the first rows, or why a row cannot be rendered."""
         for _, row in zip(range(rows), self.rows(), strict=False):
             yield self.prompts.render(row)
 
     def tasks(self, index: JournalIndex, *, retry_failed: bool, limit: int | None) -> Iterator[Task | int]:
-        """The questions that are to be asked, each once; in between, how many rows were passed over."""
-        taken, passed = DigestMap(), 0
+        """The questions to ask, each once. A number in between counts rows that need no request."""
+        taken, skipped = DigestMap(), 0
         id_column = self.dataset.id
         for number, row in enumerate(self.rows()):
             if limit is not None and len(taken) >= limit:
                 break
-            if passed >= BATCH:
-                yield passed
-                passed = 0
+            if skipped >= BATCH:
+                yield skipped
+                skipped = 0
             request = self.prompts.render(row)
             name = None if isinstance(request, Failure) else digest(request, self.rule)
             if isinstance(request, Failure) or name is None or self._done(index, name, retry_failed) or name in taken:
-                passed += 1
+                skipped += 1
                 continue
             taken.put(name, number)
             row_id = None if id_column is None else str(row[id_column])
             question = Question(digest=name, request=request, row=number, id=row_id)
-            if passed:
-                yield passed
-                passed = 0
+            if skipped:
+                yield skipped
+                skipped = 0
             yield Task(question=question, state=index.state(name))
-        yield passed
+        yield skipped
 
     @staticmethod
     def _done(index: JournalIndex, question: str, retry_failed: bool) -> bool:
@@ -80,8 +80,8 @@ class OpenJob:
     def columns(
         self, row: Mapping[str, Any], index: JournalIndex, *, begun: bool, brief: bool = False
     ) -> Mapping[str, Any]:
-        """What the table says of one row; before the first run every row is pending. `brief`: of an answered row only
-        that it is."""
+        """The columns of one row. Before the first run every row is pending. `brief`: only the status of an answered
+        row."""
         request = self.prompts.render(row)
         if isinstance(request, Failure):
             if not begun:
@@ -93,7 +93,7 @@ class OpenJob:
         return describe(index.state(question))
 
     def table(self, index: JournalIndex, *, begun: bool, tally: Tally | None = None) -> pl.LazyFrame:
-        """The output table, derived row by row while it is read; `tally` counts the rows on the way."""
+        """The output table, derived row by row while it is read. `tally` counts its rows meanwhile."""
 
         def of(row: Mapping[str, Any]) -> Mapping[str, Any]:
             columns = self.columns(row, index, begun=begun)
@@ -101,7 +101,7 @@ class OpenJob:
                 tally.add(row, columns)
             return columns
 
-        return results.table(self.dataset, self.spec, of, self.prompts.columns)
+        return output.table(self.dataset, self.spec, of, self.prompts.columns)
 
 
 def open_job(spec: JobSpec) -> OpenJob:

@@ -1,4 +1,4 @@
-"""What one run does differently from what the job spec says."""
+"""The options of one run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What one run does differently from what the spec says.
+    """Options of one run.
 
-    `limit`: rows to answer in this run. `until`: no start after this moment, in epoch seconds. `fail_threshold`: per
-    cent of the rows that may fail without exit code 1. `signals`: stop on SIGINT, SIGTERM and SIGHUP; a second one
-    leaves at once.
+    `limit`: the number of rows to answer in this run. `until`: epoch seconds after which no request starts.
+    `fail_threshold`: the percentage of rows that may fail without exit code 1. `signals`: stop on SIGINT, SIGTERM and
+    SIGHUP; a second signal ends the process at once.
     """
 
     limit: int | None = None

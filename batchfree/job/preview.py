@@ -1,65 +1,56 @@
-"""What a job would send, and what is wrong with it; nothing is sent."""
+"""What a job would send, and what is wrong with it. Nothing is sent."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from batchfree import answers
-from batchfree.answers import packs as packing
-from batchfree.core.chat import ChatRequest, Failure, JsonObject
+from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.errors import Mistake, MistakesError
 from batchfree.core.routes import LOCAL
-from batchfree.data import output as results
+from batchfree.data import output
+from batchfree.job.endpoint import retry_policy
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
+from batchfree.journal.attempts import QuestionState
+from batchfree.journal.questions import Question, digest
+from batchfree.run.outgoing import write
+from batchfree.run.packer import Packer, in_parcels
+from batchfree.run.tasks import Parcel, Task
 from batchfree.service.openrouter import wire
 
-SEED = 0
-"""Pack codes of a preview are always the same."""
+SALT = "preview"
+"""The pack codes of a preview are always the same."""
 DRAWN = "drawn/when-it-is-sent:free"
-"""Stands for the model of a request whose model is drawn by batchfree."""
+"""Stands for the model of a request whose model batchfree will draw."""
 
 
 def bodies(job: Job, rows: int, unrenderable: Callable[[int, str], None]) -> list[JsonObject]:
-    """The request bodies of the first rows, packed as a run would pack them. `unrenderable` hears of rows (counted
-    from zero) that can't be rendered, and why. Raises SpecError and DatasetError."""
+    """The request bodies of the first rows, packed as a run would pack them.
+
+    `unrenderable` is called with the number (from zero) of each row that cannot be rendered, and the reason. Raises
+    SpecError and DatasetError.
+    """
     opened = open_job(job.spec)
-    rendered = []
+    packer = Packer(opened.rule, job.spec.pack, lambda warning: None)
+    return [_body(opened, parcel) for parcel in in_parcels(_tasks(opened, rows, unrenderable), packer)]
+
+
+def _tasks(opened: OpenJob, rows: int, unrenderable: Callable[[int, str], None]) -> Iterator[Task]:
     for number, request in enumerate(opened.requests(rows)):
         if isinstance(request, Failure):
             unrenderable(number, request.message)
         else:
-            rendered.append(request)
-    rng = random.Random(SEED)
-    return [_body(opened, parcel, rng) for parcel in _parcels(opened, rendered)]
+            question = Question(digest=digest(request, opened.rule), request=request, row=number)
+            yield Task(question=question, state=QuestionState())
 
 
-def _parcels(opened: OpenJob, requests: Sequence[ChatRequest]) -> Iterator[list[ChatRequest]]:
-    """The requests as they would travel: together where they ask alike, up to the size of a pack."""
-    size = packing.first_sizes(opened.spec.pack).start
-    groups: dict[str, list[ChatRequest]] = {}
-    for request in requests:
-        key = packing.company_key(request, opened.rule)
-        if size == 1 or not isinstance(key, str):
-            yield [request]
-            continue
-        group = groups.setdefault(key, [])
-        group.append(request)
-        if len(group) == size:
-            yield groups.pop(key)
-    yield from groups.values()
-
-
-def _body(opened: OpenJob, parcel: Sequence[ChatRequest], rng: random.Random) -> JsonObject:
-    rule, route = opened.rule, opened.spec.router.route
+def _body(opened: OpenJob, parcel: Parcel) -> JsonObject:
+    rule, route, spec = opened.rule, opened.spec.router.route, opened.spec
     native = answers.wants_native(rule, packed=len(parcel) > 1)
-    if len(parcel) == 1:
-        request = answers.compose(parcel[0], rule, native=native)
-    else:
-        request = packing.compose(parcel, packing.draw_codes(len(parcel), rng), rule, native=native)
+    request = write(parcel, rule, retry_policy(spec), native=native, salt=SALT).request
     model = DRAWN if route == (LOCAL,) else route[0]
-    return wire.body(request, [model], any_model=not opened.spec.endpoint.is_openrouter)
+    return wire.body(request, [model], any_model=not spec.endpoint.is_openrouter)
 
 
 def mistakes(job: Job) -> list[Mistake]:
@@ -68,11 +59,11 @@ def mistakes(job: Job) -> list[Mistake]:
     try:
         opened = open_job(job.spec)
         found.extend(opened.dataset.check())
-        results.check_names(job.spec, opened.dataset.schema)
+        output.check_names(job.spec, opened.dataset.schema)
     except MistakesError as error:
         found.extend(error.mistakes)
     try:
-        results.check_writable(job.spec.output.path)
+        output.check_writable(job.spec.output.path)
     except MistakesError as error:
         found.extend(error.mistakes)
     return found

@@ -1,4 +1,4 @@
-"""Rows that are asked again because their question has changed since they were answered; known by their ids."""
+"""Rows that are asked again because their question has changed since they were answered. Ids tell them apart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batchfree.run.tasks import Task
 def with_reask_warning(
     tasks: Iterator[Task | int], opened: OpenJob, index: JournalIndex, warn: Callable[[str], None]
 ) -> Iterator[Task | int]:
-    """The tasks as they are; before the first one whose question has changed comes a warning that counts them all."""
+    """Passes the tasks on. Before the first task with a changed question it warns, with the number of all such rows."""
     for task in tasks:
         if isinstance(task, Task) and task.question.id is not None and index.has_answered(task.question.id):
             count = 0
@@ -31,7 +31,7 @@ def with_reask_warning(
 
 
 def changed(opened: OpenJob, index: JournalIndex, first: int = 0) -> Iterator[int]:
-    """How many rows, from `first` on (counted from zero), have an answer, but not to what they ask now; in parts."""
+    """The number of rows from `first` on (counted from zero) that have an answer, but to another question; in parts."""
     id_column, count = opened.dataset.id, 0
     for number, row in enumerate(opened.rows()):
         if number % BATCH == 0:

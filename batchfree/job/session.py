@@ -14,7 +14,7 @@ import anyio.to_thread
 from batchfree.core.errors import DatasetError, StorageError
 from batchfree.core.stops import Stopped, StopReason, exit_code
 from batchfree.data import output
-from batchfree.job.endpoint import Endpoint
+from batchfree.job.endpoint import Endpoint, retry_policy
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
 from batchfree.job.reasked import with_reask_warning
@@ -23,7 +23,6 @@ from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.file import Journal, JournalLine
 from batchfree.journal.run_folder import EventLog, RunFolder
-from batchfree.run.follow_up import RetryPolicy
 from batchfree.run.packer import Packer
 from batchfree.run.progress import Observer, ProgressTracker
 from batchfree.run.sender import AskingRules, Sender
@@ -162,9 +161,8 @@ class Session:
             state.add(line)
             self._tracker.record(line.attempt)
 
-        retry = RetryPolicy(max_attempts=spec.retry.max_attempts, reask=spec.answer.reask)
         sender = Sender(
-            rules=AskingRules(answer=state.opened.rule, retry=retry, seed=spec.router.seed),
+            rules=AskingRules(answer=state.opened.rule, retry=retry_policy(spec), seed=spec.router.seed),
             exchange=exchange,
             packer=packer,
             journal=journal,

@@ -1,4 +1,4 @@
-"""A job as it stands, read from its files alone, also while a run is going."""
+"""The state of a job, read from its files alone. Works while a run is going."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class JobState:
         return not self.index.is_empty or read_header(self.folder.journal) is not None
 
     def table(self, tally: Tally | None = None) -> pl.LazyFrame:
-        """The table as it stands."""
+        """The output table."""
         return self.opened.table(self.index, begun=self.begun, tally=tally)
 
     def counts(self, *, brief: bool = False) -> Tally:

@@ -1,4 +1,4 @@
-"""How far a job is, from its files alone, also while a run is going."""
+"""The status of a job, from its files alone. Works while a run is going."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from batchfree.journal.attempts import Attempt
 from batchfree.journal.pack_statistics import PackStatistics
 
 WAITING = ("waiting", "stopped")
-"""Events of the log after which a job waits for something."""
+"""Events of the log after which a job waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """How far a job is; `until` in epoch seconds."""
+    """The status of a job; `until` in epoch seconds."""
 
     job: str
     counts: Counts
@@ -48,7 +48,7 @@ class JobStatus:
 
 
 def status(job: Job, now: float) -> JobStatus:
-    """The job's status from its journal; `now` in epoch seconds."""
+    """The status of a job from its journal; `now` in epoch seconds."""
     today = datetime.fromtimestamp(now, UTC).date()
     requests = 0
 
@@ -73,7 +73,7 @@ def status(job: Job, now: float) -> JobStatus:
 
 
 def _waiting(log: Path, now: float) -> tuple[str | None, float | None]:
-    """What the last event of the log waits for, but for that the run is over, while its moment has not come."""
+    """The reason and end of the current wait, from the last "waiting" or "stopped" event; None once it has passed."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 65536))

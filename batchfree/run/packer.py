@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from batchfree.answers import AnswerRule, packs
@@ -65,6 +65,21 @@ class Packer:
         self._sizes = self._sizes.after(
             attempt.model_or_route, rows=len(attempt.outcomes), answered=attempt.answered, cut_off=cut_off
         )
+
+
+def in_parcels(tasks: Iterable[Task], packer: Packer) -> Iterator[Parcel]:
+    """The tasks in the parcels of a first round: full packs as they fill up, then the incomplete ones."""
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        key = packer.company(task)
+        if key is None:
+            yield (task,)
+            continue
+        group = groups.setdefault(key, [])
+        group.append(task)
+        if len(group) == packer.size:
+            yield tuple(groups.pop(key))
+    yield from map(tuple, groups.values())
 
 
 def largest_pack(task: Task) -> int | None:

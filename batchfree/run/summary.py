@@ -1,4 +1,4 @@
-"""What came out of a run, and how far a run is: values for people and for `--json`."""
+"""The result of a run, as a person and `--json` see it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from batchfree.journal.attempts import Status
 from batchfree.journal.pack_statistics import PackStatistics
 
 SAMPLE = 12
-"""Rows of the table that a summary shows."""
+"""The number of rows of the table that a summary shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:
-    """A row of the table as it is shown to a person: what it is about, what came out, who said so."""
+    """A row of the table as a person sees it: its first text, its answer, and the model that answered."""
 
     about: str
     answer: str
@@ -29,7 +29,7 @@ class SampleRow:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts the rows of the table while they pass, and keeps the first ones to be shown."""
+    """Counts the rows of the table while it is written, and keeps the first rows for the summary."""
 
     status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     models: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Tally:
     sample: list[SampleRow] = field(default_factory=list)
 
     def add(self, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-        """One row more: of the input, and what the table says of it."""
+        """Adds a row of the input with its columns in the table."""
         if len(self.sample) < SAMPLE:
             self.sample.append(_shown(row, columns))
         status = columns["status"]
@@ -56,7 +56,7 @@ class Tally:
 
 
 def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
-    """The row by its first text, else by its first value."""
+    """The row with its first text; its first value if it has no text."""
     texts = [value for value in row.values() if isinstance(value, str)]
     about = _asked(texts[0]) if texts else next(iter(row.values()), "")
     answer = columns.get("answer")
@@ -68,7 +68,7 @@ def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
 
 
 def _asked(text: str) -> str:
-    """What a batch request's body asks at last; any other text as it is."""
+    """The last message of an OpenAI batch request; any other text as it is."""
     if not text.startswith("{") or '"messages"' not in text:
         return text
     try:
@@ -80,10 +80,10 @@ def _asked(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What came out of a run.
+    """The result of a run.
 
-    `models` counts the answered rows of the table by the model that answered, `errors` the others by `error_kind`;
-    `requests` are those of this run. `exit_code` is the process's.
+    `models` counts the answered rows of the table by model, `errors` the other rows by `error_kind`. `requests` counts
+    the requests of this run. `exit_code` is the exit code of the process.
     """
 
     job: str
@@ -93,7 +93,7 @@ class Summary:
     models: Mapping[str, int]
     errors: Mapping[str, int]
     examples: Mapping[str, str]
-    """For every kind of error, the sentence of its first row."""
+    """The error sentence of the first row of each kind."""
     output: Path | None
     sample: tuple[SampleRow, ...] = ()
     """The first rows of the table."""
@@ -101,7 +101,7 @@ class Summary:
     seconds: float = 0.0
     exit_code: int = 0
     packs: PackStatistics | None = None
-    """What packing has done to the job over all runs; None where there were no packs."""
+    """The effects of packs over all runs; None without packs."""
 
     def to_json(self) -> JsonObject:
         """The summary as `run --json` prints it."""

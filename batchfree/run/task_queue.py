@@ -1,7 +1,7 @@
-"""What is to be asked next: fresh questions from the input, and rows that came back from earlier requests.
+"""The queue of tasks: new questions from the input, and rows that returned from earlier requests.
 
-A parcel is what one request carries: one task, or several that may travel together. The queue never looks further into
-the input than it must, and never waits for the input while rows that came back can fill a parcel.
+The queue hands out parcels. It reads no further into the input than it must, and does not read at all while returned
+rows can fill a parcel.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from batchfree.run.packer import largest_pack
 from batchfree.run.tasks import Parcel, Task
 
 LOOK_AHEAD = 20
-"""How many parcels' worth of tasks may wait for company before the fullest group leaves as it is."""
+"""The number of full parcels that may wait in incomplete groups; above it the fullest group leaves as it is."""
 ANY_SIZE = 1 << 30
 
 Company: TypeAlias = Callable[[Task], str | None]
-"""Tasks with the same key may share a request; None: travels alone."""
+"""The key of a task: tasks with equal keys may share a request; None: the task travels alone."""
 Key: TypeAlias = tuple[str, int]
-"""A group of tasks: their company, and the largest pack that they may travel in."""
+"""A group of tasks: their company key, and the largest pack that they may travel in."""
 
 
 class TaskQueue:
-    """Hands out parcels until the input is exhausted and nothing that is out can come back."""
+    """Hands out parcels until the input is exhausted and no parcel in progress can return rows."""
 
     def __init__(self, tasks: Iterator[Task | None], size: Callable[[], int], company: Company) -> None:
-        """`size` is how many rows a parcel should carry; `tasks` yields None now and then while it passes rows over."""
+        """`size` returns the number of rows in a full parcel. `tasks` yields None now and then while it skips rows."""
         self._tasks, self._size, self._company = tasks, size, company
         self._exhausted = False
         self._ready: deque[Parcel] = deque()
@@ -41,7 +41,7 @@ class TaskQueue:
         self._changed = anyio.Event()
 
     async def next(self) -> Parcel | None:
-        """The next parcel; None when all is done. A cancellation loses nothing: what is not handed out is not out."""
+        """The next parcel; None when all tasks are done. A cancellation loses nothing."""
         while True:
             parcel = self._next_ready() or await self._next_fresh() or self._next_rest()
             if parcel:
@@ -53,17 +53,17 @@ class TaskQueue:
             await self._changed.wait()
 
     def put_back(self, tasks: Iterable[Task]) -> None:
-        """These look for new company."""
+        """Returns tasks to the queue, where they join other parcels."""
         for task in tasks:
             self._add(task)
             self._returned = True
         self._changed.set()
 
-    def done(self, back: Iterable[Task] = (), again: Iterable[Parcel] = ()) -> None:
-        """A parcel has come home: `back` look for new company, `again` are parcels to be sent just so."""
+    def done(self, requeue: Iterable[Task] = (), resend: Iterable[Parcel] = ()) -> None:
+        """Ends the work on a parcel: `requeue` join other parcels, `resend` are sent as they are."""
         self._out -= 1
-        self._ready.extend(again)
-        self.put_back(back)
+        self._ready.extend(resend)
+        self.put_back(requeue)
 
     def _next_ready(self) -> Parcel | None:
         if self._ready:
@@ -71,7 +71,7 @@ class TaskQueue:
         return next((self._take(key) for key in self._groups if self._is_full(key)), None)
 
     async def _next_fresh(self) -> Parcel | None:
-        """Reads on in the input until a parcel is full, or enough tasks wait that the fullest group must do."""
+        """Reads the input until a parcel is full, or until so many tasks wait that the fullest group must leave."""
         while not self._exhausted:
             try:
                 task = next(self._tasks)
@@ -89,7 +89,7 @@ class TaskQueue:
         return None
 
     def _next_rest(self) -> Parcel | None:
-        """What never found full company, once the input is exhausted; rows that came back wait for each other."""
+        """An incomplete parcel once the input is exhausted. Returned rows wait for others that may still return."""
         if not self._groups or (self._out and self._returned):
             return None
         return self._take(self._fullest())
@@ -108,7 +108,7 @@ class TaskQueue:
         return key
 
     def _take(self, key: Key) -> Parcel:
-        """A parcel from this group; what room is left goes to tasks of the same company from other groups."""
+        """A parcel from this group. Free places go to tasks with the same company key from other groups."""
         taken, room = list[Task](), min(key[1], self._size())
         others = sorted((each for each in self._groups if each[0] == key[0] and each != key), reverse=True)
         for each in (key, *others):

@@ -133,7 +133,7 @@ def test_parcels_to_be_sent_just_so_go_first_and_stay_as_they_are() -> None:
         source = feed(iter([task(n) for n in range(6)]))
         first = await source.next()
         assert first is not None
-        source.done(again=halves(first))
+        source.done(resend=halves(first))
         return [rows(await source.next()) for _ in range(3)]
 
     assert VirtualTime().run(main) == [[0, 1], [2], [3, 4, 5]]
@@ -195,7 +195,7 @@ def test_every_task_comes_home_whatever_comes_back(companies: list[str | None], 
             if fate == "back":
                 source.done(parcel)
             elif fate == "again":
-                source.done(again=halves(parcel))
+                source.done(resend=halves(parcel))
             elif fate == "half":
                 source.done(parcel[: len(parcel) // 2])
                 done += rows(parcel[len(parcel) // 2 :]) or []

@@ -27,7 +27,7 @@ ABILITIES = {
 }
 INPUT_ABILITIES = {"image": "vision", "audio": "audio", "video": "video", "file": "file"}
 
-EVERYTHING = TRACKED | {
+ALL_PARAMETERS = TRACKED | {
     *BUDGETS,
     *("tools", "tool_choice", "response_format", "structured_outputs", "reasoning", "include_reasoning"),
 }
@@ -36,12 +36,12 @@ EVERYTHING = TRACKED | {
 def eligible(
     catalogue: Sequence[Model], requirements: Requirements, policy: RoutingPolicy, today: date
 ) -> tuple[Model, ...]:
-    """The models that may answer, in the catalogue's order. `today` is the date in UTC."""
+    """The models that may answer, in the order of the catalogue. `today` is a UTC date."""
     return tuple(model for model in offer(catalogue, policy) if refusal(model, requirements, policy, today) is None)
 
 
 def offer(catalogue: Sequence[Model], policy: RoutingPolicy) -> tuple[Model, ...]:
-    """The catalogue, with the models of one's own endpoint that it does not list or says nothing about."""
+    """The models on offer: the catalogue, or on the user's own endpoint the models that the route names."""
     if policy.ids is None or not policy.any_model:
         return tuple(catalogue)
     listed = {model.id: model for model in catalogue}
@@ -50,14 +50,14 @@ def offer(catalogue: Sequence[Model], policy: RoutingPolicy) -> tuple[Model, ...
 
 
 def _trusted(model: Model) -> Model:
-    """A model of one's own, credited with whatever its server does not speak about."""
+    """A model on the user's own endpoint. If its server lists no abilities, it is trusted to have them all."""
     if model.parameters:
         return model
-    return replace(model, parameters=EVERYTHING, input_modalities=frozenset({"text", *INPUT_ABILITIES}))
+    return replace(model, parameters=ALL_PARAMETERS, input_modalities=frozenset({"text", *INPUT_ABILITIES}))
 
 
 def refusal(model: Model, requirements: Requirements, policy: RoutingPolicy, today: date) -> str | None:
-    """Why a model may not answer, as a sentence for a person; None if it may."""
+    """Why a model may not answer, as half a sentence for a person; None if it may."""
     return next(_reasons(model, requirements, policy, today), None)
 
 
@@ -69,7 +69,7 @@ def _reasons(model: Model, requirements: Requirements, policy: RoutingPolicy, to
 
 
 def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]:
-    """What keeps a model out of every job."""
+    """Reasons that keep a model out of every job."""
     if not policy.any_model and not is_free_id(model.id):
         yield "its id does not end in :free"
     elif not policy.any_model and not model.free:
@@ -85,7 +85,7 @@ def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]
 
 
 def _choice(model: Model, policy: RoutingPolicy) -> Iterator[str]:
-    """What the user's own choice says against it."""
+    """Reasons that come from the `router:` part of the job."""
     if policy.ids is not None and model.id not in policy.ids:
         yield "the route does not name it"
     if policy.only and not any(_matches(model.id, pattern) for pattern in policy.only):
@@ -98,13 +98,13 @@ def _choice(model: Model, policy: RoutingPolicy) -> Iterator[str]:
 
 
 def _matches(model_id: str, pattern: str) -> bool:
-    """Whether a glob names an id, with or without its suffix; case does not matter."""
+    """Whether a glob pattern matches an id, with or without `:free`, in any case."""
     names = (model_id.lower(), model_id.lower().removesuffix(":free"))
     return any(fnmatchcase(name, pattern.strip().lower()) for name in names)
 
 
 def _lacks(model: Model, requirements: Requirements) -> Iterator[str]:
-    """What the request needs and the model does not list."""
+    """Abilities that the request needs and the model does not list."""
     for kind in sorted(requirements.inputs - model.input_modalities - PARSED):
         yield f"it takes no {kind} input"
     listed = model.parameters | ({"max_tokens"} if model.parameters & set(BUDGETS) else set())
@@ -115,17 +115,17 @@ def _lacks(model: Model, requirements: Requirements) -> Iterator[str]:
 
 
 def without_lengths(requirements: Requirements) -> Requirements:
-    """What requests of any length need in this way."""
+    """The same needs for a request of any length."""
     return replace(requirements, prompt_tokens=0, completion_tokens=None, context_above=None)
 
 
 def is_large_enough(model: Model, requirements: Requirements) -> bool:
-    """Whether the request fits into a model, as far as the catalogue tells."""
+    """Whether the request fits into the model's context; an unknown context is large enough."""
     return next(_too_small(model, requirements), None) is None
 
 
 def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
-    """Lengths that do not suffice; what the catalogue does not tell is taken as enough."""
+    """Lengths of the model that are too small; an unknown length is large enough."""
     context, most = model.context_length, model.max_completion_tokens
     if context is not None and context < requirements.context:
         yield f"its context of {context} tokens is too small for about {requirements.context}"
@@ -136,9 +136,9 @@ def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
 
 
 def beyond(requirements: Requirements, refused: Model | None, models: Sequence[Model]) -> Requirements:
-    """The requirements after a model said that its context is too small; `refused` is None where it was not named.
+    """The requirements after a model refused a request for its length.
 
-    Then the smallest of `models` is taken to have spoken.
+    `refused` is None if the response named no model; then the smallest of `models` is taken to be the one.
     """
     known = [model.context_length for model in models if model.context_length is not None]
     said = refused.context_length if refused is not None else min(known, default=None)
@@ -147,7 +147,7 @@ def beyond(requirements: Requirements, refused: Model | None, models: Sequence[M
 
 
 def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
-    """The models with more context than one that refused."""
+    """The models with a larger context than the one that refused."""
     above = beyond(Requirements(), refused, models).context_above
     return tuple(m for m in models if above is None or m.context_length is None or m.context_length > above)
 
@@ -155,7 +155,7 @@ def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
 def why_none(
     catalogue: Sequence[Model], requirements: Requirements, policy: RoutingPolicy, today: date
 ) -> tuple[str, ...]:
-    """Why no model is eligible: the reasons against the free ones, the most frequent first, each with its count."""
+    """The reasons why no free model is eligible, each with its number of models, the most frequent first."""
     reasons: dict[str, int] = {}
     for model in offer(catalogue, policy):
         reason = refusal(model, requirements, policy, today)
@@ -167,6 +167,6 @@ def why_none(
 
 
 def abilities(model: Model) -> tuple[str, ...]:
-    """What a model can do, in the words of `batchfree models --requires`."""
+    """The abilities of a model, in the words of `batchfree models --requires`."""
     inputs = [word for kind, word in INPUT_ABILITIES.items() if kind in model.input_modalities]
     return (*inputs, *(word for name, word in ABILITIES.items() if name in model.parameters))

@@ -1,7 +1,7 @@
-"""How a model has lately done: when it rests, when it is tried again, how likely it is drawn.
+"""The health of a model: when it rests, when it is tried again, and how likely it is drawn.
 
-A model that fails rests for a while that triples with every failure after the rest; then one request at a time tries
-it (half-open), until it answers. Times are epoch seconds.
+A model that fails rests for a while. Every failure after a rest triples the next rest. After a rest one request at a
+time tries the model until it answers (a half-open circuit breaker). Times are epoch seconds.
 """
 
 from __future__ import annotations
@@ -17,42 +17,44 @@ DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rests:
-    """Seconds of the first rest, which triples with every strike up to the longest."""
+    """The first rest in seconds, and the longest; each strike triples the rest."""
 
     first: float
     longest: float
 
     def seconds(self, strikes: int) -> float:
-        """The rest after so many strikes, counted from one."""
+        """Seconds of rest after this number of strikes, counted from one."""
         return min(self.first * GROWTH ** min(strikes - 1, 30), self.longest)
 
 
 GROWTH = 3.0
 OF_MANY = Rests(first=20.0, longest=1800.0)
-"""A model that others can stand in for."""
+"""For a model that more than three others can replace."""
 OF_FEW = Rests(first=5.0, longest=240.0)
-"""One of two or three."""
+"""For one of two or three models."""
 ALONE = Rests(first=1.0, longest=60.0)
-"""The only model there is: while it rests everybody waits, so it rests only when it fails often."""
+"""For the only model: while it rests every row waits, so it rests only when it fails often."""
 OF_ROUTER = Rests(first=60.0, longest=1800.0)
-"""The service's own draw: while it rests, draws are made here, which costs nothing."""
+"""For the service's own draw: while it rests, batchfree draws, which costs nothing."""
 
 GONE_REST_S = 3600.0
-"""A model that is gone rests until the next UTC midnight, and for this long at least."""
+"""A model that is gone rests until the next UTC midnight, and for at least this number of seconds."""
 LONGEST_HINT_S = 900.0
+"""A hint of the service is obeyed up to this number of seconds."""
 TRIAL_S = 150.0
-"""A trial that has not come back after this long is forgotten."""
+"""A trial that is not over after this number of seconds is forgotten."""
 MEMORY = 0.8
-"""`failing` is a running mean that keeps this share at every attempt …"""
+"""`failing` is a running mean: each attempt keeps this share of it …"""
 HALF_LIFE_S = 600.0
-"""… and halves in this time without a failure."""
+"""… and it halves in this number of seconds."""
 OFTEN = 0.35
-"""The share of failures from which answers that do not fit put a model to rest: the third of three in a row."""
+"""From this share of failures, answers that do not fit put a model to rest. Three in a row reach it."""
 RARE = 0.17
-"""Below this share of failures a model that has failed is taken back: after one answer if it failed once."""
+"""Below this share of failures a model loses its last strike. After a single failure one answer is enough."""
 SELDOM = 0.1
-"""Up to this share of failures a model counts as healthy and is drawn like any other."""
+"""Up to this share of failures a model is drawn like a healthy one."""
 LEAST_WEIGHT = 0.05
+"""The weight of a model that always fails, against a healthy model's 1."""
 
 SCHEMAS = frozenset({STRUCTURED, "response_format", "json_schema"})
 
@@ -62,17 +64,20 @@ FAULTS = frozenset(
         *(Kind.BAD_RESPONSE, Kind.EMPTY, Kind.NOT_CHAT),
     }
 )
-"""The model's own failures: it rests at once."""
+"""Failures that are certainly the model's own: it rests at once."""
 DOUBTFUL = frozenset({Kind.BAD_ANSWER, Kind.TRUNCATED, Kind.CONNECTION})
-"""Perhaps the row's, or the network's: a model rests when it does so often. All other kinds say nothing about it."""
+"""Failures that may be caused by the row or the network: a model rests only if they are frequent.
+
+Kinds in neither set say nothing about the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What is remembered of a model. `strikes` counts failures, each after the rest that the one before earned.
+    """What is remembered of a model.
 
-    `failing` is the share of failures lately, as it was at `failed_at`; `refused` are parameters it said no to; `gone`:
-    it was not there any more.
+    `strikes` counts the failures that earned a rest. `failing` is the recent share of failures, as it was at
+    `failed_at`. `refused` holds the request parameters that the model refused. `gone`: the service said that the model
+    is not available any more.
     """
 
     strikes: int = 0
@@ -85,9 +90,9 @@ class Health:
 
 
 def after(health: Health, failure: Failure | None, now: float, *, rests: Rests = OF_MANY) -> Health:
-    """The health after one more attempt that ended at `now`; None for an answer that would do.
+    """The health after an attempt that ended at `now`; `failure` is None for a good answer.
 
-    Doubtful failures put it to rest only when they are frequent, and the only model there is not even then.
+    Doubtful failures put a model to rest only if they are frequent, and never if it is the only model.
     """
     if failure is None:
         return _recovered(health, now, rests)
@@ -106,8 +111,11 @@ def after(health: Health, failure: Failure | None, now: float, *, rests: Rests =
 
 
 def _recovered(health: Health, now: float, rests: Rests) -> Health:
-    """An answer ends the rest and halves the strikes. One strike stays, and with it the trials one at a time, until
-    failures have become rare; the only model there is has no time for that."""
+    """An answer ends the rest and halves the strikes.
+
+    One strike stays until failures are rare, so that one request at a time tries the model. The only model loses its
+    strikes at once.
+    """
     failing = MEMORY * failing_share(health, now)
     strikes = health.strikes // 2
     if health.strikes and failing >= RARE and rests is not ALONE:
@@ -118,7 +126,7 @@ def _recovered(health: Health, now: float, rests: Rests) -> Health:
 
 
 def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Health:
-    burst = now < health.rests_until  # sent before the rest began: the same trouble, no further strike
+    burst = now < health.rests_until  # sent before the rest began: part of the same failure
     strikes = health.strikes if burst else health.strikes + 1
     until = max(health.rests_until, now + min(_hint(failure, now), LONGEST_HINT_S))
     if not burst:
@@ -129,46 +137,46 @@ def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Heal
 
 
 def _hint(failure: Failure, now: float) -> float:
-    """Seconds that the service asked to leave the model alone."""
+    """Seconds for which the service asked to leave the model alone."""
     mark = 0.0 if failure.resets_at is None else failure.resets_at - now
     return max(0.0, failure.retry_after or 0.0, mark)
 
 
 def failing_share(health: Health, now: float) -> float:
-    """The share of failures lately, from 0 to 1; what is long past counts less."""
+    """The recent share of failures, from 0 to 1; old failures count less."""
     return float(health.failing * 0.5 ** (max(0.0, now - health.failed_at) / HALF_LIFE_S))
 
 
 def is_available(health: Health, now: float) -> bool:
-    """Whether it may be asked: it does not rest, and no other request is trying it out after a rest."""
+    """Whether the model may be asked: it does not rest, and no other request is its trial after a rest."""
     return now >= health.rests_until and now >= health.trial_until
 
 
 def is_left(health: Health, now: float) -> bool:
-    """Whether it may be asked today, though perhaps before its rest is over; not when it is gone."""
+    """Whether the model may be asked before its rest is over. A model that is gone for the day may not."""
     return health.rests_until - now <= OF_MANY.longest
 
 
 def available_at(health: Health, now: float) -> float:
-    """When it may be asked; while it is being tried out, look again in a second."""
+    """When the model may be asked. During a trial: a second from now, to look again."""
     return now if is_available(health, now) else max(health.rests_until, now + 1.0)
 
 
 def refuses(health: Health, parameters: Collection[str]) -> bool:
-    """Whether it has said no to one of these parameters; a model says no to schemas under several names."""
+    """Whether the model has refused one of these parameters. A refusal of schemas comes under several names."""
     schemas = SCHEMAS if STRUCTURED in parameters else frozenset()
     return not health.refused.isdisjoint(schemas | set(parameters))
 
 
 def weight(health: Health, now: float) -> float:
-    """How likely it is drawn against a healthy model's 1: the square of its share of successes, at least 0.05.
+    """The weight of the model in a draw, against a healthy model's 1: the square of its share of successes.
 
-    So 0.64 right after a first failure, 0.41 after two, 0.05 from eight on.
+    That is 0.64 right after a first failure, 0.41 after two, and 0.05, the least, from eight on.
     """
     failing = failing_share(health, now)
     return 1.0 if failing <= SELDOM else float(max((1 - failing) ** 2, LEAST_WEIGHT))
 
 
 def on_trial(health: Health, now: float) -> Health:
-    """The health while a request is out, where it is the first after a rest: others keep away until it is back."""
+    """The health while a request is in flight. After a rest that request is a trial, and no other is sent meanwhile."""
     return replace(health, trial_until=now + TRIAL_S) if health.strikes else health

@@ -26,7 +26,7 @@ PASSED_OVER = Failure(kind=Kind.UPSTREAM_ERROR, message="the service went on to 
 
 
 def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Health]:
-    """The healths that change when this draw is sent: a model after its rest is tried by one request at a time."""
+    """The healths that change when this draw is sent: after a rest one request at a time tries the model."""
     before = {each: health.get(each, Health()) for each in draw.models}
     return {each: claimed for each, known in before.items() if (claimed := on_trial(known, now)) != known}
 
@@ -34,24 +34,27 @@ def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Hea
 def learn(
     draw: Draw, judged: Judged, health: Mapping[str, Health], now: float, *, answer: Failure | None = None
 ) -> dict[str, Health]:
-    """The healths that change when this draw's response is in; `answer` is what was wrong with a reply that came.
+    """The healths that change with the response to this draw; `answer` is what was wrong with its reply.
 
-    Where the service failed over to a sibling, those before it have failed; where it failed altogether, all have.
+    If the service failed over to a fallback, the models before it have failed. If the whole request failed, all have.
     """
     outcome = judged if isinstance(judged, Failure) else answer
     lessons = dict.fromkeys(_concerned(draw, judged), outcome)
     if draw.route != FREE_ROUTER and judged.model in draw.models:
         lessons |= dict.fromkeys(draw.models[: draw.models.index(judged.model)], PASSED_OVER)
     learned = {each: _after(each, draw, judged, lesson, health, now) for each, lesson in lessons.items()}
-    for each in set(draw.models) - learned.keys():  # nothing learned, but a trial is over
+    for each in set(draw.models) - learned.keys():  # no lesson, but the trial is over
         learned[each] = replace(health.get(each, Health()), trial_until=0.0)
     return {each: value for each, value in learned.items() if value != health.get(each, Health())}
 
 
 def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
-    """Whom a response speaks about: the router and the model that it drew; of models drawn here the one that is named
-    (some servers name it otherwise than it was asked for); else all, since the service tries them all before it gives
-    up. An answer, or none in time, is the first one's."""
+    """The models that a response says something about.
+
+    For the service's draw: the router and the model that it drew. For models drawn here: the one that the response
+    names. If it names none of them: all, since the service tries them all before it gives up; but an answer, a timeout
+    and a failed connection belong to the first (some servers name the model by another id than the request).
+    """
     if draw.route == FREE_ROUTER:
         return (FREE_ROUTER, judged.model) if judged.model else (FREE_ROUTER,)
     if judged.model in draw.models:
@@ -63,7 +66,7 @@ def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
 def _after(
     each: str, draw: Draw, judged: Judged, lesson: Failure | None, health: Mapping[str, Health], now: float
 ) -> Health:
-    """One health after its lesson. The router is no model: its draws are judged by how often they fail."""
+    """The health of one model after its lesson. The service's router is judged by how often its draws fail."""
     known = health.get(each, Health())
     if lesson is None:
         return after(known, None, now)
@@ -75,7 +78,7 @@ def _after(
             now,
             rests=OF_ROUTER,
         )
-    if judged.model != each and len(draw.models) > 1:  # whose fault of several is not known: no lasting judgement
+    if judged.model != each and len(draw.models) > 1:  # it is not known which model failed: nothing lasting is learned
         lesson = replace(lesson, permanent=False, unsupported=None)
     rests = OF_MANY if draw.of is None or draw.of > FEW else OF_FEW if draw.of > 1 else ALONE
     return after(known, lesson, now, rests=rests)

@@ -1,4 +1,4 @@
-"""A model of the catalogue, and what its id alone tells."""
+"""A model of the catalogue, and what its id alone says."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SAFETY_CLASSIFIERS = re.compile(
 """Ids of models that answer every prompt with a verdict such as `User Safety: safe`."""
 
 NO_CHAT = re.compile(r"(?<![a-z])(embed(ding)?s?|re-?rank(er)?|whisper|tts)(?![a-z])", re.IGNORECASE)
-"""Ids of models that do something else than chat, whatever modalities they list."""
+"""Ids of models that do not chat, whatever modalities they list."""
 
 FOR_AGENTS = ("thinkingmachines/inkling:", "thinkingmachines/inkling-")
-"""Beginnings of ids that answer ordinary callers with 403 `only available on agentic harnesses` (seen autumn 2026)."""
+"""Prefixes of ids that answer ordinary callers with 403 `only available on agentic harnesses` (seen in autumn 2026)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One entry of the catalogue. Lengths are tokens; `free`: the id ends in `:free` and every price listed is zero."""
+    """One entry of the catalogue. Lengths in tokens. `free`: the id ends in `:free`, every listed price is zero."""
 
     id: str
     free: bool = False
@@ -38,5 +38,5 @@ class Model:
 
 
 def is_safety_classifier(model_id: str) -> bool:
-    """Whether an id is that of a known safety classifier, whose answers are verdicts and never answers."""
+    """Whether the id is that of a known safety classifier, which answers every prompt with a verdict."""
     return SAFETY_CLASSIFIERS.search(model_id) is not None

@@ -16,14 +16,14 @@ TRACKED = frozenset(
         *("parallel_tool_calls",),
     }
 )
-"""Parameters of the catalogue's vocabulary (`supported_parameters`) that a model must list if they are sent: a provider
-drops silently what it does not know. The others of the vocabulary are read with more care below."""
+"""Parameters that a model must list in `supported_parameters` if they are sent, since a provider silently drops those
+that it does not know. `_needed` reads the other parameters of the catalogue with more care."""
 
 BUDGETS = ("max_completion_tokens", "max_tokens")
-"""Two names of one parameter: a model that lists either takes both."""
+"""Two names of one parameter: a model that lists one of them takes both."""
 
 TOKENS_PER_PART = 1000
-"""For an image, a sound or a file."""
+"""Estimated tokens of an image, a sound or a file."""
 
 STRUCTURED = "structured_outputs"
 """The catalogue's word for a `response_format` with a schema."""
@@ -33,9 +33,10 @@ INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What a model must be able to do. `prompt_tokens` is a rough count; None for `completion_tokens`: not said.
+    """What a model must be able to do.
 
-    `context_above`: tokens that were too few for this request, so that a model needs more.
+    `prompt_tokens` is an estimate. `completion_tokens` is None if the request sets no limit. `context_above`: a context
+    of this size, in tokens, was too small for the request.
     """
 
     inputs: frozenset[str] = frozenset()
@@ -47,12 +48,12 @@ class Requirements:
 
     @property
     def context(self) -> int:
-        """The tokens that must fit into the context: prompt and answer."""
+        """Tokens that must fit into the context: prompt and answer."""
         return self.prompt_tokens + (self.completion_tokens or 0)
 
 
 def analyze(request: ChatRequest, *, native_only: bool = False, context_above: int | None = None) -> Requirements:
-    """What this request needs, from its messages and parameters.
+    """The needs of a request, from its messages and parameters.
 
     `native_only`: only models that take a schema will do. `context_above`: a context of this size, in tokens, was too
     small.
@@ -123,7 +124,7 @@ def _part_tokens(part: Json) -> int:
 
 
 def _tokens(sent: Mapping[str, Json]) -> int:
-    """The tokens of parameters that travel with the prompt."""
+    """Estimated tokens of the parameters that become part of the prompt."""
     return sum(
         estimate_tokens(json.dumps(sent[name], default=str)) for name in ("tools", "response_format") if name in sent
     )
