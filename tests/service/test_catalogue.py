@@ -1,4 +1,4 @@
-"""The catalogue: how often it is fetched, what is kept, and what broken entries do."""
+"""The catalogue: when it is fetched, what is cached, and how broken entries are read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def entry(name: str, **more: Any) -> dict[str, Any]:
 
 
 class Service(httpx.AsyncBaseTransport):
-    """Serves a list of models, counts the fetches, and can be down."""
+    """Serves a list of models and counts the fetches; can be down."""
 
     def __init__(self, *names: str) -> None:
         self.names, self.fetches, self.down = list(names), 0, False
@@ -55,7 +55,7 @@ class Service(httpx.AsyncBaseTransport):
 
 
 class World:
-    """A service, a clock and a cache folder, and as many processes over them as one likes."""
+    """A service, a clock and a cache folder that any number of processes share."""
 
     def __init__(self, folder: Path) -> None:
         self.service, self.now, self.folder = Service("a/b:free"), NOW, folder
@@ -96,7 +96,7 @@ def test_processes_share_one_copy(world: World) -> None:
     assert world.service.fetches == 1
 
 
-def test_a_running_process_takes_over_the_copy_that_another_fetched(world: World) -> None:
+def test_a_running_process_uses_the_copy_that_another_fetched(world: World) -> None:
     first = world.process()
     names(first)
     world.now, world.service.names = NOW + 3600, ["c/d:free"]
@@ -105,7 +105,7 @@ def test_a_running_process_takes_over_the_copy_that_another_fetched(world: World
     assert world.service.fetches == 2
 
 
-def test_two_base_urls_have_two_copies_and_two_spellings_one(world: World) -> None:
+def test_two_base_urls_have_two_copies_and_two_spellings_of_one_share_a_copy(world: World) -> None:
     for url in (URL, "https://OPENROUTER.ai/api/v1/", "https://eu.openrouter.ai/api/v1"):
         names(world.process(url))
     assert world.service.fetches == 2
@@ -127,7 +127,7 @@ def test_a_stale_copy_serves_while_the_service_is_down(world: World) -> None:
     world.now, world.service.down = NOW + 9 * 86_400, True
     catalogue = world.process()
     assert names(catalogue) == ["a/b:free"]
-    assert "down for now" in str(catalogue.trouble)
+    assert "down for now" in str(catalogue.last_error)
 
 
 def test_a_service_that_is_down_is_asked_once_a_minute(world: World) -> None:
@@ -140,7 +140,7 @@ def test_a_service_that_is_down_is_asked_once_a_minute(world: World) -> None:
     assert world.service.fetches == 3
     world.now, world.service.down = NOW + 7320, False
     names(catalogue)
-    assert catalogue.trouble is None
+    assert catalogue.last_error is None
 
 
 def test_without_any_copy_a_service_that_is_down_is_an_error(world: World) -> None:
@@ -152,15 +152,15 @@ def test_without_any_copy_a_service_that_is_down_is_an_error(world: World) -> No
     assert names(catalogue) == ["a/b:free"]
 
 
-def test_an_empty_list_does_not_wipe_out_a_good_one(world: World) -> None:
+def test_an_empty_list_does_not_replace_a_good_one(world: World) -> None:
     catalogue = world.process()
     names(catalogue)
     world.now, world.service.names = NOW + 3600, []
     assert names(catalogue) == ["a/b:free"]
-    assert catalogue.trouble == "it names no models"
+    assert catalogue.last_error == "the response contains no models"
 
 
-def test_a_vanished_model_is_looked_after_at_most_every_five_minutes(world: World) -> None:
+def test_after_a_vanished_model_the_catalogue_is_fetched_at_most_every_five_minutes(world: World) -> None:
     catalogue = world.process()
     names(catalogue)
     world.service.names = ["c/d:free"]
@@ -171,14 +171,14 @@ def test_a_vanished_model_is_looked_after_at_most_every_five_minutes(world: Worl
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"fetched_at": "x", "text": 1}', b"null"])
-def test_a_damaged_copy_is_no_copy(world: World, damage: bytes) -> None:
+def test_a_damaged_copy_is_ignored(world: World, damage: bytes) -> None:
     names(world.process())
     world.copy().write_bytes(damage)
     assert names(world.process()) == ["a/b:free"]
     assert world.service.fetches == 2
 
 
-def test_a_copy_from_the_future_is_used_only_in_need(world: World) -> None:
+def test_a_copy_from_the_future_counts_as_old(world: World) -> None:
     world.now = NOW + 86_400
     names(world.process())
     world.now = NOW
@@ -188,14 +188,14 @@ def test_a_copy_from_the_future_is_used_only_in_need(world: World) -> None:
     assert names(world.process()) == ["a/b:free"]
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(world: World, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_written_is_no_error(world: World, tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
     assert names(world.process(folder=in_the_way / "cache")) == ["a/b:free"]
     assert names(ModelCatalogue(Client(URL, None, world.service), None, URL, lambda: NOW)) == ["a/b:free"]
 
 
-def test_no_half_written_file_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_unfinished_file_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     names(world.process())
     before = world.copy().read_bytes()
     world.now = NOW + 3600
@@ -208,7 +208,7 @@ def test_no_half_written_file_is_left(world: World, monkeypatch: pytest.MonkeyPa
     assert world.copy().read_bytes() == before
 
 
-def test_the_cache_is_where_the_environment_says(tmp_path: Path) -> None:
+def test_the_environment_sets_the_cache_folder(tmp_path: Path) -> None:
     assert cache_dir({"BATCHFREE_CACHE_DIR": os.fspath(tmp_path)}) == tmp_path
     assert cache_dir({}).name == "batchfree"
 
@@ -216,7 +216,7 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path) -> None:
 # Reading it
 
 
-def test_an_entry_is_read_whole() -> None:
+def test_all_fields_of_an_entry_are_read() -> None:
     (model,) = read_catalogue(json.dumps({"data": [entry("a/b:free")]}).encode())
     assert model == Model(
         id="a/b:free",
@@ -254,7 +254,7 @@ def test_broken_entries_are_skipped_and_broken_fields_left_out() -> None:
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_no_bytes_make_the_reader_fall_over(text: bytes) -> None:
+def test_no_bytes_make_the_reader_raise(text: bytes) -> None:
     assert read_catalogue(text) == ()
 
 
@@ -266,6 +266,6 @@ JSON: Callable[..., Any] = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(entry(""))), JSON))
-def test_no_entry_makes_the_reader_fall_over(changes: dict[str, Any]) -> None:
+def test_no_entry_makes_the_reader_raise(changes: dict[str, Any]) -> None:
     for model in read_catalogue(json.dumps([{**entry("a/b:free"), **changes}]).encode()):
         assert not model.free or model.id == "a/b:free"

@@ -31,7 +31,7 @@ Bytes = Callable[[], AsyncIterator[bytes]]
 
 
 class Stream(httpx.AsyncByteStream):
-    """A body that knows whether it was closed."""
+    """A body that records whether it was closed."""
 
     def __init__(self, chunks: Bytes) -> None:
         self.chunks, self.closed = chunks, False
@@ -45,7 +45,7 @@ class Stream(httpx.AsyncByteStream):
 
 
 class Service(httpx.AsyncBaseTransport):
-    """Answers every request with the same response, and remembers the requests."""
+    """Answers every request with the same response and records the requests."""
 
     def __init__(self, chunks: Bytes | bytes = REPLY, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.status, self.headers, self.requests = status, headers or {}, list[httpx.Request]()
@@ -75,7 +75,7 @@ def once(body: bytes) -> Bytes:
 
 
 def endless(chunk: bytes) -> Bytes:
-    """A chunk every ten milliseconds, for good."""
+    """One chunk every ten milliseconds, without end."""
 
     async def chunks() -> AsyncIterator[bytes]:
         while True:
@@ -102,7 +102,7 @@ def failure(transport: httpx.AsyncBaseTransport, **changes: Any) -> Failure:
     return judged
 
 
-def test_one_post_goes_out_with_the_key_in_its_header() -> None:
+def test_a_post_has_the_key_in_its_header() -> None:
     service = Service()
     completion = ask(service)
     assert isinstance(completion, Completion) and completion.content == "Hi"
@@ -114,21 +114,21 @@ def test_one_post_goes_out_with_the_key_in_its_header() -> None:
     assert json.loads(sent.content) == {"model": "a/b:free", "messages": [{"role": "user", "content": "Hi ?"}]}
 
 
-def test_without_a_key_there_is_no_such_header() -> None:
+def test_without_a_key_there_is_no_authorization_header() -> None:
     service = Service()
     ask(service, key=None)
     assert "authorization" not in service.requests[0].headers
 
 
 @pytest.mark.parametrize("chunk", [b"\n", b" ", b": OPENROUTER PROCESSING\n\n", b""], ids=repr)
-def test_blanks_and_drips_do_not_put_off_the_deadline(chunk: bytes) -> None:
+def test_blanks_and_slow_chunks_do_not_extend_the_timeout(chunk: bytes) -> None:
     service, began = Service(endless(chunk)), time.monotonic()
     assert failure(service, timeout=0.1).kind is Kind.TIMEOUT
     assert time.monotonic() - began < 2
     assert service.stream.closed
 
 
-def test_a_reply_behind_blanks_is_read() -> None:
+def test_a_reply_after_blanks_is_read() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"\n \n"
@@ -138,7 +138,7 @@ def test_a_reply_behind_blanks_is_read() -> None:
     assert isinstance(ask(Service(chunks)), Completion)
 
 
-def test_a_body_without_end_is_cut_off_at_a_cap() -> None:
+def test_a_body_without_end_is_refused_at_a_limit() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 1_000_000
@@ -149,12 +149,12 @@ def test_a_body_without_end_is_cut_off_at_a_cap() -> None:
     assert service.stream.closed
 
 
-def test_a_small_body_that_unpacks_into_a_large_one_is_cut_off_too() -> None:
+def test_a_small_body_that_decompresses_into_a_large_one_is_refused() -> None:
     packed = gzip.compress(bytes(LONGEST_BODY + 1))
     assert failure(Service(packed, headers={"content-encoding": "gzip"})).kind is Kind.BAD_RESPONSE
 
 
-def test_a_body_that_is_not_packed_as_it_says_is_a_bad_response() -> None:
+def test_a_body_that_can_not_be_decompressed_is_a_bad_response() -> None:
     assert failure(Service(b"no gzip", headers={"content-encoding": "gzip"})).kind is Kind.BAD_RESPONSE
 
 
@@ -173,13 +173,13 @@ def test_a_redirect_is_never_followed(status: int) -> None:
         *(httpx.ProxyError, httpx.UnsupportedProtocol),
     ],
 )
-def test_trouble_with_the_connection_is_a_failure_that_does_not_tell_the_key(error: type[httpx.RequestError]) -> None:
+def test_a_connection_error_is_a_failure_without_the_key(error: type[httpx.RequestError]) -> None:
     told = failure(Broken(lambda request: error(f"Illegal header value b'Bearer {KEY}'", request=request)))
     assert told.kind is Kind.CONNECTION
     assert "f00d" not in repr(told) and "openrouter.ai" in told.message
 
 
-def test_a_connection_cut_in_the_middle_of_a_body_is_trouble_with_the_connection() -> None:
+def test_a_connection_cut_in_the_middle_of_a_body_is_a_connection_failure() -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield REPLY[:20]
         raise httpx.ReadError("cut")
@@ -200,18 +200,18 @@ def test_a_cancellation_closes_the_response() -> None:
     assert service.stream.closed
 
 
-def test_a_bug_is_not_taken_for_trouble_with_the_connection() -> None:
+def test_a_bug_is_not_reported_as_a_connection_failure() -> None:
     with pytest.raises(ZeroDivisionError):
         ask(Broken(lambda _: ZeroDivisionError("ours")))
 
 
-def test_the_key_shows_in_no_representation() -> None:
+def test_the_key_is_in_no_repr() -> None:
     client = Client("https://openrouter.ai/api/v1", KEY)
     assert "f00d" not in repr(client)
     asyncio.run(client.aclose())
 
 
-def test_a_key_that_cannot_be_one_is_refused_without_being_told() -> None:
+def test_an_impossible_key_is_refused_without_showing_it() -> None:
     for key in (f"{KEY}\nX-Evil: 1", f"{KEY}é"):
         with pytest.raises(BatchfreeError) as told:
             Client("https://openrouter.ai/api/v1", key)
@@ -221,7 +221,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_being_told() -> None:
     assert service.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_a_key_that_a_server_quotes_is_not_passed_on() -> None:
+def test_a_key_that_a_server_quotes_is_masked() -> None:
     key = "a-token-of-my-own"
     body = json.dumps({"error": {"message": f"unknown token {key}", "code": 400}}).encode()
     assert failure(Service(body, 400), key=key).message == "unknown token …"
@@ -235,7 +235,7 @@ def test_a_key_that_a_server_quotes_is_not_passed_on() -> None:
 
 @asynccontextmanager
 async def server(answer: Callable[[asyncio.StreamWriter], Any], gone: asyncio.Event) -> AsyncIterator[str]:
-    """A service on loopback that answers each request by hand; `gone` is set once a caller hangs up."""
+    """A service on loopback with hand-written responses; `gone` is set once a caller closes the connection."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -263,7 +263,7 @@ async def server(answer: Callable[[asyncio.StreamWriter], Any], gone: asyncio.Ev
 
 
 def over_a_socket(answer: Callable[[asyncio.StreamWriter], Any], timeout: float = 5, patience: float = 9) -> Any:
-    """What came of a request, and whether the service saw the caller hang up."""
+    """The result of a request, and whether the service saw the caller close the connection."""
 
     async def main() -> tuple[Judged | None, bool]:
         gone, judged = asyncio.Event(), None
@@ -306,7 +306,7 @@ def test_a_reply_over_a_socket_is_read() -> None:
     assert isinstance(judged, Completion)
 
 
-def test_the_deadline_closes_a_dripping_connection() -> None:
+def test_the_timeout_closes_a_slow_connection() -> None:
     judged, hung_up = over_a_socket(drip, timeout=0.1)
     assert judged.kind is Kind.TIMEOUT and hung_up
 
@@ -316,12 +316,12 @@ def test_a_cancellation_closes_the_connection() -> None:
     assert judged is None and hung_up
 
 
-def test_a_cut_connection_is_told() -> None:
+def test_a_cut_connection_is_a_connection_failure() -> None:
     judged, _ = over_a_socket(cut)
     assert judged.kind is Kind.CONNECTION
 
 
-def test_nobody_listening_is_trouble_with_the_connection() -> None:
+def test_a_refused_connection_is_a_connection_failure() -> None:
     async def main() -> Judged:
         client = Client("http://127.0.0.1:1/api/v1", KEY)
         try:
@@ -359,7 +359,7 @@ def key_body(**data: Any) -> bytes:
         (b"\n\n" + key_body(), KeyState()),
     ],
 )
-def test_the_state_of_the_key_is_read_as_far_as_it_is_told(body: bytes, state: KeyState) -> None:
+def test_the_known_parts_of_the_state_of_the_key_are_read(body: bytes, state: KeyState) -> None:
     service = Service(body)
     assert call("key", service) == state
     assert str(service.requests[0].url) == "https://openrouter.ai/api/v1/key"
@@ -376,11 +376,11 @@ def test_the_state_of_the_key_is_read_as_far_as_it_is_told(body: bytes, state: K
         (302, b"", Kind.BAD_RESPONSE),
     ],
 )
-def test_a_key_that_is_not_told_about_is_a_failure(status: int, body: bytes, kind: Kind) -> None:
+def test_a_missing_state_of_the_key_is_a_failure(status: int, body: bytes, kind: Kind) -> None:
     assert call("key", Service(body, status)).kind is kind
 
 
-def test_the_catalogue_comes_as_it_was_sent() -> None:
+def test_the_catalogue_is_returned_as_the_service_sent_it() -> None:
     assert call("models", Service(b'{"data":[]}')) == b'{"data":[]}'
     assert call("models", Service(b"", 503)).kind is Kind.UPSTREAM_ERROR
     assert call("models", Service(REPLY, 201)).kind is Kind.BAD_RESPONSE
@@ -396,5 +396,5 @@ def test_the_catalogue_comes_as_it_was_sent() -> None:
         ("http://me:secret@Host:8080/v1", "http://host:8080/v1"),
     ],
 )
-def test_a_base_url_has_one_spelling(url: str, one_spelling: str) -> None:
+def test_a_base_url_is_normalized(url: str, one_spelling: str) -> None:
     assert normalize_base_url(url) == one_spelling

@@ -1,6 +1,6 @@
-"""The judge of responses, against every body that OpenRouter is documented or known to send.
+"""The judge of responses, with every kind of body that OpenRouter documents or was seen to send.
 
-Long because it is a table.
+The file is long because most of it is a table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind, ToolCall
-from batchfree.service.openrouter.wire import judge
+from batchfree.service.openrouter.judge import judge
 
 GEMMA = "google/gemma-4-31b-it:free"
 LFM = "liquid/lfm-2.5-2.6b:free"
@@ -33,7 +33,7 @@ USAGE = {
 def reply(
     content: Any = "Hello.", *, model: str = LFM, finish: str | None = "stop", usage: Any = USAGE, **message: Any
 ) -> dict[str, Any]:
-    """A success as OpenRouter sends it."""
+    """A successful response in OpenRouter's format."""
     choice = {
         "index": 0,
         "logprobs": None,
@@ -54,7 +54,7 @@ def reply(
 
 
 def error(code: Any, message: str, /, *, availability: Any = None, **metadata: Any) -> dict[str, Any]:
-    """An error envelope; every one of these tests carries an account id."""
+    """An error in OpenRouter's format, always with an account id."""
     told = {"code": code, "message": message, "metadata": metadata, "availability": availability}
     return {"error": {key: value for key, value in told.items() if value}, "user_id": "user_2abcDEF"}
 
@@ -653,7 +653,7 @@ AVAILABILITY = [
 @pytest.mark.parametrize(
     "case", [*INSIDE_200, *UNREADABLE, *LIMITS, *STATUSES, *AVAILABILITY], ids=lambda case: case.name
 )
-def test_every_recorded_failure_is_known_for_what_it_is(case: Case) -> None:
+def test_every_recorded_failure_gets_the_right_kind(case: Case) -> None:
     failure = judged(case.status, case.body, case.headers)
     assert isinstance(failure, Failure), failure
     assert failure.kind is case.kind, failure
@@ -662,7 +662,7 @@ def test_every_recorded_failure_is_known_for_what_it_is(case: Case) -> None:
     assert 0 < len(failure.message) <= 300 and "\n" not in failure.message
 
 
-def test_a_success_is_read_whole() -> None:
+def test_all_fields_of_a_success_are_read() -> None:
     body = {**reply(), "openrouter_metadata": {"requested": "openrouter/free", "strategy": "free", "attempt": 1}}
     completion = judged(200, body)
     assert completion == Completion(
@@ -689,18 +689,18 @@ def test_a_success_is_read_whole() -> None:
     ],
     ids=["blanks", "comments", "byte order mark", "unknown fields", "parts", "odd parts"],
 )
-def test_a_success_is_a_success_however_it_is_wrapped(body: bytes) -> None:
+def test_padding_unknown_fields_and_parts_do_not_change_a_success(body: bytes) -> None:
     completion = judge(200, {"content-type": "text/plain"}, body)
     assert isinstance(completion, Completion) and completion.content == "Hello."
 
 
-def test_an_answer_cut_off_by_length_is_kept_for_whoever_can_use_a_part() -> None:
+def test_an_answer_cut_off_by_length_is_still_a_completion() -> None:
     completion = judged(200, reply('{"a": "x", "b', finish="length"))
     assert isinstance(completion, Completion)
     assert (completion.content, completion.finish_reason) == ('{"a": "x", "b', "length")
 
 
-def test_leaked_thinking_is_text_like_any_other() -> None:
+def test_reasoning_inside_the_content_is_ordinary_text() -> None:
     assert isinstance(judged(200, reply("We need to produce a label.")), Completion)
 
 
@@ -723,25 +723,25 @@ def test_tool_calls_are_an_answer_even_without_text() -> None:
     ("cost", "read"),
     [(0, 0.0), ("0.25", 0.25), (1e-9, 1e-9), (None, 0.0), ("free", 0.0), (True, 0.0), (-1, 0.0), ([1], 0.0)],
 )
-def test_a_price_is_read_in_whatever_form_it_comes(cost: Any, read: float) -> None:
+def test_a_cost_is_read_in_every_form(cost: Any, read: float) -> None:
     assert judged(200, reply(usage={"cost": cost})).usage.cost == read
 
 
 @pytest.mark.parametrize("usage", [None, [], "much", {"prompt_tokens": -1}, {"prompt_tokens": 10**400}])
-def test_odd_usage_is_no_usage(usage: Any) -> None:
+def test_unreadable_usage_is_missing_usage(usage: Any) -> None:
     assert judged(200, reply(usage=usage)).usage.prompt_tokens is None
 
 
-def test_a_price_that_is_no_number_costs_nothing() -> None:
+def test_a_cost_that_is_no_number_is_zero() -> None:
     body = json.dumps(reply()).replace('"cost": 0', '"cost": NaN').encode()
     assert judge(200, {}, body).usage.cost == 0.0
 
 
-def test_the_request_id_is_found_in_the_headers_where_the_body_has_none() -> None:
+def test_the_request_id_comes_from_the_headers_if_the_body_has_none() -> None:
     assert judged(500, error(500, "x"), {"X-Generation-Id": "gen-1"}).request_id == "gen-1"
 
 
-def test_broken_text_can_be_written_to_a_file() -> None:
+def test_broken_unicode_becomes_text_that_can_be_written() -> None:
     body = json.dumps(reply("half a pair: \ud83d")).encode()
     content = judge(200, {}, body).content
     assert content.encode() and content.startswith("half a pair: ")
@@ -759,7 +759,7 @@ def test_broken_text_can_be_written_to_a_file() -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["message", "raw", "html", "refusal", "router", "code"])
-def test_keys_and_account_ids_are_masked_wherever_they_stand(secret: str, place: str) -> None:
+def test_keys_and_account_ids_are_masked_everywhere(secret: str, place: str) -> None:
     said = f"Key limit for {secret}, see your settings"
     body: Any = {
         "message": error(403, said),
@@ -774,12 +774,12 @@ def test_keys_and_account_ids_are_masked_wherever_they_stand(secret: str, place:
     assert tail not in repr(failure)
 
 
-def test_the_models_that_failed_are_read_from_the_routers_metadata() -> None:
+def test_the_failed_model_is_read_from_the_routing_metadata() -> None:
     router = {"attempts": [{"model": GEMMA, "status": 429}, {"model": LFM, "status": 502}]}
     assert judged(502, {**error(502, "x"), "openrouter_metadata": router}).model == LFM
 
 
-def test_a_paid_model_is_never_read_out_of_an_error() -> None:
+def test_a_paid_model_is_never_read_from_an_error() -> None:
     for said in (
         "use this slug: z-ai/glm-5.2",
         "use z-ai/glm-5.2:free/../x or z-ai/glm-5.2:free:online",
@@ -798,7 +798,7 @@ JSON = st.recursive(
 
 
 def perhaps(names: str, **shaped: Any) -> Any:
-    """Objects with some of these keys, whatever is under them; those in `shaped` are often as they should be."""
+    """Objects with some of these keys and any values; values in `shaped` often have the right type."""
     shapes = {name: JSON | shape for name, shape in shaped.items()}
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names.split(), JSON) | shapes)
 
@@ -821,8 +821,8 @@ HEADERS = st.dictionaries(
 )
 
 
-def stands_up(verdict: Judged) -> None:
-    """Whatever is judged can be written to the journal and shown."""
+def check_usable(verdict: Judged) -> None:
+    """A judgement must be fit for the journal and for messages."""
     msgspec.json.encode(verdict).decode()
     if isinstance(verdict, Failure):
         assert verdict.message and len(verdict.message) <= 300
@@ -832,31 +832,31 @@ def stands_up(verdict: Judged) -> None:
 
 
 @given(STATUS, HEADERS, st.binary())
-def test_no_bytes_make_the_judge_fall_over(status: int, headers: dict[str, str], body: bytes) -> None:
-    stands_up(judge(status, headers, body))
+def test_no_bytes_make_the_judge_raise(status: int, headers: dict[str, str], body: bytes) -> None:
+    check_usable(judge(status, headers, body))
 
 
 @given(STATUS, HEADERS, JSON | FIELDS)
-def test_no_json_makes_the_judge_fall_over(status: int, headers: dict[str, str], body: Any) -> None:
-    stands_up(judge(status, headers, json.dumps(body).encode()))
+def test_no_json_makes_the_judge_raise(status: int, headers: dict[str, str], body: Any) -> None:
+    check_usable(judge(status, headers, json.dumps(body).encode()))
 
 
 @pytest.mark.parametrize("padding", [b":\n", b"\n", b": OPENROUTER PROCESSING\n\n", b":"])
-def test_megabytes_of_padding_are_read_in_no_time(padding: bytes) -> None:
+def test_megabytes_of_padding_are_read_quickly(padding: bytes) -> None:
     body = padding * (2_000_000 // len(padding)) + b"\n" + json.dumps(reply()).encode()
     assert isinstance(judge(200, {}, body), Completion)
 
 
 @given(st.integers(0, len(json.dumps(reply()))))
-def test_a_reply_cut_anywhere_is_never_an_answer(length: int) -> None:
+def test_an_incomplete_reply_is_never_an_answer(length: int) -> None:
     body = json.dumps(reply()).encode()
     assert isinstance(judge(200, {}, body[:length]), Failure) == (length < len(body))
 
 
 @pytest.mark.parametrize("depth", [100, 900, 990, 1000, 5000, 100_000])
 @pytest.mark.parametrize("place", ["openrouter_metadata", "error", "choices", "arguments"])
-def test_no_depth_makes_the_judge_fall_over(depth: int, place: str) -> None:
+def test_no_depth_of_nesting_makes_the_judge_raise(depth: int, place: str) -> None:
     nest = '{"a":' * depth + "1" + "}" * depth
     body = json.dumps({**reply(tool_calls=[{"function": {"name": "f", "arguments": 0}}]), place: "HERE"})
     body = body.replace('"arguments": 0', f'"arguments": {nest}') if place == "arguments" else body
-    stands_up(judge(200, {}, body.replace('"HERE"', nest).encode()))
+    check_usable(judge(200, {}, body.replace('"HERE"', nest).encode()))

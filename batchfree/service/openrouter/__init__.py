@@ -1,1 +1,1 @@
-"""Everything that knows OpenRouter's JSON: what is sent, what comes back, and the catalogue."""
+"""OpenRouter's protocol: request bodies, the judge of responses, the client, and the catalogue of models."""

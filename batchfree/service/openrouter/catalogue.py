@@ -1,4 +1,4 @@
-"""The models now on offer: fetched at most once an hour, kept on disk, used stale while the service is down."""
+"""The catalogue of models: fetched at most once an hour, cached on disk, used even if old while the service is down."""
 
 from __future__ import annotations
 
@@ -22,102 +22,104 @@ from batchfree.service.openrouter.client import Client
 from batchfree.service.routing import Model
 
 FRESH_S = 3600.0
-"""A copy is used unasked for this long, by every process that finds it."""
+"""Seconds for which all processes use a cached copy without a new fetch."""
 REFRESH_S = 300.0
-"""The least time between two fetches when a model turned out to be gone."""
+"""Shortest time in seconds between two fetches after a model turned out to be gone."""
 RETRY_S = 60.0
-"""The least time between two fetches while the service is down."""
+"""Shortest time in seconds between two fetches while the service is down."""
 CACHE_VARIABLE = "BATCHFREE_CACHE_DIR"
 
 
 class CachedCatalogue(msgspec.Struct, frozen=True):
-    """A catalogue as it was sent, and when (epoch seconds): what is kept on disk."""
+    """The file on disk: the catalogue as the service sent it, and the time of the fetch in epoch seconds."""
 
     fetched_at: float
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
+class _Loaded:
     fetched_at: float
     models: tuple[Model, ...]
 
 
 def cache_dir(environment: Mapping[str, str]) -> Path:
-    """Where copies are kept: `$BATCHFREE_CACHE_DIR`, else the user's cache folder."""
+    """The folder of cached catalogues: `$BATCHFREE_CACHE_DIR`, or the user's cache folder."""
     return Path(environment.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("batchfree"))
 
 
 class ModelCatalogue:
-    """The models of one base URL. `trouble` says why the last fetch failed, if it did."""
+    """The models of one base URL. `last_error` is the reason why the last fetch failed; None if it did not."""
 
     def __init__(
         self, client: Client, folder: Path | None, base_url: str, clock: Callable[[], float] = time.time
     ) -> None:
-        """Without `folder` nothing is kept on disk."""
+        """`clock` gives epoch seconds. Without `folder` nothing is cached on disk."""
         name = hashlib.sha256(normalize_base_url(base_url).encode()).hexdigest()[:16]
         self._file = None if folder is None else folder / f"models-{name}.json"
         self._client, self._clock = client, clock
-        self._known: _Known | None = None
+        self._loaded: _Loaded | None = None
         self._asked_at = float("-inf")
         self._lock = anyio.Lock()
-        self.trouble: str | None = None
+        self.last_error: str | None = None
 
     async def models(self) -> tuple[Model, ...]:
-        """The models on offer. `UnavailableError` where the service is down and there is no copy, however old.
+        """The models now in the catalogue. Raises UnavailableError if the service is down and there is no copy at all.
 
         A cancellation leaves the copy as it was.
         """
         return await self._models(lambda now: now - self._asked_at >= RETRY_S)
 
     async def refresh(self) -> tuple[Model, ...]:
-        """The models on offer, fetched anew unless that was done within the last five minutes: a model has vanished.
+        """The models, fetched again unless the last fetch was in the last five minutes. For use after a model was gone.
 
-        A cancellation leaves the copy as it was.
+        Raises UnavailableError like `models`. A cancellation leaves the copy as it was.
         """
-        return await self._models(lambda now: now - self._asked_at >= REFRESH_S, even_fresh=True)
+        return await self._models(lambda now: now - self._asked_at >= REFRESH_S, even_if_fresh=True)
 
-    async def _models(self, may_ask: Callable[[float], bool], *, even_fresh: bool = False) -> tuple[Model, ...]:
+    async def _models(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool = False) -> tuple[Model, ...]:
         async with self._lock:
             now = self._clock()
-            if self._known is None or not self._is_fresh(now):
-                self._take_copy(now)
-            if (even_fresh or not self._is_fresh(now)) and may_ask(now):
-                await self._ask(now)
-            if self._known is None:
-                raise UnavailableError(f"the catalogue of models can't be read: {self.trouble}")
-            return self._known.models
+            if self._loaded is None or not self._is_fresh(now):
+                self._load_copy(now)
+            if (even_if_fresh or not self._is_fresh(now)) and may_ask(now):
+                await self._fetch(now)
+            if self._loaded is None:
+                raise UnavailableError(
+                    f"the catalogue of models at {self._client.base_url} can't be read: {self.last_error}"
+                )
+            return self._loaded.models
 
     def _is_fresh(self, now: float) -> bool:
-        return self._known is not None and 0 <= now - self._known.fetched_at < FRESH_S
+        return self._loaded is not None and 0 <= now - self._loaded.fetched_at < FRESH_S
 
-    async def _ask(self, now: float) -> None:
+    async def _fetch(self, now: float) -> None:
         self._asked_at = now
-        told = await self._client.models()
-        if isinstance(told, Failure):
-            self.trouble = told.message
+        body = await self._client.models()
+        if isinstance(body, Failure):
+            self.last_error = body.message
             return
-        models = wire.read_catalogue(told)
+        models = wire.read_catalogue(body)
         if not models:
-            self.trouble = "it names no models"
+            self.last_error = "the response contains no models"
             return
-        self.trouble, self._known = None, _Known(fetched_at=now, models=models)
-        self._keep(CachedCatalogue(fetched_at=now, text=told.decode("utf-8", "replace")))
+        self.last_error, self._loaded = None, _Loaded(fetched_at=now, models=models)
+        self._write_copy(CachedCatalogue(fetched_at=now, text=body.decode("utf-8", "replace")))
 
-    def _take_copy(self, now: float) -> None:
-        """Uses the copy on disk where it is newer than what is known. One from the future is as good as a stale one."""
+    def _load_copy(self, now: float) -> None:
+        """Loads the copy on disk if it is newer than the models in memory. A copy from the future counts as old."""
         try:
             copy = msgspec.json.decode(self._file.read_bytes(), type=CachedCatalogue) if self._file else None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return
-        if copy is None or (self._known is not None and copy.fetched_at <= self._known.fetched_at):
+        if copy is None or (self._loaded is not None and copy.fetched_at <= self._loaded.fetched_at):
             return
         models = wire.read_catalogue(copy.text.encode())
         if models:
-            self._known = _Known(fetched_at=copy.fetched_at if copy.fetched_at <= now else 0.0, models=models)
-            self._asked_at = max(self._asked_at, self._known.fetched_at)
+            self._loaded = _Loaded(fetched_at=copy.fetched_at if copy.fetched_at <= now else 0.0, models=models)
+            self._asked_at = max(self._asked_at, self._loaded.fetched_at)
 
-    def _keep(self, copy: CachedCatalogue) -> None:
+    def _write_copy(self, copy: CachedCatalogue) -> None:
         """Keeps the copy on disk. A cache that can't be written is no error."""
         if self._file is None:
             return

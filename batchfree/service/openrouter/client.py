@@ -1,4 +1,4 @@
-"""Sends to OpenRouter, or to whatever speaks like it; one deadline over each whole call."""
+"""The HTTP client of OpenRouter and compatible servers, with one timeout for each whole call."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
 from batchfree.core.urls import normalize_base_url
 from batchfree.service.openrouter import wire
-from batchfree.service.openrouter.masking import sentence
+from batchfree.service.openrouter.judge import judge
+from batchfree.service.openrouter.masking import one_line
 
 LONGEST_BODY = 16 * 1024 * 1024
-"""Bytes of a response, decompressed; no answer is longer."""
-ASIDE_TIMEOUT_S = 20.0
-"""The deadline of calls that are no requests: the catalogue, the state of the key."""
+"""Largest size of a decompressed response in bytes. Real answers are far smaller."""
+GET_TIMEOUT_S = 20.0
+"""Timeout in seconds of the calls that cost no request: the catalogue and the state of the key."""
 SPARE_CONNECTIONS = 4
+"""Connections for such calls beside the requests."""
 HEADERS = {"X-OpenRouter-Title": "batchfree", "X-OpenRouter-Metadata": "enabled", "Accept": "application/json"}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SECRET_FROM = 12
-"""Characters of a key from which it is a secret; servers of one's own are given words such as EMPTY."""
-DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Shortest key, in characters, that is masked in responses. Local servers get words such as EMPTY as key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class _Response:
 
 
 class Client:
-    """One connection pool to one base URL. The key stands in the request header and nowhere else."""
+    """A connection pool for one base URL. The key is in the request header and nowhere else."""
 
     def __init__(
         self,
@@ -45,16 +46,16 @@ class Client:
         *,
         connections: int = 8,
     ) -> None:
-        """A client for `connections` requests at a time; `BatchfreeError` where the key can't be one."""
+        """A client for `connections` requests at a time. Raises BatchfreeError for an impossible key."""
         self.base_url = normalize_base_url(base_url)
         self._key = key.strip() if key else None
         if self._key and not (self._key.isascii() and self._key.isprintable()):
-            raise BatchfreeError("the API key holds characters that no key has")
+            raise BatchfreeError("the API key contains control or non-ASCII characters; check where it is set")
         most = connections + SPARE_CONNECTIONS
         self._http = httpx.AsyncClient(
             transport=transport,
             headers=HEADERS | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
-            timeout=None,  # httpx times each read, and blanks are sent while a model works: the whole call is timed
+            timeout=None,  # httpx times each read, and blanks arrive while a model works: `_send` times the whole call
             follow_redirects=False,
             trust_env=urlsplit(self.base_url).hostname not in LOOPBACK,
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
@@ -64,36 +65,38 @@ class Client:
         return f"Client({self.base_url!r})"
 
     async def complete(self, body: JsonObject, timeout: float) -> Judged:
-        """What came of one POST, at the latest after `timeout` seconds. A cancellation closes the connection; whether
-        the service counted the request is then not known."""
-        response = await self._send("POST", "/chat/completions", _encoded(body), timeout)
-        return response if isinstance(response, Failure) else self._judged(response)
+        """Sends one POST and judges the response, within `timeout` seconds.
+
+        A cancellation closes the connection; the service may or may not have counted the request.
+        """
+        response = await self._send("POST", "/chat/completions", _encode(body), timeout)
+        return response if isinstance(response, Failure) else self._judge(response)
 
     async def key(self) -> wire.KeyState | Failure:
-        """The state of the key; the call uses no quota. A cancellation leaves nothing behind."""
-        response = await self._send("GET", "/key", None, ASIDE_TIMEOUT_S)
+        """The state of the key. The call costs no request; a cancellation leaves nothing behind."""
+        response = await self._send("GET", "/key", None, GET_TIMEOUT_S)
         if isinstance(response, Failure):
             return response
         return wire.read_key(response.status, response.headers, response.body)
 
     async def models(self) -> bytes | Failure:
-        """The catalogue as it was sent; the call uses no quota. A cancellation leaves nothing behind."""
-        response = await self._send("GET", "/models", None, ASIDE_TIMEOUT_S)
+        """The catalogue as bytes. The call costs no request; a cancellation leaves nothing behind."""
+        response = await self._send("GET", "/models", None, GET_TIMEOUT_S)
         if isinstance(response, Failure) or response.status == httpx.codes.OK:
             return response if isinstance(response, Failure) else response.body
-        judged = self._judged(response)
-        wrong = Failure(kind=Kind.BAD_RESPONSE, message=f"the catalogue came with status {response.status}")
-        return judged if isinstance(judged, Failure) else wrong
+        judged = self._judge(response)
+        unclear = Failure(kind=Kind.BAD_RESPONSE, message=f"the catalogue came with status {response.status}")
+        return judged if isinstance(judged, Failure) else unclear
 
     async def aclose(self) -> None:
         """Closes all connections."""
         await self._http.aclose()
 
-    def _judged(self, response: _Response) -> Judged:
-        return wire.judge(response.status, response.headers, response.body)
+    def _judge(self, response: _Response) -> Judged:
+        return judge(response.status, response.headers, response.body)
 
     async def _send(self, method: str, path: str, content: bytes | None, timeout: float) -> _Response | Failure:
-        """One call, read to its end. Exceptions of httpx hold the request with its key, so none leaves this place."""
+        """One call with its whole response. No exception of httpx leaves this function: they contain the key."""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
             with anyio.fail_after(timeout):
@@ -101,9 +104,9 @@ class Client:
         except TimeoutError:
             return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {timeout:g} s")
         except httpx.DecodingError:
-            return Failure(kind=Kind.BAD_RESPONSE, message="the response is not compressed as it says")
+            return Failure(kind=Kind.BAD_RESPONSE, message="the response can't be decompressed")
         except httpx.RequestError as error:
-            return Failure(kind=Kind.CONNECTION, message=self._trouble(error))
+            return Failure(kind=Kind.CONNECTION, message=self._describe(error))
 
     async def _read(
         self, method: str, path: str, content: bytes | None, headers: dict[str, str]
@@ -115,20 +118,20 @@ class Client:
                 if len(body) > LONGEST_BODY:
                     message = f"the response is longer than {LONGEST_BODY // 1024 // 1024} MB"
                     return Failure(kind=Kind.BAD_RESPONSE, message=message, status=response.status_code)
-            return _Response(status=response.status_code, headers=response.headers, body=self._keyless(bytes(body)))
+            return _Response(status=response.status_code, headers=response.headers, body=self._without_key(bytes(body)))
 
-    def _keyless(self, body: bytes) -> bytes:
-        """The body without the key, which a server may quote."""
+    def _without_key(self, body: bytes) -> bytes:
+        """The body with the key masked, because some servers quote it."""
         if self._key is None or len(self._key) < SECRET_FROM:
             return body
         return body.replace(self._key.encode(), "…".encode())
 
-    def _trouble(self, error: httpx.RequestError) -> str:
+    def _describe(self, error: httpx.RequestError) -> str:
         host = urlsplit(self.base_url).hostname
         told = f"{host}: {type(error).__name__}: {error}"
-        return sentence(told.replace(self._key, "…") if self._key else told)
+        return one_line(told.replace(self._key, "…") if self._key else told)
 
 
-def _encoded(body: JsonObject) -> bytes:
-    """The body as JSON in UTF-8; a lone surrogate, which UTF-8 has no bytes for, becomes a question mark."""
+def _encode(body: JsonObject) -> bytes:
+    """The body as JSON in UTF-8. Lone surrogates, which UTF-8 can't encode, become question marks."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,7 +1,7 @@
-"""The facts of an error, gathered from the envelopes that OpenRouter and its providers are known to use.
+"""The facts about an error, gathered from the JSON formats that OpenRouter and its providers use.
 
-The shapes are those of OpenRouter's errors page and of recorded traffic: `error` may be an object, a text, or the
-provider's own JSON as a text in `metadata.raw`; the code may be a word; the headers may be part of the body.
+The formats come from OpenRouter's errors page and from recorded traffic: `error` may be an object or a text, the
+provider's own JSON may be a text in `metadata.raw`, the code may be a word, and the headers may be in the body.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from email.utils import parsedate_to_datetime
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.routes import FREE_ROUTER
-from batchfree.service.openrouter.lenient import document, header, listing, number, table, word
-from batchfree.service.openrouter.masking import name, sentence
+from batchfree.service.openrouter.lenient import as_list, as_number, as_object, as_text, find_header, parse_json
+from batchfree.service.openrouter.masking import masked_name, one_line
 
 MILLISECONDS_FROM = 1e12
-"""Reset marks are epoch milliseconds above this, epoch seconds down to a billion, and seconds from now below that."""
+"""A reset time above this is in epoch milliseconds."""
 SECONDS_FROM = 1e9
+"""A reset time from here on is in epoch seconds, a smaller one in seconds from now."""
 
 SAYS_NOTHING = re.compile(r"\s*(provider returned error|internal server error|error|unknown error)?\W*", re.IGNORECASE)
 UPSTREAM_WORDS = re.compile(r"^\s*(provider returned error|upstream error from)", re.IGNORECASE)
@@ -41,16 +42,17 @@ STATUS_OF_TYPE = {
     "timeout": 504,
     **dict.fromkeys(("invalid_request", "invalid_request_error", "invalid_prompt", "bad_request", "zoderror"), 400),
 }
-"""The status that a word stands for, where an error has no number of its own."""
+"""The status for the type of an error that has no numeric code."""
 UNKNOWN_STATUS = 502
 LONGEST_TEXT = 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """An error as it was told. `status` is the error's own code where it has one, else the response's.
+    """The facts about one error.
 
-    `text` is everything that was said, to search in; `cause` the most telling part, masked, to show.
+    `status` is the code of the error if it has one, else that of the response. `text` is all of the error's text, for
+    searching; `cause` is its most useful part, masked, for messages.
     """
 
     status: int
@@ -62,125 +64,131 @@ class Evidence:
     provider: str | None = None
     model: str | None = None
     in_reply: bool = False
-    """It came on a 200, so that the account's own limits and checks had been passed."""
+    """The error came inside a 200, so the request had passed the limits and checks of the account."""
     readable: bool = True
-    """It was JSON with an error in it."""
+    """The body was JSON that contains an error."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def upstream(self) -> bool:
-        """Whether a provider said it, and not the service."""
+        """Whether the error comes from a provider and not from OpenRouter."""
         return self.provider is not None or UPSTREAM_WORDS.match(self.text) is not None
 
-    def stated(self, name: str) -> str | None:
-        """A rate-limit header, which may stand in the body or on the response."""
-        return header(table(self.metadata.get("headers")), name) or header(self.headers, name)
+    def limit_header(self, name: str) -> str | None:
+        """The value of a rate-limit header, from the body or from the response."""
+        return find_header(as_object(self.metadata.get("headers")), name) or find_header(self.headers, name)
 
 
 def gather(status: int, headers: Mapping[str, str], payload: JsonObject, error: Json) -> Evidence:
-    """The facts of `error`, found in `payload` of a response with this status."""
-    told = table(error)
-    details = table(told.get("metadata"))
-    kind = word(details.get("error_type")) or word(told.get("type")) or word(told.get("name")) or ""
-    message = (word(error) or word(told.get("message")) or _cause_in(told.get("message") or error) or "")[:LONGEST_TEXT]
-    raw = (word(details.get("raw")) or _cause_in(details.get("raw")) or "")[:LONGEST_TEXT]
-    text = "\n".join(part for part in (message, raw, _earlier(details)) if part)
+    """The facts about `error`, which is part of `payload`, the body of a response with this status."""
+    told = as_object(error)
+    details = as_object(told.get("metadata"))
+    kind = as_text(details.get("error_type")) or as_text(told.get("type")) or as_text(told.get("name")) or ""
+    message = (as_text(error) or as_text(told.get("message")) or _cause_within(told.get("message") or error) or "")[
+        :LONGEST_TEXT
+    ]
+    raw = (as_text(details.get("raw")) or _cause_within(details.get("raw")) or "")[:LONGEST_TEXT]
+    text = "\n".join(part for part in (message, raw, _earlier_messages(details)) if part)
     return Evidence(
-        status=_code(told.get("code"), kind, status),
+        status=_status_of(told.get("code"), kind, status),
         text=text,
-        cause=_cause(message, raw, word(details.get("provider_name"))),
-        error_type=(kind or word(told.get("code")) or "").lower(),
+        cause=_find_cause(message, raw, as_text(details.get("provider_name"))),
+        error_type=(kind or as_text(told.get("code")) or "").lower(),
         metadata=details,
-        availability=table(told.get("availability")),
-        provider=name(details.get("provider_name")),
-        model=named_model(text) or _slug(details) or _attempted(payload),
+        availability=as_object(told.get("availability")),
+        provider=masked_name(details.get("provider_name")),
+        model=find_free_model(text) or _model_in_slug(details) or _last_model_tried(payload),
         in_reply=status < 400,
         headers=headers,
     )
 
 
-def _code(code: Json, kind: str, status: int) -> int:
-    own = number(code)
+def _status_of(code: Json, kind: str, status: int) -> int:
+    own = as_number(code)
     if own is not None and 400 <= own < 600:
         return int(own)
     known = STATUS_OF_TYPE.get(str(code).lower()) or STATUS_OF_TYPE.get(kind.lower())
     return status if status >= 400 else known or UNKNOWN_STATUS
 
 
-def named_model(text: str) -> str | None:
-    """The free model that a text names. A paid one is never read out of a text."""
+def find_free_model(text: str) -> str | None:
+    """The first `:free` model id in a text. Ids of paid models are ignored."""
     return next((each for each in NAMED.findall(text) if each != FREE_ROUTER), None)
 
 
-def _slug(details: JsonObject) -> str | None:
-    return named_model(word(details.get("model_slug")) or "")
+def _model_in_slug(details: JsonObject) -> str | None:
+    return find_free_model(as_text(details.get("model_slug")) or "")
 
 
-def _attempted(payload: JsonObject) -> str | None:
-    """The model that the router's metadata says it tried last."""
-    router = table(payload.get("openrouter_metadata"))
-    tried = [table(each).get("model") for each in listing(router.get("attempts"))]
-    chosen = listing(table(router.get("endpoints")).get("available"))
-    tried = tried or [table(each).get("model") for each in chosen if table(each).get("selected") is True]
-    return named_model(word(tried[-1]) or "") if tried else None
+def _last_model_tried(payload: JsonObject) -> str | None:
+    """The last model that OpenRouter tried, according to its routing metadata."""
+    router = as_object(payload.get("openrouter_metadata"))
+    tried = [as_object(each).get("model") for each in as_list(router.get("attempts"))]
+    chosen = as_list(as_object(router.get("endpoints")).get("available"))
+    tried = tried or [as_object(each).get("model") for each in chosen if as_object(each).get("selected") is True]
+    return find_free_model(as_text(tried[-1]) or "") if tried else None
 
 
-def _earlier(details: JsonObject) -> str:
-    """What the attempts before the last one said, of which providers and codes tell nothing."""
-    earlier = (word(table(each).get("message")) or "" for each in listing(details.get("previous_errors"))[:3])
+def _earlier_messages(details: JsonObject) -> str:
+    """The error messages of OpenRouter's earlier attempts within this request."""
+    earlier = (as_text(as_object(each).get("message")) or "" for each in as_list(details.get("previous_errors"))[:3])
     return " ".join(earlier)[:LONGEST_TEXT]
 
 
-def _cause(message: str, raw: str, provider: str | None) -> str:
-    """What to show: the message, or what the provider really said where the message says nothing."""
-    inner = _cause_in(document(raw)) or raw
-    told = inner if inner and SAYS_NOTHING.fullmatch(message) else _cause_in(document(message)) or message
-    return sentence(f"{provider}: {told}" if provider and told and inner == told else told)
+def _find_cause(message: str, raw: str, provider: str | None) -> str:
+    """The text to show: the message, or the provider's own text if the message is a general phrase."""
+    inner = _cause_within(parse_json(raw)) or raw
+    told = inner if inner and SAYS_NOTHING.fullmatch(message) else _cause_within(parse_json(message)) or message
+    return one_line(f"{provider}: {told}" if provider and told and inner == told else told)
 
 
-def _cause_in(value: Json, depth: int = 0) -> str | None:
-    """The sentence inside a nested error, under any of its usual names."""
+def _cause_within(value: Json, depth: int = 0) -> str | None:
+    """The text inside a nested error, under any of the usual keys."""
     if depth > 6:
         return None
     if isinstance(value, str):
-        return _cause_in(document(value), depth + 1) or word(value) if value.lstrip()[:1] in ("{", "[") else word(value)
+        return (
+            _cause_within(parse_json(value), depth + 1) or as_text(value)
+            if value.lstrip()[:1] in ("{", "[")
+            else as_text(value)
+        )
     within: Iterator[Json] = iter(())
     if isinstance(value, dict):
         within = (value[key] for key in CAUSE_KEYS if key in value)
     elif isinstance(value, list):
         within = iter(value[:3])
-    return next((found for each in within if (found := _cause_in(each, depth + 1))), None)
+    return next((found for each in within if (found := _cause_within(each, depth + 1))), None)
 
 
 def resets_at(evidence: Evidence) -> float | None:
-    """The moment, in epoch seconds, that the service names for a limit or a budget."""
-    mark = number(evidence.stated("x-ratelimit-reset"))
+    """The reset time of a limit or budget in epoch seconds; None if the service names none."""
+    mark = as_number(evidence.limit_header("x-ratelimit-reset"))
     if mark is not None and mark >= SECONDS_FROM:
         return mark / 1000 if mark > MILLISECONDS_FROM else mark
-    for told in (evidence.metadata.get("resets_at"), evidence.stated("retry-after")):
-        if (moment := _moment(told)) is not None:
+    for told in (evidence.metadata.get("resets_at"), evidence.limit_header("retry-after")):
+        if (moment := _epoch_seconds(told)) is not None:
             return moment
     return None
 
 
 def retry_after(evidence: Evidence) -> float | None:
-    """Seconds that the service asks to wait, wherever it says so."""
-    reset = number(evidence.stated("x-ratelimit-reset"))
+    """The seconds that the service asks to wait, from any of the usual places; None if there are none."""
+    reset = as_number(evidence.limit_header("x-ratelimit-reset"))
     hints = (
-        number(evidence.stated("retry-after")),
-        number(evidence.metadata.get("retry_after_seconds")),
-        number(evidence.availability.get("retry_after")),
+        as_number(evidence.limit_header("retry-after")),
+        as_number(evidence.metadata.get("retry_after_seconds")),
+        as_number(evidence.availability.get("retry_after")),
         reset if reset is not None and reset < SECONDS_FROM else None,
     )
     return next((hint for hint in hints if hint is not None and 0 <= hint < SECONDS_FROM), None)
 
 
-def _moment(told: Json) -> float | None:
-    """Epoch seconds of a date in ISO 8601 or as in an HTTP header, or of a number of (milli)seconds."""
-    value = number(told)
+def _epoch_seconds(told: Json) -> float | None:
+    """Epoch seconds from an ISO 8601 date, an HTTP date, or a number of epoch seconds or milliseconds."""
+    value = as_number(told)
     if value is not None:
         return (value / 1000 if value > MILLISECONDS_FROM else value) if value >= SECONDS_FROM else None
-    text = word(told) or ""
+    text = as_text(told) or ""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text)

@@ -1,4 +1,4 @@
-"""Reads JSON from outside that may be anything: what is not as it should be is absent, never an error."""
+"""Reads JSON from outside that may have any shape: a value of the wrong type counts as missing, never as an error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import clean
 
 COUNT_LIMIT = 1 << 32
-"""Counts are below this: they go into unsigned 32-bit columns."""
+"""Counts must be below this, because the output columns are unsigned 32-bit integers."""
 LONGEST_INTEGER = 18
-"""Digits; longer ones are read as floats, since no journal line holds them."""
+"""Largest number of digits of an integer; longer ones become floats, because msgspec can't encode them."""
 
 
-def document(text: str) -> Json:
-    """The JSON of a text, None where there is none. NaN, infinities and what overflows stay the text that they are."""
+def parse_json(text: str) -> Json:
+    """The JSON value of a text; None if it is no JSON. NaN, infinities and floats that overflow stay text."""
     try:
         return json.loads(text, parse_constant=str, parse_int=_integer, parse_float=_float)
     except (ValueError, RecursionError):
@@ -33,25 +33,25 @@ def _float(digits: str) -> float | str:
     return value if math.isfinite(value) else digits
 
 
-def table(value: Json) -> JsonObject:
-    """An object, the empty one where it is none."""
+def as_object(value: Json) -> JsonObject:
+    """The value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
-def listing(value: Json) -> list[Any]:
-    """A list, the empty one where it is none."""
+def as_list(value: Json) -> list[Any]:
+    """The value if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 
-def word(value: Json) -> str | None:
-    """A text with something in it, without blanks around it; a number is its digits."""
+def as_text(value: Json) -> str | None:
+    """A text without blanks around it, or the digits of a number; None for empty text and other values."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = f"{value:g}" if isinstance(value, float) else str(value)
     return (clean(value).strip() or None) if isinstance(value, str) else None
 
 
-def number(value: Json) -> float | None:
-    """A finite number, also where it is written as a text."""
+def as_number(value: Json) -> float | None:
+    """A finite number, also one written as text; None for other values."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -61,12 +61,12 @@ def number(value: Json) -> float | None:
     return read if math.isfinite(read) else None
 
 
-def count(value: Json) -> int | None:
-    """A whole number from zero, also where it is written as a text."""
-    read = number(value)
+def as_count(value: Json) -> int | None:
+    """A whole number from zero, also one written as text; None for other values."""
+    read = as_number(value)
     return int(read) if read is not None and 0 <= read < COUNT_LIMIT else None
 
 
-def header(headers: Mapping[str, Json], name: str) -> str | None:
-    """A header's value, however its name is spelled."""
-    return next((word(value) for key, value in headers.items() if key.lower() == name.lower()), None)
+def find_header(headers: Mapping[str, Json], name: str) -> str | None:
+    """The value of a header; upper and lower case of its name do not matter."""
+    return next((as_text(value) for key, value in headers.items() if key.lower() == name.lower()), None)

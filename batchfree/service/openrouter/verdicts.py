@@ -1,8 +1,8 @@
-"""What an error means: the tables from its facts to a kind of failure.
+"""What an error means: tables of rules from the facts about an error to a kind of failure.
 
-Sources: OpenRouter docs, errors page, limits page and router metadata page; the texts are those of recorded traffic.
-The first rule that fits decides. More telling facts stand above vaguer ones: `availability`, which the docs say to
-trust; `limit_source`; the routing step that failed; then the words; then the status alone.
+Sources: OpenRouter docs (errors page, limits page, router metadata page) and texts of recorded traffic. The first rule
+that fits decides, so rules on precise facts come first: the source of a limit, `availability` (which the docs
+recommend), the failed routing step, the error type, then words in the text, and the status alone at the end.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from dataclasses import dataclass
 
 from batchfree.core.chat import Failure, Kind
 from batchfree.service.openrouter.evidence import Evidence, resets_at, retry_after
-from batchfree.service.openrouter.lenient import count, listing, number, word
+from batchfree.service.openrouter.lenient import as_count, as_list, as_number, as_text
 
 GONE = True
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of the table. Everything that is given must fit; `upstream`: said by a provider, or (False) not."""
+    """One line of a table. All conditions that are set must fit.
+
+    `says` is searched in the text of the error; `marks` are keys of the metadata of which one must be set; `hinted`
+    requires a waiting time; `gone` means that the model will not come back today.
+    """
 
     kind: Kind
     statuses: tuple[int, ...] = ()
@@ -38,9 +42,9 @@ class Rule:
     gone: bool = False
 
     def fits(self, it: Evidence) -> bool:
-        """Whether the rule speaks about this error."""
+        """Whether all conditions of the rule fit the error."""
         meta = it.metadata
-        excluded = " ".join(word(each) or "" for each in listing(it.availability.get("excluded_by")))
+        excluded = " ".join(as_text(each) or "" for each in as_list(it.availability.get("excluded_by")))
         return (
             (not self.statuses or it.status in self.statuses)
             and (not self.says or re.search(self.says, it.text, re.IGNORECASE) is not None)
@@ -183,10 +187,11 @@ TRANSIENT = frozenset({Kind.UPSTREAM_ERROR, Kind.UPSTREAM_RATE_LIMIT})
 
 
 def verdict(evidence: Evidence) -> Failure:
-    """The failure that an error amounts to."""
+    """The failure for an error."""
     rule, unsupported = _decide(evidence)
     kind, permanent = rule.kind, rule.gone
     retryable = evidence.availability.get("retryable")
+    is_account_limit = kind in (Kind.MINUTE_LIMIT, Kind.DAY_LIMIT)
     if retryable is True:
         permanent = False
     elif retryable is False and kind in TRANSIENT and not evidence.in_reply:
@@ -199,35 +204,35 @@ def verdict(evidence: Evidence) -> Failure:
         provider=evidence.provider,
         retry_after=retry_after(evidence),
         resets_at=resets_at(evidence),
-        limit=count(evidence.stated("x-ratelimit-limit")) if kind in (Kind.MINUTE_LIMIT, Kind.DAY_LIMIT) else None,
+        limit=as_count(evidence.limit_header("x-ratelimit-limit")) if is_account_limit else None,
         permanent=permanent,
         unsupported=unsupported,
     )
 
 
 def _decide(evidence: Evidence) -> tuple[Rule, str | None]:
-    """The rule that fits, and the parameter that the error names as refused."""
+    """The first rule that fits, and the request parameter that the error refuses, if any."""
     firm = _first((*LIMITS, *AVAILABILITY, *STEPS, *TYPES, *STATUSES), evidence)
     capable = evidence.status in CAPABILITY_STATUSES and (firm is None or firm.kind is Kind.MODEL_UNAVAILABLE)
     parameter = _refused_parameter(evidence) if capable and not (firm and firm.gone) else None
     if firm is None and parameter is not None:
         return Rule(Kind.MODEL_UNAVAILABLE), parameter
-    return firm or _first((_account_429(evidence), *LAST_RESORT), evidence) or Rule(Kind.BAD_RESPONSE), parameter
+    return firm or _first((_rule_for_bare_429(evidence), *LAST_RESORT), evidence) or Rule(Kind.BAD_RESPONSE), parameter
 
 
 def _first(rules: Iterable[Rule], evidence: Evidence) -> Rule | None:
     return next((rule for rule in rules if rule.fits(evidence)), None)
 
 
-def _account_429(evidence: Evidence) -> Rule:
-    """What a 429 without any words means: with rate-limit headers it is ours, without them some pool's."""
-    told = any(number(evidence.stated(f"x-ratelimit-{name}")) is not None for name in ("limit", "reset"))
-    ours = told or not evidence.readable
-    return Rule(Kind.MINUTE_LIMIT if ours else Kind.UPSTREAM_RATE_LIMIT, (429,))
+def _rule_for_bare_429(evidence: Evidence) -> Rule:
+    """The rule for a 429 without useful text: with rate-limit headers it is the account's limit, else a provider's."""
+    limited = any(as_number(evidence.limit_header(f"x-ratelimit-{name}")) is not None for name in ("limit", "reset"))
+    is_ours = limited or not evidence.readable
+    return Rule(Kind.MINUTE_LIMIT if is_ours else Kind.UPSTREAM_RATE_LIMIT, (429,))
 
 
 def _refused_parameter(evidence: Evidence) -> str | None:
-    """The parameter that a provider, or the service on a model's behalf, says no to."""
+    """The request parameter that the provider or model does not accept, according to the text."""
     if evidence.error_type == "max_tokens_exceeded":
         return "max_tokens"
     said = UNABLE.search(evidence.text) or (UNWILLING.search(evidence.text) if evidence.upstream else None)

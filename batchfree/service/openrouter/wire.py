@@ -1,4 +1,4 @@
-"""OpenRouter's JSON both ways: request bodies, the catalogue, the state of a key; `judge` reads replies."""
+"""OpenRouter's JSON: builds request bodies, and reads the catalogue and the state of a key."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
 from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS, is_free_id
 from batchfree.core.text import clean
-from batchfree.service.openrouter.judge import judge, unpadded
-from batchfree.service.openrouter.lenient import count, document, listing, number, table, word
+from batchfree.service.openrouter.judge import judge, strip_padding
+from batchfree.service.openrouter.lenient import as_count, as_list, as_number, as_object, as_text, parse_json
 from batchfree.service.routing import Model
-
-__all__ = ["KeyState", "body", "judge", "read_catalogue", "read_key"]
 
 LONGEST_NAME = 200
 
@@ -24,17 +22,17 @@ PARSED_MEDIA = "application/pdf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyState:
-    """What `GET /key` tells of the account: free requests of the UTC day, where it says so."""
+    """The answer of `GET /key`: free requests of the UTC day; None for a number that is missing."""
 
     day_limit: int | None = None
     day_used: int | None = None
 
 
 def body(request: ChatRequest, models: Sequence[str], *, any_model: bool = False) -> JsonObject:
-    """The body of one request to these models, primary first. Paid helpers are left out.
+    """The body of one request to these models, the primary model first. Paid tools and plugins are left out.
 
-    A `ValueError` is a bug: only the free router and free ids travel, unless `any_model` says that the endpoint is
-    one's own and its models are nobody else's business.
+    `any_model` allows models that are not free, for an endpoint of the user's own. Raises ValueError for a model that
+    is not allowed; that would be a bug.
     """
     if not 1 <= len(models) <= MOST_MODELS:
         raise ValueError(f"{len(models)} models in one request")
@@ -49,7 +47,7 @@ def body(request: ChatRequest, models: Sequence[str], *, any_model: bool = False
         return sent
     sent.pop("plugins", None)
     if "tools" in sent:
-        sent["tools"] = [tool for tool in listing(_plain(sent["tools"])) if _is_function(tool)]
+        sent["tools"] = [tool for tool in as_list(_plain(sent["tools"])) if _is_function(tool)]
         if not sent["tools"]:
             sent = {name: value for name, value in sent.items() if name not in ("tools", "tool_choice")}
     if plugins := _plugins(request):
@@ -62,38 +60,38 @@ def _plain(value: Json) -> Json:
 
 
 def _is_function(tool: Json) -> bool:
-    """Whether a tool runs at the caller's side. Server tools, such as web search, cost money."""
-    kind = table(tool).get("type")
+    """Whether the caller runs the tool. Server tools such as web search cost money."""
+    kind = as_object(tool).get("type")
     return kind is None or bool(kind == "function")
 
 
 def _plugins(request: ChatRequest) -> list[JsonObject]:
-    """The plugins to send: the free ones that were asked for, and the free parser where there may be a file."""
-    asked = [table(each) for each in listing(_plain(request.parameters.get("plugins")))]
+    """The plugins to send: the free ones of the request, and the free PDF parser if a message may contain a file."""
+    asked = [as_object(each) for each in as_list(_plain(request.parameters.get("plugins")))]
     kept = [each for each in asked if each.get("id") in FREE_PLUGINS]
     wants_parser = any(each.get("id") == "file-parser" for each in asked)
-    parsed = any(_may_be_file(part) for message in request.messages for part in _parts(message))
+    parsed = any(_may_be_pdf(part) for message in request.messages for part in _parts(message))
     return [*kept, FREE_PARSER] if parsed or wants_parser else kept
 
 
 def _parts(message: Mapping[str, Json]) -> list[Json]:
-    return listing(_plain(message.get("content")))
+    return as_list(_plain(message.get("content")))
 
 
-def _may_be_file(part: Json) -> bool:
-    """Whether a part is a file, or pretends to be an image and is one."""
-    kind = str(table(part).get("type"))
-    url = str(table(table(part).get("image_url")).get("url", ""))[:2000].lower()
+def _may_be_pdf(part: Json) -> bool:
+    """Whether a part is a file, or an image part that contains a PDF."""
+    kind = str(as_object(part).get("type"))
+    url = str(as_object(as_object(part).get("image_url")).get("url", ""))[:2000].lower()
     return "file" in kind or PARSED_MEDIA in url or url.endswith(".pdf")
 
 
 def read_catalogue(text: bytes) -> tuple[Model, ...]:
-    """The models of `GET /models`; entries that can't be read are skipped. Of one id told twice the dearer stands."""
-    payload = document(unpadded(text))
-    entries = listing(payload) or listing(table(payload).get("data"))
+    """The models of `GET /models`. Unreadable entries are skipped. An id is free only if all its entries are free."""
+    payload = parse_json(strip_padding(text))
+    entries = as_list(payload) or as_list(as_object(payload).get("data"))
     models: dict[str, Model] = {}
     for entry in entries:
-        for model in _model(table(entry)):
+        for model in _model(as_object(entry)):
             known = models.get(model.id)
             models[model.id] = model if known is None else replace(known, free=known.free and model.free)
     return tuple(models.values())
@@ -103,61 +101,63 @@ def _model(entry: JsonObject) -> Iterator[Model]:
     name = entry.get("id")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
         return
-    architecture, top = table(entry.get("architecture")), table(entry.get("top_provider"))
+    architecture, top = as_object(entry.get("architecture")), as_object(entry.get("top_provider"))
     lengths = (entry.get("context_length"), top.get("context_length"), entry.get("max_model_len"))
     yield Model(
         id=clean(name),
         free=is_free_id(name) and costs_nothing(entry.get("pricing")),
-        context_length=min((n for each in lengths if (n := count(each))), default=None),
-        max_completion_tokens=count(top.get("max_completion_tokens")) or None,
-        input_modalities=_words(architecture.get("input_modalities")) or frozenset({"text"}),
-        output_modalities=_words(architecture.get("output_modalities")) or frozenset({"text"}),
-        parameters=_words(entry.get("supported_parameters")),
+        context_length=min((n for each in lengths if (n := as_count(each))), default=None),
+        max_completion_tokens=as_count(top.get("max_completion_tokens")) or None,
+        input_modalities=_string_set(architecture.get("input_modalities")) or frozenset({"text"}),
+        output_modalities=_string_set(architecture.get("output_modalities")) or frozenset({"text"}),
+        parameters=_string_set(entry.get("supported_parameters")),
         expires=_date(entry.get("expiration_date")),
-        reasoning_mandatory=table(entry.get("reasoning")).get("mandatory") is True,
+        reasoning_mandatory=as_object(entry.get("reasoning")).get("mandatory") is True,
     )
 
 
 def costs_nothing(pricing: Json) -> bool:
-    """Whether every price that is listed is exactly zero, those of a prompt and its completion among them."""
-    prices = table(pricing)
+    """Whether all listed prices are zero, including those of prompt and completion."""
+    prices = as_object(pricing)
     listed = {name: price for name, price in prices.items() if name != "discount" and price is not None}
     return {"prompt", "completion"} <= listed.keys() and all(_is_zero(price) for price in listed.values())
 
 
 def _is_zero(price: Json) -> bool:
-    """A price of zero; of conditional prices (`overrides`), that all are zero."""
+    """Whether a price is zero; for conditional prices (`overrides`), whether all are."""
     if isinstance(price, list):
-        tables = [table(each) for each in price]
+        tables = [as_object(each) for each in price]
         return all(_is_zero(v) for each in tables for name, v in each.items() if not name.startswith(("min_", "max_")))
-    return number(price) == 0
+    return as_number(price) == 0
 
 
-def _words(value: Json) -> frozenset[str]:
-    return frozenset(each for each in listing(value) if isinstance(each, str))
+def _string_set(value: Json) -> frozenset[str]:
+    return frozenset(each for each in as_list(value) if isinstance(each, str))
 
 
 def _date(value: Json) -> date | None:
     try:
-        return date.fromisoformat((word(value) or "")[:10])
+        return date.fromisoformat((as_text(value) or "")[:10])
     except ValueError:
         return None
 
 
 def read_key(status: int, headers: Mapping[str, str], text: bytes) -> KeyState | Failure:
-    """The state of the key as `GET /key` tells it, or why it can't be read."""
+    """The state of the key from the answer of `GET /key`, or why it can't be read."""
     if status >= 300:
         judged = judge(status, headers, text)
         assert isinstance(judged, Failure)
         return judged
-    payload = table(document(unpadded(text)))
+    payload = as_object(parse_json(strip_padding(text)))
     if payload.get("error") or not isinstance(payload.get("data"), dict):
         judged = judge(status, headers, text)
-        wrong = Failure(kind=Kind.BAD_RESPONSE, message="the service does not tell the state of the key", status=status)
-        return judged if isinstance(judged, Failure) else wrong
+        unclear = Failure(
+            kind=Kind.BAD_RESPONSE, message="the service does not report the state of the key", status=status
+        )
+        return judged if isinstance(judged, Failure) else unclear
     data = payload["data"]
-    day = table(data.get("free_model_daily_requests"))
+    day = as_object(data.get("free_model_daily_requests"))
     return KeyState(
-        day_limit=count(day.get("limit")),
-        day_used=count(day.get("used")),
+        day_limit=as_count(day.get("limit")),
+        day_used=as_count(day.get("used")),
     )
