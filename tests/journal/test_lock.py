@@ -85,6 +85,7 @@ def test_during_a_run_other_runs_stop_and_other_commands_read(tmp_path: Path) ->
         running = job.start(service)
         assert until(lambda: len(job.attempts()) >= 4, running)
         seen = [status(job.load(), 0.0) for _ in range(20)]
+        running.send_signal(signal.SIGSTOP)  # it holds the lock, and has no end before all have looked
         second = job.start(service)
         state = job.command("status", "--json")
         export = job.command("export", "-o", str(tmp_path / "now.jsonl"), "--json")

@@ -1,4 +1,4 @@
-"""Whole runs on bad days: dead models, every fault there is, pools that go down, catalogues that change."""
+"""Whole runs on bad days: dead models, every fault of the emulator, pools that go down, catalogues that change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPENROUTER = {"endpoint": "https://openrouter.ai/api/v1"}
 
 
 def rehearse(folder: Path, faults: str = "", rows: int = 3, text: str = CALM, **spec: Any) -> Rehearsal:
-    """A job of so many rows at a service with these faults, each written as in a scenario."""
+    """A job of `rows` rows at a service with these faults, written as in a scenario."""
     service = scenario(f"{text}\nfaults: [{faults}]" if faults else text)
     prompts = [{"prompt": f"Is trip {n} to Berlin good or bad?"} for n in range(rows)]
     router = {"seed": 1, **spec.pop("router", {})}
@@ -34,7 +34,7 @@ def rehearse(folder: Path, faults: str = "", rows: int = 3, text: str = CALM, **
 
 
 def models_by_row(job: Rehearsal) -> dict[str, list[str]]:
-    """The models that each prompt has reached, as the service saw it."""
+    """The models that received each prompt, according to the service."""
     seen: dict[str, list[str]] = defaultdict(list)
     for post in job.posts:
         seen[post.body["messages"][-1]["content"]] += post.tried
@@ -51,9 +51,7 @@ def journal_of(job: Rehearsal) -> list[Any]:
 @pytest.mark.parametrize(
     ("route", "fallbacks"), [("openrouter/free", 0), ("openrouter/free", 2), ("local", 0), ("local", 2)]
 )
-def test_a_thousand_rows_are_answered_though_six_of_ten_models_are_dead(
-    tmp_path: Path, route: str, fallbacks: int
-) -> None:
+def test_a_thousand_rows_are_answered_with_six_of_ten_models_dead(tmp_path: Path, route: str, fallbacks: int) -> None:
     text = presets()["half-dead"]
     job = rehearse(tmp_path, rows=1000, text=text, router={"route": route, "fallbacks": fallbacks, "seed": 3})
     summary = job.run()
@@ -64,7 +62,7 @@ def test_a_thousand_rows_are_answered_though_six_of_ten_models_are_dead(
     assert not set(summary.models) & {f"emulated/{name}:free" for name in ("dots-3-note", "laguna-s-2.1")}
 
 
-# Every fault there is
+# Every fault
 
 
 def pending(kind: str, posts: int | None = 5) -> dict[str, Any]:
@@ -110,15 +108,15 @@ ENDS: list[tuple[str, dict[str, Any]]] = [
     ("padding comments drip wrong_type minute_429", FINE),
 ]
 EXPECTED = {name: end for names, end in ENDS for name in names.split()}
-"""What becomes of a row whose every request meets the fault, as the table of kinds has it; `posts` where fixed."""
+"""The end of a row if every request of it meets the fault; the same as in the README's table. `posts`: if fixed."""
 
 
-def test_no_fault_is_left_out() -> None:
+def test_every_fault_has_an_expected_end() -> None:
     assert EXPECTED.keys() == FAULTS.keys()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_never_ends_leads_where_it_should(tmp_path: Path, fault: str) -> None:
+def test_a_lasting_fault_leads_to_its_documented_end(tmp_path: Path, fault: str) -> None:
     expected = EXPECTED[fault]
     when = ", between: [0, 30]" if fault == "minute_429" else ""
     text = CALM + 'pool: {follows: 1.0, models: [{id: "emulated/inkling:free", nature: paid}]}'
@@ -136,7 +134,7 @@ def test_a_fault_that_never_ends_leads_where_it_should(tmp_path: Path, fault: st
 
 
 @pytest.mark.parametrize("spec", [{}, LABELS, SCHEMA, {**LABELS, "pack": 5}, {**SCHEMA, "pack": 5}])
-def test_whatever_is_played_no_verdict_nothing_empty_and_no_half_json_stands_as_an_answer(
+def test_no_fault_turns_a_verdict_an_empty_text_or_half_json_into_an_answer(
     tmp_path: Path, spec: dict[str, Any]
 ) -> None:
     left_out = ("key_401", "credits_402", "key_limit_402", "budget_403", "privacy_404", "day_429", "charged")
@@ -157,7 +155,7 @@ def test_whatever_is_played_no_verdict_nothing_empty_and_no_half_json_stands_as_
     assert "pack" in spec or {str(kind) for kind in kinds} >= expected
 
 
-def test_failures_that_time_may_mend_leave_rows_for_the_next_run(tmp_path: Path) -> None:
+def test_rows_with_temporary_failures_are_pending_for_the_next_run(tmp_path: Path) -> None:
     job = rehearse(tmp_path, "{fault: upstream_502, between: [0, 100]}", rows=4)
     assert job.run().exit_code == 75
     assert job.table()["error_kind"].to_list() == ["upstream_error"] * 4
@@ -171,7 +169,7 @@ def test_wrong_answers_are_counted_over_all_runs(tmp_path: Path) -> None:
     assert job.run().exit_code == 1
     assert job.table().to_dicts()[0]["attempts"] == 3
     assert job.run().requests == 0, "a failed row is not asked again"
-    assert job.run(retry_failed=True).requests == 3, "but for --retry-failed, which counts anew"
+    assert job.run(retry_failed=True).requests == 3, "--retry-failed counts from zero"
 
 
 # The account, the key, the charge
@@ -185,7 +183,7 @@ def test_wrong_answers_are_counted_over_all_runs(tmp_path: Path) -> None:
         ("privacy_404", StopReason.PRIVACY_SETTING),
     ],
 )
-def test_what_only_a_person_can_mend_stops_the_run_after_the_requests_in_flight(
+def test_a_problem_for_a_person_stops_the_run_after_the_requests_in_flight(
     tmp_path: Path, fault: str, reason: StopReason
 ) -> None:
     text = CALM + "pool: {latency: {constant: 2}}"
@@ -206,7 +204,7 @@ def test_an_answer_that_is_charged_is_kept_and_stops_the_run(tmp_path: Path) -> 
     assert len(job.posts) <= 5 + 8
 
 
-def test_limits_of_the_account_are_no_rows_failure(tmp_path: Path) -> None:
+def test_limits_of_the_account_fail_no_row(tmp_path: Path) -> None:
     text = "limits: {per_minute: 5, per_day: 30}\nrouter: {draws_classifier: false}"
     job = rehearse(tmp_path, rows=40, text=text, limits={"requests_per_minute": 20, "requests_per_day": 1000})
     summary = job.run()
@@ -233,7 +231,7 @@ def test_a_pool_that_rests_for_more_than_five_minutes_stops_the_run(tmp_path: Pa
     assert len(job.posts) <= 40
 
 
-def test_a_pool_that_is_down_for_ten_minutes_is_come_back_to(tmp_path: Path) -> None:
+def test_a_later_run_answers_the_rows_of_a_pool_that_was_down(tmp_path: Path) -> None:
     job = rehearse(tmp_path, "{fault: upstream_429, between: [0, 600]}", rows=60)
     assert job.run().exit_code == 75
     assert job.table().filter(status="failed").is_empty() and len(job.posts) <= 48
@@ -242,14 +240,14 @@ def test_a_pool_that_is_down_for_ten_minutes_is_come_back_to(tmp_path: Path) -> 
 
 
 class Unreachable(httpx.AsyncBaseTransport):
-    """A network without the service."""
+    """A network in which the service is out of reach."""
 
     def __init__(self) -> None:
         self.asked = Counter[str]()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked[request.url.path.rpartition("/")[2]] += 1
-        raise httpx.ConnectError("nobody is there")
+        raise httpx.ConnectError("connection refused")
 
 
 @pytest.mark.parametrize(("route", "reason"), [("openrouter/free", "pool_down"), ("local", "service_down")])
@@ -285,22 +283,22 @@ def test_models_come_and_go_during_a_run(tmp_path: Path) -> None:
     assert len(job.posts) < 900 + 10
 
 
-def test_the_catalogue_is_used_stale_while_only_that_is_out_of_reach(tmp_path: Path) -> None:
+def test_an_old_catalogue_is_used_while_a_new_one_is_out_of_reach(tmp_path: Path) -> None:
     job = rehearse(tmp_path, rows=3, router={"route": "local"})
     job.run()
     job.write_rows([{"prompt": f"And {n}, is it good or bad?"} for n in range(5)])
     job.time.pass_by(7 * 3600)
-    summary = job.run_over(Deaf(job, "/models"))
+    summary = job.run_over(Partial(job, "/models"))
     assert summary.counts.ok == 5
 
 
-class Deaf(httpx.AsyncBaseTransport):
-    """The emulated service, but for one path at which nobody answers."""
+class Partial(httpx.AsyncBaseTransport):
+    """The emulated service with one path that is out of reach."""
 
     def __init__(self, job: Rehearsal, path: str) -> None:
         self._inner, self._path = InProcessTransport(job.emulator), path
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith(self._path):
-            raise httpx.ConnectError("nobody is there")
+            raise httpx.ConnectError("connection refused")
         return await self._inner.handle_async_request(request)

@@ -1,4 +1,4 @@
-"""Runs that are killed at random instants lose nothing and ask nothing twice, by the emulator's own book."""
+"""Runs that are killed at random moments lose nothing and ask nothing twice, as the emulator's log proves."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.processes import Emulator, JobFolder, emulator, finished, rows_in
+from support.processes import PATIENCE, Emulator, JobFolder, emulator, finished, rows_in
 
 CONCURRENCY = 4
 LATENCY = "{median: 0.03, sigma: 0.8}"
@@ -19,13 +20,14 @@ faults:
   - {fault: server_500, chance: 0.03}
   - {fault: cut, chance: 0.03}
 """
-STARTING_UP = 0.25
-"""Seconds after its start in which a process can't have sent anything yet."""
 
 
 @dataclass
 class Life:
-    """What was there when one run began and when it was killed."""
+    """One run from its start to its end or its death: the journal before and after, and the requests of the run.
+
+    `started`: epoch seconds.
+    """
 
     started: float
     answered_before: set[int]
@@ -36,15 +38,16 @@ class Life:
 
 
 def live(job: JobFolder, service: Emulator, rng: random.Random, *, kill: bool) -> Life:
-    """One run, killed at a random instant: while it starts, works, or writes its table."""
+    """Runs the job once. `kill`: the run is killed at a random moment, while it starts, works or writes its table."""
+    service.settle()
     life = Life(started=time.time(), answered_before=job.answered(), lines_before=len(job.attempts()))
     process = job.start(service)
     if kill:
         while_starting = rng.random() < 0.2
         target = life.lines_before + rng.randrange(1, 40)
-        deadline = time.time() + (rng.uniform(0, 1.2) if while_starting else 60)
+        deadline = time.time() + (rng.uniform(0, 1.2) if while_starting else PATIENCE)
         while process.poll() is None and time.time() < deadline and lines(job) < target:
-            time.sleep(0.001)
+            time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.02))
         process.send_signal(signal.SIGKILL)
     done = finished(process)
@@ -54,14 +57,14 @@ def live(job: JobFolder, service: Emulator, rng: random.Random, *, kill: bool) -
 
 
 def lines(job: JobFolder) -> int:
-    """Attempts in the journal."""
+    """The number of attempts in the journal."""
     return job.journal.read_bytes().count(b"\n") - 1 if job.journal.exists() else 0
 
 
 def check(job: JobFolder, service: Emulator, lives: list[Life], rows: int) -> None:
-    """Compares the emulator's book with the journal, run by run."""
+    """Compares the emulator's log with the journal, run by run."""
     for post in service.posts():
-        life = next(each for each in reversed(lives) if post["at"] >= each.started + STARTING_UP)
+        life = next(each for each in reversed(lives) if post["at"] >= each.started)
         life.posts += 1
         life.asked += rows_in(post)
     for life in lives:
@@ -73,7 +76,8 @@ def check(job: JobFolder, service: Emulator, lives: list[Life], rows: int) -> No
     assert job.answered() == set(range(rows))
 
 
-def torment(folder: Path, *, seed: int, kills: int, rows: int, faults: str = "", **spec: object) -> None:
+def torment(folder: Path, *, seed: int, kills: int, rows: int, faults: str = "", **spec: Any) -> None:
+    """Kills `kills` runs of a job, lets one run finish, and checks all of them."""
     rng = random.Random(seed)
     job = JobFolder(folder, rows, **spec)
     with emulator(folder, latency=LATENCY, more=faults) as service:
@@ -86,7 +90,7 @@ def torment(folder: Path, *, seed: int, kills: int, rows: int, faults: str = "",
         check(job, service, lives, rows)
 
 
-LABELS = {"answer": {"labels": ["odd", "even"]}}
+LABELS: dict[str, Any] = {"answer": {"labels": ["odd", "even"]}}
 
 
 def test_killed_runs_lose_nothing_and_ask_nothing_twice(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Disks that are full, read-only or gone: nothing that was recorded is lost, and with room the same command goes on."""
+"""Disks that are full, read-only or gone: no recorded answer is lost. With room again, the same command continues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROWS = [{"prompt": f"Name thing {n}."} for n in range(12)]
 
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
-    """Inside the block no file of this process can grow beyond so many bytes; Python ignores the signal for that."""
+    """Inside the block no file of this process can grow beyond `size` bytes; a longer write raises OSError."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit_files(size)
     try:
@@ -45,7 +45,7 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
 
 
-def test_a_line_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_line_without_room_leaves_no_part_of_itself_in_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     Journal(path, HEADER).close()
     start = path.stat().st_size
@@ -57,7 +57,9 @@ def test_a_line_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None
         with files_of_at_most(size):
             for number in range(room):
                 journal.append(attempt(number + 1))
-            with pytest.raises(StorageError, match=r"an answer can't be written: File too large\. What was recorded"):
+            with pytest.raises(
+                StorageError, match=r"an answer can't be written: File too large\. All answers before it are safe"
+            ):
                 journal.append(attempt(8))
             with pytest.raises(StorageError):
                 journal.append(attempt(8))
@@ -75,10 +77,10 @@ def _line(folder: Path) -> bytes:
 
 
 class Troubled(Rehearsal):
-    """A rehearsal in which something happens to the disk, at a moment of the run's own progress."""
+    """A rehearsal in which something happens to the disk at a moment that the test chooses from the progress."""
 
     def run_with(self, trouble: Callable[[Any], None]) -> batchfree.Summary | BatchfreeError:
-        """What came of it: a summary, or the error that the command line turns into code 3 or 2."""
+        """Returns the summary, or the error that the command line turns into code 3 or 2."""
 
         async def main() -> batchfree.Summary:
             transport = InProcessTransport(self.emulator)
@@ -87,7 +89,8 @@ class Troubled(Rehearsal):
             )
 
         try:
-            return self.time.run(main)
+            summary: batchfree.Summary = self.time.run(main)
+            return summary
         except BatchfreeError as error:
             return error
 
@@ -97,15 +100,15 @@ def troubled(folder: Path, rows: list[dict[str, Any]] = ROWS, **spec: Any) -> Tr
     return Troubled(folder, rows, {**SPEC, **spec}, scenario(CALM))
 
 
-def goes_on(job: Rehearsal, lost: int = CONCURRENCY) -> None:
-    """With room again the same command does the rest; what was recorded was not asked again."""
+def assert_continues(job: Rehearsal, lost: int = CONCURRENCY) -> None:
+    """Runs the job with room again: it answers the other rows, and asks no recorded row again."""
     summary = job.run()
     assert (summary.exit_code, summary.counts.ok) == (0, 12)
     assert len(job.posts) <= 12 + lost
     assert job.table()["status"].to_list() == ["ok"] * 12
 
 
-def says_disk(ended: batchfree.Summary | BatchfreeError) -> None:
+def assert_disk(ended: batchfree.Summary | BatchfreeError) -> None:
     if isinstance(ended, BatchfreeError):
         assert isinstance(ended, StorageError), ended
         assert any(word in str(ended) for word in ("File too large", "No space left", "full", "can't be")), ended
@@ -114,7 +117,7 @@ def says_disk(ended: batchfree.Summary | BatchfreeError) -> None:
 
 
 @pytest.mark.parametrize("room", range(0, 4000, 613))
-def test_a_disk_that_fills_while_requests_are_in_flight_costs_those_at_most(tmp_path: Path, room: int) -> None:
+def test_a_disk_that_fills_during_a_run_costs_the_requests_in_flight_at_most(tmp_path: Path, room: int) -> None:
     job = troubled(tmp_path)
     journal = tmp_path / "job.run" / "journal.jsonl"
 
@@ -123,32 +126,32 @@ def test_a_disk_that_fills_while_requests_are_in_flight_costs_those_at_most(tmp_
             limit_files(journal.stat().st_size + room)
 
     with files_of_at_most(resource.RLIM_INFINITY):
-        says_disk(job.run_with(fill))
+        assert_disk(job.run_with(fill))
     recorded = journal.read_bytes().count(b"\n") - 1
     assert 2 <= recorded <= len(job.posts) <= recorded + CONCURRENCY
-    goes_on(job)
+    assert_continues(job)
 
 
 @pytest.mark.parametrize("size", [0, 90, 1000, 5000, 40_000, 100_000, MIB])
 def test_on_a_disk_without_room_nothing_is_sent(tmp_path: Path, size: int) -> None:
     job = troubled(tmp_path)
     with files_of_at_most(size):
-        says_disk(job.run_with(lambda progress: None))
+        assert_disk(job.run_with(lambda progress: None))
     assert job.posts == []
-    goes_on(job, lost=0)
+    assert_continues(job, lost=0)
 
 
 @pytest.mark.parametrize("extra", [200, 1000, 3000, 6000])
-def test_what_can_still_be_written_is_asked(tmp_path: Path, extra: int) -> None:
+def test_as_many_rows_are_asked_as_fit_on_the_disk(tmp_path: Path, extra: int) -> None:
     job = troubled(tmp_path)
     with files_of_at_most(MIB + extra):
-        says_disk(job.run_with(lambda progress: None))
+        assert_disk(job.run_with(lambda progress: None))
     recorded = (tmp_path / "job.run" / "journal.jsonl").read_bytes().count(b"\n") - 1
     assert len(job.posts) == recorded < 12
-    goes_on(job, lost=0)
+    assert_continues(job, lost=0)
 
 
-def test_a_table_that_finds_no_room_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_table_without_room_leaves_the_old_table(tmp_path: Path) -> None:
     noise = [{**row, "noise": os.urandom(200_000).hex()} for row in ROWS]
     job = troubled(tmp_path, noise[:6])
     job.run()
@@ -161,11 +164,11 @@ def test_a_table_that_finds_no_room_leaves_the_old_one(tmp_path: Path) -> None:
     assert "The answers are safe in the journal" in str(ended)
     assert (tmp_path / "out.parquet").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
-    goes_on(job, lost=0)
+    assert_continues(job, lost=0)
 
 
 @pytest.mark.parametrize("answered", [0, 5])
-def test_a_run_folder_that_vanishes_ends_the_run_with_the_table(tmp_path: Path, answered: int) -> None:
+def test_a_run_whose_folder_vanishes_ends_with_its_table(tmp_path: Path, answered: int) -> None:
     job = troubled(tmp_path)
 
     def vanish(progress: Any) -> None:
@@ -174,11 +177,11 @@ def test_a_run_folder_that_vanishes_ends_the_run_with_the_table(tmp_path: Path, 
 
     ended = job.run_with(vanish)
     assert isinstance(ended, batchfree.Summary)
-    says_disk(ended)
+    assert_disk(ended)
     asked = len(job.posts)
     assert answered < asked <= answered + CONCURRENCY
-    assert job.table()["status"].to_list().count("ok") == asked, "what was answered is in the table all the same"
-    goes_on(job, lost=asked)
+    assert job.table()["status"].to_list().count("ok") == asked, "all answers are in the table"
+    assert_continues(job, lost=asked)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +195,7 @@ def test_a_run_folder_that_vanishes_ends_the_run_with_the_table(tmp_path: Path, 
     ],
     ids=lambda spec: "".join(spec.values()),
 )
-def test_where_nothing_can_be_written_nothing_is_sent(tmp_path: Path, spec: dict[str, str]) -> None:
+def test_without_a_writable_place_nothing_is_sent(tmp_path: Path, spec: dict[str, Any]) -> None:
     job = troubled(tmp_path, **spec)
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.parquet").mkdir()
@@ -202,7 +205,9 @@ def test_where_nothing_can_be_written_nothing_is_sent(tmp_path: Path, spec: dict
 
 
 @pytest.mark.parametrize(("size", "code"), [(0, 3), (MIB + 1000, 3)])
-def test_the_command_line_says_it_in_one_sentence_and_goes_on(tmp_path: Path, size: int, code: int) -> None:
+def test_the_command_line_reports_a_full_disk_in_one_sentence_and_continues_later(
+    tmp_path: Path, size: int, code: int
+) -> None:
     job = JobFolder(tmp_path, 12)
     done = job.run(None, preexec_fn=lambda: limit_files(size))
     assert done.returncode == code, done.stderr
@@ -214,7 +219,7 @@ def test_the_command_line_says_it_in_one_sentence_and_goes_on(tmp_path: Path, si
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of three mebibytes."""
+    """A file system of 3 MiB."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
@@ -231,27 +236,26 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("pages", range(0, 6, 2))
-def test_a_file_system_that_others_fill_is_survived(tmp_path: Path, small_disk: Path, pages: int) -> None:
+def test_a_run_survives_a_file_system_that_others_fill(tmp_path: Path, small_disk: Path, pages: int) -> None:
     job = troubled(tmp_path / "job", output=str(small_disk / "out.parquet"))
 
     def fill(progress: Any) -> None:
         if progress.requests == 2 and progress.in_flight:
             _fill(small_disk, leave=4096 * pages)
 
-    says_disk(job.run_with(fill))
+    assert_disk(job.run_with(fill))
     recorded = (small_disk / "job.run" / "journal.jsonl").read_bytes().count(b"\n") - 1
     assert 2 <= recorded <= len(job.posts) <= recorded + CONCURRENCY
     asked = len(job.posts)
-    says_disk(job.run_with(lambda progress: None))
+    assert_disk(job.run_with(lambda progress: None))
     assert len(job.posts) == asked, "on a full disk nothing is sent"
     (small_disk / "ballast").unlink()
     assert job.run().counts.ok == 12
 
 
-def test_a_file_system_that_can_only_be_read_is_refused(tmp_path: Path, small_disk: Path) -> None:
+def test_a_read_only_file_system_is_refused(tmp_path: Path, small_disk: Path) -> None:
     job = troubled(tmp_path / "job", output=str(small_disk / "out.parquet"))
-    anyio_run = job.run()
-    assert anyio_run.exit_code == 0
+    assert job.run().exit_code == 0
     job.write_rows([*ROWS, {"prompt": "One more."}])
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     ended = job.run_with(lambda progress: None)
@@ -262,7 +266,7 @@ def test_a_file_system_that_can_only_be_read_is_refused(tmp_path: Path, small_di
 
 
 def _fill(place: Path, leave: int) -> None:
-    """Leaves so many bytes free."""
+    """Fills a file system until `leave` bytes are free."""
     disk = os.statvfs(place)
     with (place / "ballast").open("ab") as file:
         file.write(bytes(max(0, disk.f_bavail * disk.f_frsize - leave)))

@@ -1,4 +1,4 @@
-"""Nothing that costs money is ever asked for, whatever the spec, the catalogue, the input or an error body says."""
+"""No request asks for anything that costs money, whatever is in the spec, the catalogue, the input or an error."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def rehearse(folder: Path, lures: str = "", **spec: Any) -> Rehearsal:
 
 
 PRICED = {f"emulated/{name}:free" for name in ("priced", "per-request", "unpriced", "negative", "overrides")}
-"""Ids that look free, with prices that are not all zero; only a route that names one may ask it."""
+"""Ids that end in `:free` with a price above zero; only a route that names such an id may ask it."""
 
 
 def assert_free(job: Rehearsal) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs in packs: what travels, what comes back, what a bad row or a bad model costs the others."""
+"""Whole runs in packs: the request, the replies, and what a bad row or a bad model costs the other rows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rehearse(folder: Path, rows: int, pack: int | str, faults: str = "", text: s
 
 
 def sizes(job: Rehearsal) -> list[int]:
-    """The rows of every request, in order."""
+    """The number of rows in every request, in order."""
     return [len(ROW.findall(str(post.body["messages"][-1]["content"]))) or 1 for post in job.posts]
 
 
@@ -59,7 +59,7 @@ def attempts(job: Rehearsal) -> Iterator[Attempt]:
 # On the wire
 
 
-def test_a_pack_goes_out_in_the_form_that_is_fixed(tmp_path: Path) -> None:
+def test_a_pack_is_sent_in_its_documented_form(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 7, 7, system="You judge reviews.")
     assert job.run().counts.ok == 7
     (post,) = job.posts
@@ -79,7 +79,7 @@ def test_a_pack_goes_out_in_the_form_that_is_fixed(tmp_path: Path) -> None:
     assert "- positive\n- negative" in system["content"]
 
 
-def test_the_schema_of_an_answer_stands_once_in_a_pack(tmp_path: Path) -> None:
+def test_a_pack_contains_the_schema_of_an_answer_once(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 6, 6, answer={"schema": CITY})
     assert job.run().counts.ok == 6
     (post,) = job.posts
@@ -88,7 +88,7 @@ def test_the_schema_of_an_answer_stands_once_in_a_pack(tmp_path: Path) -> None:
     assert all(set(answer) == {"city", "stars"} for answer in job.table()["answer"].to_list())
 
 
-def test_codes_are_drawn_anew_for_every_pack(tmp_path: Path) -> None:
+def test_every_pack_draws_new_codes(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 200, 10)
     job.run()
     codes = [code for post in job.posts for code, _ in ROW.findall(post.body["messages"][-1]["content"])]
@@ -96,7 +96,7 @@ def test_codes_are_drawn_anew_for_every_pack(tmp_path: Path) -> None:
     assert all(attempt.pack_seed is not None for attempt in attempts(job))
 
 
-def test_only_rows_that_ask_alike_travel_together(tmp_path: Path) -> None:
+def test_only_rows_with_equal_system_messages_share_a_pack(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 40, 10, system="You judge {{ kind }}.")
     job.write_rows([{**row, "kind": "hotels" if n % 2 else "films"} for n, row in enumerate(prompts(40))])
     assert job.run().counts.ok == 40
@@ -117,12 +117,12 @@ def test_two_thousand_rows_over_a_lossy_pool_cost_few_more_requests_than_packs(t
     summary = job.run()
     assert (summary.counts.ok, summary.exit_code) == (2000, 0)
     assert len(job.posts) <= 1.35 * 100
-    assert sizes(job).count(1) < 10, "no stampede of single rows"
+    assert sizes(job).count(1) < 10, "rows are not sent one by one"
 
 
 @pytest.mark.parametrize(("pack", "most"), [(1, 1.1), (10, 0.12), (25, 0.05), ("auto", 0.08)])
 @pytest.mark.parametrize("route", ["openrouter/free", "local"])
-def test_a_mixture_of_models_gives_valid_rows_within_the_attempts(
+def test_a_mixed_pool_answers_the_rows_within_few_requests(
     tmp_path: Path, pack: int | str, most: float, route: str
 ) -> None:
     router = {"route": route}
@@ -161,14 +161,14 @@ def test_one_bad_row_of_sixteen_costs_at_most_eight_more_requests(
 
 
 @pytest.mark.parametrize("fault", ["invalid_400", "moderation_403"])
-def test_the_neighbours_of_a_bad_row_are_answered_whatever_the_size(tmp_path: Path, fault: str) -> None:
+def test_the_other_rows_of_a_large_pack_with_a_bad_row_are_answered(tmp_path: Path, fault: str) -> None:
     job = rehearse(tmp_path, 60, 60, f"{{fault: {fault}, content: 'Review 31:'}}")
     summary = job.run()
     assert (summary.counts.ok, summary.counts.failed, summary.counts.pending) == (59, 1, 0)
     assert len(job.posts) <= 15
 
 
-def test_a_pack_that_is_too_long_is_taken_apart_and_a_row_alone_may_still_go_to_any_model(tmp_path: Path) -> None:
+def test_a_pack_that_is_too_long_is_halved_and_a_single_row_may_still_go_to_any_model(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 16, 16, "{fault: context_400, nth: '1-3'}")
     assert job.run().counts.ok == 16
     assert sizes(job)[:3] == [16, 8, 8] and min(sizes(job)) == 4
@@ -177,7 +177,7 @@ def test_a_pack_that_is_too_long_is_taken_apart_and_a_row_alone_may_still_go_to_
 # Bad replies
 
 
-def test_a_cut_off_reply_is_kept_as_far_as_it_goes_and_the_tail_is_asked_at_half_the_size(tmp_path: Path) -> None:
+def test_the_answers_of_a_cut_off_reply_are_kept_and_the_other_rows_asked_at_half_the_size(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 20, 20, "{fault: truncate, nth: 1, with: {share: 0.3}}")
     assert job.run().counts.ok == 20
     first, *others = attempts(job)
@@ -185,39 +185,39 @@ def test_a_cut_off_reply_is_kept_as_far_as_it_goes_and_the_tail_is_asked_at_half
     assert max(sizes(job)[1:]) == 10 and len(others) == 2
 
 
-def test_a_row_that_two_packs_left_out_goes_alone(tmp_path: Path) -> None:
+def test_a_row_that_is_missing_from_two_replies_is_asked_alone(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 300, 20, "{fault: lose_rows, with: {share: 0.2}}")
     assert job.run().counts.ok == 300
-    left_out = Counter[str]()
+    missing = Counter[str]()
     alone = 0
     for attempt in attempts(job):
         for outcome in attempt.outcomes:
-            assert left_out[outcome.question] < 2 or len(attempt.outcomes) == 1
-            alone += left_out[outcome.question] >= 2
+            assert missing[outcome.question] < 2 or len(attempt.outcomes) == 1
+            alone += missing[outcome.question] >= 2
             own = 2 * attempt.answered >= len(attempt.outcomes) > 1
-            left_out[outcome.question] += own and outcome.kind == "bad_answer"
+            missing[outcome.question] += own and outcome.kind == "bad_answer"
     assert 0 < alone < 40
 
 
-def test_a_row_that_was_left_out_twice_goes_alone_in_the_next_run_too(tmp_path: Path) -> None:
+def test_a_row_that_was_missing_twice_is_asked_alone_in_the_next_run_too(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 60, 20, "{fault: lose_rows, with: {share: 0.3}}", retry={"max_attempts": 2})
     job.run()
     job.write_spec({**job.spec, "retry": {"max_attempts": 5}})
     job.run(retry_failed=True)
-    states = defaultdict(int)
+    states = defaultdict[str, int](int)
     for attempt in attempts(job):
         for outcome in attempt.outcomes:
             assert states[outcome.question] < 2 or len(attempt.outcomes) == 1
             states[outcome.question] += outcome.kind is not None and 2 * attempt.answered >= len(attempt.outcomes) > 1
 
 
-def test_unreadable_replies_bring_no_stampede_of_single_rows(tmp_path: Path) -> None:
+def test_unreadable_replies_do_not_turn_packs_into_single_rows(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 200, 20, "{fault: leaked_reasoning, nth: '1-12'}")
     assert job.run().counts.ok == 200
     assert sizes(job).count(1) <= 2 and len(job.posts) <= 40
 
 
-def test_whatever_a_reply_does_to_its_pairs_no_row_gets_anothers_answer(tmp_path: Path) -> None:
+def test_no_row_gets_the_answer_of_another_row_from_any_broken_reply(tmp_path: Path) -> None:
     names = ["permute", "renumber", "duplicate_codes", "unknown_codes", "truncate", "interleave", "wrong_rows"]
     names += ["lose_rows", "fenced", "prose", "half_json", "single_quotes", "thinking", "trailing_comma"]
     job = rehearse(tmp_path, 600, 12, ", ".join(f"{{fault: {name}, chance: 0.15}}" for name in names))
@@ -225,14 +225,16 @@ def test_whatever_a_reply_does_to_its_pairs_no_row_gets_anothers_answer(tmp_path
     answered, given = job.table().filter(status="ok").to_dicts(), job.emulator.state.log.answers()
     for row in answered:
         said = [answer.lower() for answer in given.get(row["prompt"], [row["answer"]])]
-        assert any(row["answer"] in answer for answer in said), "the emulator's book knows what each row was told"
+        assert any(row["answer"] in answer for answer in said), (
+            "the emulator's log has the answers that each row was given"
+        )
     assert len(answered) >= 0.97 * 600
 
 
 # Sizes
 
 
-def test_a_model_that_loses_many_rows_gets_smaller_packs_also_after_a_restart(tmp_path: Path) -> None:
+def test_a_model_that_loses_many_rows_gets_smaller_packs_even_after_a_restart(tmp_path: Path) -> None:
     faults = "{fault: lose_rows, with: {share: 0.25}}"
     job = rehearse(
         tmp_path, 120, 16, faults, router={"route": "emulated/glm-5.2:free"}, limits={**UNLIMITED, "concurrency": 1}
@@ -245,7 +247,7 @@ def test_a_model_that_loses_many_rows_gets_smaller_packs_also_after_a_restart(tm
     assert sizes(job)[len(first)] <= 8
 
 
-def test_packs_leave_room_for_the_answers_of_all_their_rows(tmp_path: Path) -> None:
+def test_a_pack_leaves_room_for_the_answers_of_all_its_rows(tmp_path: Path) -> None:
     models = '{id: "emulated/short:free", context_length: 32000, max_completion_tokens: 4096}'
     text = "limits: {per_minute: null, per_day: null}\n" + f"pool: {{replace: true, models: [{models}]}}"
     job = rehearse(tmp_path, 60, 20, text=text, router={"route": "local"}, request={"max_tokens": 400})
@@ -254,7 +256,7 @@ def test_packs_leave_room_for_the_answers_of_all_their_rows(tmp_path: Path) -> N
     assert all(post.body["max_tokens"] <= 4096 for post in job.posts)
 
 
-def test_packs_fill_a_quarter_of_the_smallest_context_that_may_answer(tmp_path: Path) -> None:
+def test_a_pack_fills_at_most_a_quarter_of_the_smallest_eligible_context(tmp_path: Path) -> None:
     text = "limits: {per_minute: null, per_day: null}\n" + (
         'pool: {replace: true, models: [{id: "emulated/a:free", context_length: 4000}, {id: "emulated/b:free"}]}'
     )
@@ -275,18 +277,18 @@ def test_a_pack_counts_once_for_each_row_and_its_tokens_are_divided(tmp_path: Pa
     assert summary.requests == len(job.posts) == 3 and table["attempts"].to_list() == [1] * 23
     assert Counter(table["pack_size"].to_list()) == {10: 20, 3: 3}
     spent = [(attempt.prompt_tokens, attempt.completion_tokens) for attempt in attempts(job)]
-    assert table["prompt_tokens"].sum() == sum(prompt for prompt, _ in spent)
-    assert table["completion_tokens"].sum() == sum(completion for _, completion in spent)
+    assert table["prompt_tokens"].sum() == sum(prompt or 0 for prompt, _ in spent)
+    assert table["completion_tokens"].sum() == sum(completion or 0 for _, completion in spent)
     assert {len(ids) for ids in table.group_by("request_id").agg("prompt")["prompt"].to_list()} == {10, 3}
 
 
 @pytest.mark.parametrize(("pack", "warned"), [(25, False), (26, True), ("auto", False)])
-def test_packs_above_twenty_five_come_with_a_warning(tmp_path: Path, pack: int | str, warned: bool) -> None:
+def test_packs_of_more_than_25_rows_give_a_warning(tmp_path: Path, pack: int | str, warned: bool) -> None:
     warnings = rehearse(tmp_path, 3, pack).run().warnings
     assert any("above 25" in warning for warning in warnings) is warned
 
 
-def test_rows_that_cannot_travel_in_a_pack_go_alone_and_the_reason_is_said_once(tmp_path: Path) -> None:
+def test_rows_that_fit_into_no_pack_are_asked_alone_with_one_warning(tmp_path: Path) -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
     job = rehearse(tmp_path, 0, 5, messages=None)
     rows = []
@@ -301,7 +303,7 @@ def test_rows_that_cannot_travel_in_a_pack_go_alone_and_the_reason_is_said_once(
     assert "row 0 and all rows like it are asked alone" in warning and "it has images" in warning
 
 
-def test_what_packing_did_is_measured_from_the_journal(tmp_path: Path) -> None:
+def test_the_statistics_of_packs_come_from_the_journal(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 200, 10, "{fault: lose_rows, with: {share: 0.1}}, {fault: unknown_codes, nth: 3}")
     summary = job.run()
     told = summary.to_json()["packs"]
@@ -311,6 +313,6 @@ def test_what_packing_did_is_measured_from_the_journal(tmp_path: Path) -> None:
     assert 0.05 < told["shares"]["missing"] < 0.15 and told["unknown_keys_per_row"] > 0
     assert sum(each["rows"] for each in told["yield"]) == told["rows"]
     assert len(told["labels_by_place"]) == 10 and told["labels_by_place"][0]["shares"].keys() <= set(LABELS["labels"])
-    assert job.run().to_json()["packs"] == told, "of all runs, also of one that asks nothing"
+    assert job.run().to_json()["packs"] == told, "the statistics cover all runs, even after a run that asks nothing"
     alone = rehearse(tmp_path / "alone", 3, 1)
     assert alone.run().to_json()["packs"] is None

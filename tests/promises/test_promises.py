@@ -1,11 +1,13 @@
-"""Promises that hold for a whole run, whatever happens in it; those of one part are tested with that part."""
+"""Promises about a whole run, whatever happens in it. The tests of a room hold the promises of that room alone."""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ faults:
 
 
 def some_rows(seed: int, number: int = 40) -> list[dict[str, Any]]:
-    """Rows with nulls, blanks, odd characters, and many that are equal but for a column that is not asked about."""
+    """Rows with nulls, blanks and odd characters. Many differ only in a column that the prompt does not use."""
     rng = random.Random(seed)
     asked = [None, "", " ", "a\x00b", "\u2028", "Größe 漢字 🎉", *(f"What is {n} + {n}?" for n in range(12))]
     return [{"row": n, "prompt": rng.choice(asked), "nested": {"list": [n, None]}} for n in range(number)]
@@ -56,7 +58,7 @@ def test_there_is_exactly_one_output_row_per_input_row_whatever_happened_to_it(
     assert len(set(summary.counts.values()) - {0}) > 1  # it was a bad day
 
 
-def test_a_table_says_of_every_row_what_belongs_to_its_status(tmp_path: Path) -> None:
+def test_the_columns_of_a_row_fit_its_status(tmp_path: Path) -> None:
     spec = {"limits": UNLIMITED, "retry": {"max_attempts": 2}}
     job = Rehearsal(tmp_path, some_rows(1), spec, scenario(BAD))
     job.run()
@@ -71,7 +73,7 @@ def test_a_table_says_of_every_row_what_belongs_to_its_status(tmp_path: Path) ->
         assert row["cost"] in (None, 0.0)
 
 
-def test_equal_rows_show_the_same_whatever_became_of_their_question(tmp_path: Path) -> None:
+def test_rows_with_equal_questions_show_the_same_result(tmp_path: Path) -> None:
     job = Rehearsal(tmp_path, some_rows(2), {"limits": UNLIMITED, "retry": {"max_attempts": 2}}, scenario(BAD))
     job.run()
     shown: dict[str | None, set[str]] = {}
@@ -81,7 +83,7 @@ def test_equal_rows_show_the_same_whatever_became_of_their_question(tmp_path: Pa
     assert len(shown) < 40
 
 
-def test_on_a_calm_day_there_is_one_request_per_question_and_none_besides(tmp_path: Path) -> None:
+def test_on_a_calm_day_there_is_one_request_per_question_and_no_other(tmp_path: Path) -> None:
     rows = [{"prompt": f"What is {n % 10} + 1?"} for n in range(30)]
     job = Rehearsal(tmp_path, rows, {"limits": UNLIMITED}, scenario(CALM))
     for _ in range(2):
@@ -90,7 +92,7 @@ def test_on_a_calm_day_there_is_one_request_per_question_and_none_besides(tmp_pa
     assert sorted(asked) == sorted({row["prompt"] for row in rows})
 
 
-def test_columns_of_the_input_that_would_be_covered_up_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_an_input_column_with_a_name_of_the_table_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     rows = [{"prompt": "What is 1 + 1?", "model": "mine", "bf_status": 1}]
     job = Rehearsal(tmp_path, rows, {"limits": UNLIMITED}, scenario(CALM))
     for output in ("out.parquet", {"path": "out.parquet", "prefix": "bf_"}):
@@ -145,15 +147,11 @@ def test_the_columns_have_their_types_in_every_table(
 
 
 MEASURE = """
-import json, resource, sys
+import resource, sys
 from pathlib import Path
 import batchfree
 
 folder, rows = Path(sys.argv[1]), int(sys.argv[2])
-with (folder / "rows.jsonl").open("w") as file:
-    for n in range(rows):
-        file.write(json.dumps({"n": n, "title": None, "text": "x" * 2_000}) + chr(10))
-(folder / "job.yaml").write_text("input: rows.jsonl\\nprompt: '{{ title }}'\\nendpoint: embedded\\n")
 job = batchfree.load(folder / "job.yaml", environment={"BATCHFREE_STATE_DIR": str(folder)})
 assert batchfree.run(job).counts.failed == rows
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
@@ -161,14 +159,23 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 
 
 def megabytes(folder: Path, rows: int) -> float:
-    """The most memory that a process needs for a job of so many rows of 2 kB."""
+    """The peak memory of a process that runs a job over `rows` rows of 2 kB, all of which fail without a request."""
     folder.mkdir()
+    line = json.dumps({"title": None, "text": "x" * 2_000}) + "\n"
+    with (folder / "rows.jsonl").open("w") as file:
+        file.writelines(repeat(line, rows))
+    (folder / "job.yaml").write_text("input: rows.jsonl\nprompt: '{{ title }}'\nendpoint: embedded\n")
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(folder), str(rows)], capture_output=True, text=True, cwd=ROOT, check=True
+        [sys.executable, "-c", MEASURE, str(folder), str(rows)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+        env=os.environ | {"POLARS_MAX_THREADS": "2"},  # every thread has buffers
     )
     return int(done.stdout) / 1e6
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
-    """200 MB of input more need at most what is read and written at a time more."""
+    """For 200 MB more input a run needs less than 140 MB more memory: what it reads and writes at one time."""
     assert megabytes(tmp_path / "large", 110_000) - megabytes(tmp_path / "small", 10_000) < 140

@@ -1,4 +1,4 @@
-"""Running a job again asks exactly what is not answered yet, whatever has changed in between."""
+"""A second run of a job asks exactly the questions without an answer, whatever has changed between the runs."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ LIMITS = {"requests_per_minute": 10_000, "requests_per_day": 10_000}
 Rows = list[dict[str, Any]]
 
 
-class Again(Rehearsal):
-    """A rehearsal that tells what each run asked."""
+class Resumed(Rehearsal):
+    """A rehearsal that shows the questions of each run."""
 
     def asked(self, **options: Any) -> list[str]:
-        """The prompts that one run sent, sorted."""
+        """Runs the job once and returns the prompts that it sent, sorted."""
         before = len(self.posts)
         self.summary = self.run(**options)
         return sorted(post.body["messages"][-1]["content"] for post in self.posts[before:])
 
     def change(self, **spec: Any) -> None:
+        """Replaces keys of the spec."""
         self.spec = {**self.spec, **spec}
         self.write_spec(self.spec)
 
@@ -48,17 +49,17 @@ def prompts(*numbers: int) -> list[str]:
     return sorted(f"Name thing {n}." for n in numbers)
 
 
-def begun(folder: Path, rows: Sequence[dict[str, Any]], service: str = CALM, **spec: Any) -> Again:
-    """A job that was run once."""
-    job = Again(folder, rows, {"limits": LIMITS, **spec}, scenario(service))
+def run_once(folder: Path, rows: Sequence[dict[str, Any]], service: str = CALM, **spec: Any) -> Resumed:
+    """A job after its first run."""
+    job = Resumed(folder, rows, {"limits": LIMITS, **spec}, scenario(service))
     job.summary = job.run()
     return job
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Again:
-    """Five rows, all answered."""
-    started = begun(tmp_path, things(0, 1, 2, 3, 4), input={"path": "rows.jsonl", "id": "id"})
+def job(tmp_path: Path) -> Resumed:
+    """A job of five rows, all answered."""
+    started = run_once(tmp_path, things(0, 1, 2, 3, 4), input={"path": "rows.jsonl", "id": "id"})
     assert (started.summary.exit_code, len(started.posts)) == (0, 5)
     return started
 
@@ -77,7 +78,7 @@ def job(tmp_path: Path) -> Again:
     ],
     ids=["unchanged", "appended", "re-ordered", "thinned out", "all of it", "unused edited", "column added", "new ids"],
 )
-def test_a_changed_input_asks_what_is_new_and_nothing_else(job: Again, rows: Rows, asked: list[int]) -> None:
+def test_after_a_change_of_the_input_only_new_questions_are_asked(job: Resumed, rows: Rows, asked: list[int]) -> None:
     job.write_rows(rows)
     assert job.asked() == prompts(*asked)
     assert job.summary.exit_code == 0
@@ -87,16 +88,16 @@ def test_a_changed_input_asks_what_is_new_and_nothing_else(job: Again, rows: Row
     assert table["attempts"].to_list() == [1] * len(rows)
 
 
-def test_an_edited_row_is_asked_again_and_announced(job: Again) -> None:
+def test_an_edited_row_is_asked_again_with_a_warning(job: Resumed) -> None:
     rows = things(0, 1, 2, 3, 4)
     rows[3]["prompt"] = "Name thing 33."
     job.write_rows([*rows, *things(9)])
     assert job.asked() == prompts(33, 9)
-    assert job.summary.warnings == ("1 row is asked again: their question has changed since they were answered",)
+    assert list(job.summary.warnings) == ["1 row is asked again: their question has changed since they were answered"]
     rows[3]["prompt"] = "Name thing 3."
     job.write_rows(rows)
     assert job.asked() == [], "the first question still has its answer"
-    assert job.summary.warnings == ()
+    assert list(job.summary.warnings) == []
 
 
 @pytest.mark.parametrize(
@@ -111,8 +112,8 @@ def test_an_edited_row_is_asked_again_and_announced(job: Again) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_is_no_part_of_the_question_costs_no_request(tmp_path: Path, change: dict[str, Any]) -> None:
-    job = begun(tmp_path, things(0, 1, 2))
+def test_a_change_outside_the_question_costs_no_request(tmp_path: Path, change: dict[str, Any]) -> None:
+    job = run_once(tmp_path, things(0, 1, 2))
     job.change(**change)
     assert job.asked() == []
     assert job.summary.counts.ok == 3
@@ -120,7 +121,7 @@ def test_what_is_no_part_of_the_question_costs_no_request(tmp_path: Path, change
 
 def test_a_change_of_packs_costs_no_request(tmp_path: Path) -> None:
     rows = things(*range(6))
-    job = begun(tmp_path, rows, answer={"labels": ["yes", "no"]}, pack=3)
+    job = run_once(tmp_path, rows, answer={"labels": ["yes", "no"]}, pack=3)
     assert (job.summary.counts.ok, len(job.posts)) == (6, 2)
     job.change(pack=1)
     assert job.asked() == []
@@ -138,7 +139,9 @@ def test_a_change_of_packs_costs_no_request(tmp_path: Path) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_changed_question_asks_all_rows_again_and_says_so_first(job: Again, change: dict[str, Any]) -> None:
+def test_a_changed_question_asks_all_rows_again_and_warns_before_the_first_request(
+    job: Resumed, change: dict[str, Any]
+) -> None:
     job.change(**change)
     seen: list[tuple[int, tuple[str, ...]]] = []
 
@@ -152,16 +155,16 @@ def test_a_changed_question_asks_all_rows_again_and_says_so_first(job: Again, ch
     summary: batchfree.Summary = job.time.run(main)
     warning = "5 rows are asked again: their question has changed since they were answered"
     assert summary.warnings == (warning,)
-    assert (5, (warning,)) in seen, "said before the first request"
+    assert (5, (warning,)) in seen, "the warning comes before the first request"
     assert len(job.posts) == 10
     assert summary.counts.ok == 5
 
 
-def test_without_ids_nothing_is_announced(tmp_path: Path) -> None:
-    job = begun(tmp_path, things(0, 1))
+def test_without_ids_there_is_no_warning(tmp_path: Path) -> None:
+    job = run_once(tmp_path, things(0, 1))
     job.change(prompt="Please! {{ prompt }}")
     assert len(job.asked()) == 2
-    assert job.summary.warnings == ()
+    assert list(job.summary.warnings) == []
 
 
 @pytest.mark.parametrize(
@@ -169,17 +172,19 @@ def test_without_ids_nothing_is_announced(tmp_path: Path) -> None:
     [(None, "the id is null"), ("r1", "the id 'r1' was seen before, in line 2")],
     ids=["null", "twice"],
 )
-def test_an_id_that_names_no_row_is_refused_with_its_line(tmp_path: Path, id: str | None, says: str) -> None:
-    job = Again(tmp_path, [*things(0, 1, 2), {"id": id, "prompt": "?"}], {"input": {"path": "rows.jsonl", "id": "id"}})
+def test_an_id_that_is_null_or_not_unique_is_refused_with_its_line(tmp_path: Path, id: str | None, says: str) -> None:
+    job = Resumed(
+        tmp_path, [*things(0, 1, 2), {"id": id, "prompt": "?"}], {"input": {"path": "rows.jsonl", "id": "id"}}
+    )
     with pytest.raises(DatasetError, match=says) as raised:
         job.run()
     assert [mistake.line for mistake in raised.value.mistakes] == [4]
     assert job.posts == []
 
 
-def test_failed_rows_are_asked_again_only_when_that_is_asked_for(tmp_path: Path) -> None:
+def test_failed_rows_are_asked_again_only_with_retry_failed(tmp_path: Path) -> None:
     faults = CALM + "faults: [{fault: invalid_400, content: 'thing 1', nth: '1-6'}]\n"
-    job = begun(tmp_path, things(0, 1, 2), faults)
+    job = run_once(tmp_path, things(0, 1, 2), faults)
     assert (job.summary.exit_code, job.summary.counts.failed) == (1, 1)
     first = job.table().row(1, named=True)
     assert (first["status"], first["error_kind"], first["attempts"]) == ("failed", "invalid_request", 1)
@@ -192,13 +197,13 @@ def test_failed_rows_are_asked_again_only_when_that_is_asked_for(tmp_path: Path)
 
 
 def test_rows_that_no_template_fits_fail_without_a_request(tmp_path: Path) -> None:
-    job = begun(tmp_path, [{"prompt": None}, {"prompt": None}], prompt="{{ prompt }}")
+    job = run_once(tmp_path, [{"prompt": None}, {"prompt": None}], prompt="{{ prompt }}")
     assert (job.summary.exit_code, job.summary.counts.failed, job.posts) == (1, 2, [])
     assert set(job.table()["error_kind"]) == {"render"}
 
 
-def test_a_limit_asks_so_many_rows_and_the_next_run_the_others(tmp_path: Path) -> None:
-    job = Again(tmp_path, things(*range(5)), {"limits": LIMITS}, scenario(CALM))
+def test_a_limit_asks_that_number_of_rows_and_the_next_run_asks_others(tmp_path: Path) -> None:
+    job = Resumed(tmp_path, things(*range(5)), {"limits": LIMITS}, scenario(CALM))
     assert len(job.asked(limit=2)) == 2
     assert (job.summary.exit_code, job.summary.counts.ok, job.summary.counts.pending) == (0, 2, 3)
     assert len(job.asked(limit=2)) == 2
@@ -206,7 +211,7 @@ def test_a_limit_asks_so_many_rows_and_the_next_run_the_others(tmp_path: Path) -
     assert job.summary.counts.ok == 5
 
 
-def test_starting_anew_keeps_what_was_there_and_says_where(job: Again) -> None:
+def test_a_fresh_start_keeps_the_old_journal_and_names_it(job: Resumed) -> None:
     kept_text = (job.folder / "job.run" / "journal.jsonl").read_bytes()
     for _ in range(2):
         assert job.asked(fresh=True) == prompts(0, 1, 2, 3, 4)
@@ -220,7 +225,7 @@ def test_starting_anew_keeps_what_was_there_and_says_where(job: Again) -> None:
 def test_equal_questions_are_asked_once_and_share_their_answer(tmp_path: Path) -> None:
     rows = things(1, 2, 1, 1, 2)
     slow = CALM.replace("follows: 1.0", "follows: 1.0, latency: {constant: 5}")
-    job = begun(tmp_path, rows, slow)
+    job = run_once(tmp_path, rows, slow)
     assert sorted(post.body["messages"][-1]["content"] for post in job.posts) == prompts(1, 2)
     table = job.table()
     for column in ("answer", "model", "attempts", "request_id"):
@@ -231,7 +236,7 @@ def test_equal_questions_are_asked_once_and_share_their_answer(tmp_path: Path) -
     assert job.asked() == prompts(3)
 
 
-def test_two_jobs_in_one_run_folder_are_refused(job: Again) -> None:
+def test_two_jobs_in_one_run_folder_are_refused(job: Resumed) -> None:
     other = job.folder / "other.yaml"
     other.write_text(job.job_file.read_text() + "name: other\nrun_dir: job.run\n")
     for fresh in (False, True):
@@ -240,7 +245,7 @@ def test_two_jobs_in_one_run_folder_are_refused(job: Again) -> None:
     assert not list((job.folder / "job.run").glob("journal.*.jsonl"))
 
 
-def test_a_journal_of_another_format_is_refused_but_may_be_set_aside(job: Again) -> None:
+def test_a_journal_of_another_format_is_refused_but_may_be_set_aside(job: Resumed) -> None:
     journal = job.folder / "job.run" / "journal.jsonl"
     _, *lines = journal.read_bytes().splitlines(keepends=True)
     header = {"batchfree": 7, "version": "3.1", "owner": {"job": "unheard of"}}
@@ -250,7 +255,7 @@ def test_a_journal_of_another_format_is_refused_but_may_be_set_aside(job: Again)
     assert len(job.asked(fresh=True)) == 5
 
 
-def test_a_damaged_journal_is_named_and_costs_its_own_line_only(job: Again) -> None:
+def test_a_damaged_line_of_the_journal_is_named_and_costs_that_line_alone(job: Resumed) -> None:
     journal = job.folder / "job.run" / "journal.jsonl"
     whole = journal.read_bytes()
     lines = whole.splitlines(keepends=True)
@@ -266,7 +271,7 @@ def test_a_damaged_journal_is_named_and_costs_its_own_line_only(job: Again) -> N
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_flipped_byte_in_the_journal_costs_its_own_line_only(job: Again, seed: int) -> None:
+def test_a_flipped_byte_in_the_journal_costs_its_line_alone(job: Resumed, seed: int) -> None:
     journal = job.folder / "job.run" / "journal.jsonl"
     whole, rng = journal.read_bytes(), random.Random(seed)
     starts = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
@@ -276,7 +281,9 @@ def test_a_flipped_byte_in_the_journal_costs_its_own_line_only(job: Again, seed:
         journal.write_bytes(bytes(broken))
         number = next(number for number, start in enumerate(starts) if start > place)
         hit = {json.loads(whole[starts[number - 1] : starts[number]])["outcomes"][0]["row"]}
-        if place == starts[number] - 1 and number < 5:  # the line break: two lines run together, the second is found
+        if (
+            place == starts[number] - 1 and number < 5
+        ):  # without the line break two lines become one; the second is still found
             hit |= {json.loads(whole[starts[number] : starts[number + 1]])["outcomes"][0]["row"]}
         assert set(job.asked()) <= set(prompts(*hit)), place
         assert job.summary.exit_code == 0
@@ -284,7 +291,7 @@ def test_a_flipped_byte_in_the_journal_costs_its_own_line_only(job: Again, seed:
 
 
 @pytest.mark.parametrize("places", [range(1, 6), pytest.param(range(1, 2000), marks=pytest.mark.slow)])
-def test_a_torn_end_of_the_journal_costs_the_torn_line_only(job: Again, places: range) -> None:
+def test_a_torn_end_of_the_journal_costs_the_torn_line_alone(job: Resumed, places: range) -> None:
     journal = job.folder / "job.run" / "journal.jsonl"
     whole = journal.read_bytes()
     ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
@@ -297,4 +304,4 @@ def test_a_torn_end_of_the_journal_costs_the_torn_line_only(job: Again, places: 
         lost = [json.loads(whole[a:b])["outcomes"][0]["row"] for a, b in pairwise(ends) if b > cut]
         assert job.asked() == prompts(*lost)
         assert job.summary.exit_code == 0
-        assert job.summary.warnings == ()
+        assert list(job.summary.warnings) == []

@@ -1,25 +1,37 @@
-"""A signal lets the answers in flight land; a second one leaves at once; neither stands in the way of the next run."""
+"""A signal lets the answers in flight land, and a second signal ends the process at once. The next run continues."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
-import time
+import termios
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import JobFolder, emulator, finished, until
+from support.processes import PATIENCE, JobFolder, emulator, finished, until
 
-FIRST, IN_FLIGHT = 4, 4
-LATENCY = 1.0
+ROWS, FIRST, IN_FLIGHT = 60, 4, 4
+LATENCY = 0.5
+ALL_AT_ONCE = ("--set", f"limits.concurrency={ROWS}")
 SILENT = "faults: [{fault: silence, nth: '5-'}]\n"
 
 
 def rows(first: int) -> list[dict[str, Any]]:
-    return [{"n": n} for n in range(first, first + 20)]
+    return [{"n": n} for n in range(first, first + ROWS)]
+
+
+def landed_before(number: signal.Signals, job: JobFolder, process: subprocess.Popen[str]) -> int:
+    """Sends a signal and returns the number of attempts in the journal before the process received it."""
+    process.send_signal(signal.SIGSTOP)  # a process that stands still records nothing between count and signal
+    landed = len(job.attempts())
+    process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
+    return landed
 
 
 def test_a_signal_lets_the_answers_in_flight_land(tmp_path: Path) -> None:
@@ -29,65 +41,77 @@ def test_a_signal_lets_the_answers_in_flight_land(tmp_path: Path) -> None:
         running = {number: job.start(service) for number, job in jobs.items()}
         landed = {}
         for number, process in running.items():
-            assert until(lambda job=jobs[number]: len(job.attempts()) >= FIRST, process)
-            landed[number] = len(jobs[number].attempts())
-            process.send_signal(number)
+            assert until(partial(has_landed, jobs[number]), process)
+            landed[number] = landed_before(number, jobs[number], process)
         ended = {number: finished(process) for number, process in running.items()}
-        asked = service.asked()
-    for number, job in jobs.items():
-        assert ended[number].returncode == codes[number], ended[number].stderr
-        assert f"{number.name} received; the answers in flight were recorded" in ended[number].stderr
+        asked, tables = service.asked(), {number: job.table() for number, job in jobs.items()}
+        again = jobs[signal.SIGTERM].run(service, *ALL_AT_ONCE)
+    for number, ending in ended.items():
+        assert ending.returncode == codes[number], ending.stderr
+        assert f"{number.name} received; the answers in flight were recorded" in ending.stderr
         own = {row for row in asked if row // 100 == number}
-        assert len(own) <= landed[number] + IN_FLIGHT, "nothing was started after the signal"
-        table = job.table()
-        assert table.height == 20
+        # Answers that arrive in the moment of the signal may free their workers for one request more.
+        assert len(own) <= landed[number] + 2 * IN_FLIGHT < ROWS, "nothing was started after the signal"
+        table = tables[number]
+        assert table.height == ROWS
         assert set(table.filter(status="ok")["n"]) == own, "all that was asked has landed and is in the table"
-        assert (table["status"] == "pending").sum() == 20 - len(own) > 0
-    again = jobs[signal.SIGTERM].run(None)
-    assert (again.returncode, len(jobs[signal.SIGTERM].answered())) == (0, 20), again.stderr
+        assert (table["status"] == "pending").sum() == ROWS - len(own)
+    assert (again.returncode, len(jobs[signal.SIGTERM].answered())) == (0, ROWS), again.stderr
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_second_signal_leaves_at_once_and_blocks_nothing(tmp_path: Path, second: signal.Signals) -> None:
-    job = JobFolder(tmp_path, 20)
+    job = JobFolder(tmp_path, FIRST + IN_FLIGHT)
     with emulator(tmp_path, more=SILENT) as service:
         process = job.start(service)
-        assert until(lambda: len(job.attempts()) >= FIRST, process)
+        assert until(partial(has_landed, job), process)
         process.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)
-        began = time.monotonic()
-        process.send_signal(second)
-        assert finished(process).returncode == 130
-        assert time.monotonic() - began < 5
+        assert not ends_within(process, 0.5)
+        for _ in range(20):  # a signal that came before the first one was handled counts as one with it
+            process.send_signal(second)
+            if ends_within(process, 0.5):
+                break
+        assert process.poll() == 130, "the answers in flight have 30 seconds to land, and the process left before"
+        finished(process)
     assert not (tmp_path / "table.parquet").exists()
     assert len(job.attempts()) == FIRST
     again = job.run(None)
     assert again.returncode == 0, again.stderr
-    assert len(job.answered()) == 20
+    assert len(job.answered()) == FIRST + IN_FLIGHT
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
 
 
 @pytest.mark.parametrize("progress", ["bar", pytest.param("plain", marks=pytest.mark.slow)])
-def test_a_terminal_that_is_closed_counts_as_a_request_to_stop(tmp_path: Path, progress: str) -> None:
-    job = JobFolder(tmp_path, 20)
-    with emulator(tmp_path, latency=0.5) as service:
+def test_a_closed_terminal_counts_as_a_request_to_stop(tmp_path: Path, progress: str) -> None:
+    job = JobFolder(tmp_path, ROWS)
+    with emulator(tmp_path, latency=LATENCY) as service:
         ours, theirs = pty.openpty()
         options = {"stdout": theirs, "stderr": theirs, "stdin": theirs, "text": False}
         process = job.start(
             service, "--progress", progress, start_new_session=True, preexec_fn=_take_terminal, **options
         )
         os.close(theirs)
-        assert until(lambda: len(job.attempts()) >= FIRST, process)
+        assert until(partial(has_landed, job), process)
         os.close(ours)
-        assert process.wait(30) == 143
-    assert job.table().height == 20
-    assert (job.table()["status"] == "ok").sum() == len(service.asked()) < 20
+        assert process.wait(PATIENCE) == 143
+    assert job.table().height == ROWS
+    assert (job.table()["status"] == "ok").sum() == len(service.asked()) < ROWS
+
+
+def has_landed(job: JobFolder) -> bool:
+    """Whether the first answers are in the journal."""
+    return len(job.attempts()) >= FIRST
+
+
+def ends_within(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Whether a process ends in this time."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _take_terminal() -> None:
-    """Makes standard input the controlling terminal of the new session, so that closing it hangs up."""
-    import fcntl
-    import termios
-
+    """Makes standard input the controlling terminal of the new session; closing that terminal sends SIGHUP."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

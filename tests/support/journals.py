@@ -12,7 +12,7 @@ HEADER = Header(batchfree=FORMAT, version="0", job="test", file="../test.yaml", 
 
 
 def question(number: int) -> str:
-    """A digest as the journal has them."""
+    """A digest in the journal's form."""
     return f"{number:032x}"
 
 

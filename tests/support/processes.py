@@ -1,4 +1,4 @@
-"""Real processes for tests: the emulator with its book, and runs of a job in a folder of its own."""
+"""Real processes for tests: the emulator with its log of requests, and runs of a job in its own folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import yaml
 
@@ -21,11 +22,13 @@ from batchfree.jobspec.job import Job, load
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
-"""Real seconds after which a process that should have done something is given up."""
+"""Real seconds to wait for a process before a test fails; far more than a slow machine needs."""
+POLL = 0.01
+"""Real seconds between two looks at what a process has done."""
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Variables for a process whose state and cache lie in `folder`."""
+    """The environment of a process that keeps its state and cache in `folder`."""
     return os.environ | {
         "BATCHFREE_STATE_DIR": str(folder / "state"),
         "BATCHFREE_CACHE_DIR": str(folder / "cache"),
@@ -36,23 +39,28 @@ def environment(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emulator:
-    """A served emulation."""
+    """A running emulator."""
 
     url: str
     book: Path
 
     def posts(self) -> list[dict[str, Any]]:
-        """Every POST that is done, in the order of arrival."""
+        """Every finished POST, in the order of arrival."""
         lines = self.book.read_text(encoding="utf-8").splitlines(keepends=True)
         return sorted((json.loads(line) for line in lines if line.endswith("\n")), key=lambda post: post["number"])
 
     def asked(self) -> list[int]:
-        """The numbers of the rows that POSTs were about, in the order of arrival, packs one after the other."""
+        """The numbers of all rows that were asked, in the order of arrival."""
         return [row for post in self.posts() for row in rows_in(post)]
+
+    def settle(self) -> None:
+        """Returns when the emulator has read every request that was sent before this call, also by a dead process."""
+        for _ in range(2):  # the first reply proves that all earlier bytes are read, the second that they are noted
+            httpx.get(f"{self.url}/models").raise_for_status()
 
 
 def rows_in(post: dict[str, Any]) -> list[int]:
-    """The numbers of the rows that a POST is about."""
+    """The numbers of the rows that one POST asks."""
     return [int(number) for number in re.findall(r"thing number (\d+)", post["body"]["messages"][-1]["content"])]
 
 
@@ -60,7 +68,7 @@ def rows_in(post: dict[str, Any]) -> list[int]:
 def emulator(
     folder: Path, *, latency: float | str = 0, more: str = "", limits: str = "per_minute: null, per_day: null"
 ) -> Iterator[Emulator]:
-    """An emulator without classifiers; `latency` in seconds, or a distribution as in a scenario."""
+    """Runs an emulator without safety classifiers. `latency` is in seconds, or a distribution as in a scenario."""
     folder.mkdir(parents=True, exist_ok=True)
     scenario, book = folder / "scenario.yaml", folder / "book.jsonl"
     if isinstance(latency, int | float):
@@ -79,13 +87,13 @@ def emulator(
 
 
 def batchfree(folder: Path, arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """A process of the command line."""
+    """Starts `python -m batchfree` with these arguments."""
     options = {"env": environment(folder)} | options
     return subprocess.Popen([sys.executable, "-m", "batchfree", *arguments], **options)
 
 
 class JobFolder:
-    """A job with an input of numbered rows, and what its runs leave behind."""
+    """A job over numbered rows in its own folder, and the files of its runs."""
 
     def __init__(self, folder: Path, rows: int | Sequence[dict[str, Any]] = 10, **spec: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,11 +110,11 @@ class JobFolder:
         self.write_spec()
 
     def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
-        """The input, anew."""
+        """Replaces the input."""
         (self.folder / "input.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     def write_spec(self, **changes: Any) -> None:
-        """The job file, anew, with keys replaced."""
+        """Writes the job file again, with these keys replaced."""
         self.spec |= changes
         self.file.write_text(yaml.safe_dump(self.spec))
 
@@ -119,7 +127,7 @@ class JobFolder:
         return self.run_dir / "journal.jsonl"
 
     def load(self) -> Job:
-        """The job, for what is read in this process."""
+        """The job, to be read inside the test's own process."""
         return load(self.file, environment=environment(self.folder))
 
     def start(self, service: Emulator | None, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
@@ -130,11 +138,11 @@ class JobFolder:
         return batchfree(self.folder, command, **options)
 
     def run(self, service: Emulator | None, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """A run to its end."""
+        """Runs the job and waits for the end."""
         return finished(self.start(service, *arguments, **options))
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command on this job, such as `status`."""
+        """Runs another command on this job, such as `status`."""
         name, *rest = arguments
         started = batchfree(
             self.folder, [name, str(self.file), *rest], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -142,14 +150,14 @@ class JobFolder:
         return finished(started)
 
     def attempts(self) -> list[dict[str, Any]]:
-        """The whole lines of the journal after its header."""
+        """The complete lines of the journal after its header."""
         if not self.journal.exists():
             return []
         lines = self.journal.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines[1:] if line.endswith("\n")]
 
     def answered(self) -> set[int]:
-        """The numbers of the rows that the journal has answers of."""
+        """The numbers of the rows with an answer in the journal."""
         outcomes = (outcome for attempt in self.attempts() for outcome in attempt["outcomes"])
         return {outcome["row"] for outcome in outcomes if outcome["kind"] is None}
 
@@ -158,7 +166,7 @@ class JobFolder:
 
 
 def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """What came of a process."""
+    """Waits for the end of a process and returns its output; fails after PATIENCE seconds."""
     try:
         out, err = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
@@ -169,11 +177,11 @@ def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]
 
 
 def until(condition: Callable[[], object], process: subprocess.Popen[Any]) -> bool:
-    """Waits in real time until the condition holds; False where the process ended before."""
+    """Waits in real time until the condition holds. Returns False if the process ended before."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         if process.poll() is not None:
             return bool(condition())
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+        assert time.monotonic() < deadline, f"still waiting after {PATIENCE:g} s"
+        time.sleep(POLL)
     return True

@@ -1,4 +1,4 @@
-"""A whole run of a job against the emulated OpenRouter, in process and in virtual time."""
+"""Whole runs of a job against the emulated OpenRouter, in one process and in virtual time."""
 
 from __future__ import annotations
 
@@ -20,16 +20,26 @@ from batchfree.emulator.scenario.scenario_file import read_scenario
 
 BASE_URL = "http://emulated.invalid/api/v1"
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
+SEED = 1
 
 
 def scenario(text: str = "") -> Scenario:
-    """A scenario from YAML."""
+    """The scenario that a YAML text describes; the default scenario for an empty text."""
     return read_scenario(text, "a test", Path.cwd(), "test") if text.strip() else Scenario()
+
+
+def stop_of(summary: batchfree.Summary) -> batchfree.Stopped:
+    """Why a run stopped early; fails if it did not."""
+    assert summary.stopped is not None
+    return summary.stopped
 
 
 @dataclass
 class Rehearsal:
-    """A job in a folder of its own, with a service and a clock that outlive its runs."""
+    """A job in its own folder. Its emulated service and its clock are kept from run to run.
+
+    Every draw is seeded, so a test meets the same models in every run. A spec with `router.seed` keeps its own seed.
+    """
 
     folder: Path
     rows: Sequence[Mapping[str, Any]]
@@ -57,16 +67,19 @@ class Rehearsal:
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         whole = {"input": "rows.jsonl", "output": "out.parquet", "endpoint": BASE_URL, **spec}
+        whole["router"] = {"seed": SEED, **whole.get("router", {})}
         self.job_file.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
 
     def job(self) -> batchfree.Job:
+        """The job, loaded from its file as it is now."""
         return batchfree.load(self.job_file, environment=self.environment)
 
     def run(self, **options: Any) -> batchfree.Summary:
+        """One run; `options` are those of `RunOptions`."""
         return self.run_over(InProcessTransport(self.emulator), **options)
 
     def run_over(self, transport: httpx.AsyncBaseTransport, **options: Any) -> batchfree.Summary:
-        """A run that reaches the service, or something else, through this transport."""
+        """A run that sends its requests through `transport`."""
 
         async def main() -> batchfree.Summary:
             return await batchfree.arun(
@@ -80,9 +93,11 @@ class Rehearsal:
         return summary
 
     def table(self) -> pl.DataFrame:
+        """The output table as the last run wrote it."""
         return pl.read_parquet(self.folder / "out.parquet")
 
     @property
     def posts(self) -> list[Any]:
-        """Every request that the service saw."""
-        return self.emulator.state.log.requests
+        """Every POST that the service received, over all runs."""
+        posts: list[Any] = self.emulator.state.log.requests
+        return posts

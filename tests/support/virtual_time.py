@@ -1,11 +1,11 @@
-"""Virtual time: an asyncio event loop whose clock jumps to the next timer whenever nothing is left to do.
+"""Virtual time: an asyncio event loop whose clock jumps to the next timer when every task waits.
 
     time = VirtualTime()
-    anyio.run(main, backend_options=time.backend)     # or time.run(main); again and again, time goes on
-    time.clock()                                      # epoch seconds, for everything that takes a clock
+    time.run(main)     # runs an async function; a second call continues at the time where the first one ended
+    time.clock()       # epoch seconds, for everything that takes a clock
 
-In-process only: no threads, and of real sockets only those that answer at once. A run in which nothing can happen any
-more raises `Stalled` instead of hanging.
+It works inside one process, without threads, and with real sockets only if they answer at once. If no task can ever
+continue, the run raises `Stalled` instead of hanging.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ import anyio
 NOON = 1_791_288_000.0
 """2026-10-06 12:00:00 UTC: a full minute and hour, far from midnight."""
 HORIZON = 10 * 365 * 86400.0
-"""Seconds after which only a sleep without end can be what is waited for."""
+"""Seconds; a task that sleeps longer than this sleeps for ever."""
 PATIENCE = 0.5
-"""Real seconds to wait for a file descriptor when no timer is set."""
+"""Real seconds to wait for a file descriptor when no timer is set; only then can a stalled run be recognised."""
 
 
 class Stalled(RuntimeError):
-    """Every task waits for another one."""
+    """Every task waits for another task."""
 
 
 class VirtualTime:
-    """A clock that only event loops made by `loop` move, and you."""
+    """A clock that stands still until its own event loop waits, or until a test moves it."""
 
     def __init__(self, epoch: float = NOON) -> None:
-        """`epoch`: what the clock shows first, in epoch seconds."""
+        """`epoch`: the first time on the clock, in epoch seconds."""
         self.elapsed = 0.0
         self._epoch = epoch
 
@@ -47,23 +47,23 @@ class VirtualTime:
         return self._epoch + self.elapsed
 
     def monotonic(self) -> float:
-        """Seconds that have passed."""
+        """Seconds since the clock was made."""
         return self.elapsed
 
     def set_clock(self, by: float) -> None:
-        """Sets the clock forward, or back, by seconds; timers don't notice."""
+        """Changes the clock by seconds, forward or back, without moving any timer."""
         self._epoch += by
 
     def pass_by(self, seconds: float) -> None:
-        """Lets time pass between two runs."""
+        """Lets seconds pass between two runs."""
         self.elapsed += seconds
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """A fresh event loop on this time."""
+        """A new event loop on this clock."""
         return _Loop(self)
 
     def run(self, main: Callable[..., Awaitable[Any]], *args: object) -> Any:
-        """Runs an async function to its end on this time."""
+        """Runs an async function to its end, on a new event loop."""
         return anyio.run(main, *args, backend_options=self.backend)
 
 
@@ -77,7 +77,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Never waits for a timer: it moves the time instead."""
+    """A selector that moves the time forward instead of waiting for a timer."""
 
     def __init__(self, virtual: VirtualTime) -> None:
         super().__init__()
@@ -90,9 +90,9 @@ class _Selector(selectors.DefaultSelector):
         if timeout is None:
             ready = super().select(PATIENCE)
             if not ready:
-                raise Stalled("nothing is left that could happen: every task waits for another one")
+                raise Stalled("no timer is set and no file is ready: every task waits for another task")
             return ready
         self._virtual.elapsed += max(timeout, 0.0)
         if self._virtual.elapsed > HORIZON:
-            raise Stalled("nothing happened for ten years: every task waits for another one")
+            raise Stalled("nothing happened for ten years: every task waits for another task")
         return ready
