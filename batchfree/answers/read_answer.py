@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from batchfree.answers.markup import without_thinking
+from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.read_label import read_label
-from batchfree.answers.refusals import is_refusal, is_verdict
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.answers.tool_calls import read_tool_calls

@@ -19,7 +19,7 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 
 from batchfree.answers.markup import fenced
-from batchfree.answers.refusals import is_verdict_value
+from batchfree.answers.non_answers import is_verdict_value
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
 from batchfree.core.chat import Failure, Json, JsonObject

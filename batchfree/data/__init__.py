@@ -1,4 +1,4 @@
-"""Rows in (`input`), rows as requests (`prompts`), the table out (`output`).
+"""The rows of a job: read from files (`input`), rendered into requests (`prompts`), written as a table (`output`).
 
 Imports: core, jobspec, journal.
 Pure: openai_batch, output.answer_types, output.columns, unknown_column.

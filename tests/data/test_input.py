@@ -1,4 +1,4 @@
-"""Rows in: every format, every trap, and what is said of broken input."""
+"""The input: every format, traps of each, and the messages about broken files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from batchfree.data.input import Dataset, open_dataset
 from batchfree.jobspec import InputSpec
 
 
-def opened(*paths: Path | str, **options: str | None) -> Dataset:
+def dataset_of(*paths: Path | str, **options: str | None) -> Dataset:
     return open_dataset(InputSpec(path=tuple(map(str, paths)), **options))
 
 
-def written(folder: Path, name: str, content: bytes) -> Path:
+def write_file(folder: Path, name: str, content: bytes) -> Path:
     path = folder / name
     path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     return path
@@ -29,7 +29,7 @@ def rows(dataset: Dataset, size: int = 1000) -> list[dict]:
     return [row for batch in dataset.batches(size) for row in batch.iter_rows(named=True)]
 
 
-def said(dataset: Dataset) -> list[str]:
+def messages_of(dataset: Dataset) -> list[str]:
     return [str(mistake) for mistake in dataset.check()]
 
 
@@ -37,7 +37,7 @@ SAMPLE = pl.DataFrame({"n": [1, 2, 3], "text": ["a", 'b "q"\nnew line', "ä😀"
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.ndjson", "x.jsonl.gz", "x.jsonl.zst", "x.parquet", "x.arrow", "x.ipc"])
-def test_a_table_comes_back_from_every_typed_format(tmp_path, name):
+def test_every_typed_format_keeps_a_table_as_it_is(tmp_path, name):
     path = tmp_path / name
     plain, compression = name.split(".")[1], {"gz": "gzip", "zst": "zstd"}.get(name.rpartition(".")[2])
     sink = {"jsonl": SAMPLE.lazy().sink_ndjson, "ndjson": SAMPLE.lazy().sink_ndjson}.get(plain)
@@ -45,7 +45,7 @@ def test_a_table_comes_back_from_every_typed_format(tmp_path, name):
         sink(path, compression=compression or "uncompressed")
     else:
         (SAMPLE.write_parquet if plain == "parquet" else SAMPLE.write_ipc)(path)
-    dataset = opened(path)
+    dataset = dataset_of(path)
     assert dataset.check() == []
     assert dataset.frame.collect().equals(SAMPLE)
     assert rows(dataset, 2) == SAMPLE.to_dicts()
@@ -59,8 +59,8 @@ def test_csv_cells_stay_text_and_empty_ones_are_null(tmp_path, name):
         frame = pl.DataFrame({"a": ["007", None, "x, y"], "b": ["1.50", "true", 'say "hi"\nthere']})
         frame.lazy().sink_csv(path, compression="zstd")
     else:
-        written(tmp_path, name, b'\xef\xbb\xbfa,b\r\n007,1.50\r\n\r\n"",true\r\n"x, y","say ""hi""\nthere"\r\n')
-    dataset = opened(path)
+        write_file(tmp_path, name, b'\xef\xbb\xbfa,b\r\n007,1.50\r\n\r\n"",true\r\n"x, y","say ""hi""\nthere"\r\n')
+    dataset = dataset_of(path)
     assert dataset.check() == []
     assert rows(dataset) == [
         {"a": "007", "b": "1.50"},
@@ -100,8 +100,8 @@ JSONL_TRAPS = [
 
 @pytest.mark.parametrize(("content", "expected"), [trap[1:] for trap in JSONL_TRAPS], ids=[t[0] for t in JSONL_TRAPS])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_json_lines_keep_what_they_say(tmp_path, content, expected, suffix):
-    dataset = opened(written(tmp_path, "x.jsonl" + suffix, content))
+def test_json_lines_keep_their_values(tmp_path, content, expected, suffix):
+    dataset = dataset_of(write_file(tmp_path, "x.jsonl" + suffix, content))
     assert dataset.check() == []
     assert rows(dataset) == expected
     assert dataset.frame.collect().to_dicts() == expected
@@ -133,64 +133,64 @@ BROKEN = [
 
 @pytest.mark.parametrize(("name", "content", "message"), BROKEN)
 def test_broken_input_is_named_with_file_and_line(tmp_path, name, content, message):
-    path = written(tmp_path, name, content)
-    dataset = opened(path)
-    assert message.format(file=path) in said(dataset)[0]
+    path = write_file(tmp_path, name, content)
+    dataset = dataset_of(path)
+    assert message.format(file=path) in messages_of(dataset)[0]
     with pytest.raises(DatasetError):
         list(dataset.batches())
 
 
-def test_damaged_compression_is_told_with_the_line_reached(tmp_path):
+def test_damaged_compression_is_named_with_the_line_reached(tmp_path):
     whole = gzip.compress(b"".join(b'{"a":"%s"}\n' % os.urandom(30).hex().encode() for _ in range(500)))
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(whole[:-4000])
-    assert "the compressed data is damaged" in said(opened(path))[0]
+    assert "the compressed data is damaged" in messages_of(dataset_of(path))[0]
 
 
-def test_all_mistakes_are_found_and_the_rest_is_counted(tmp_path):
-    mistakes = said(opened(written(tmp_path, "x.jsonl", b"no\n" * 50)))
+def test_the_first_mistakes_are_listed_and_the_others_counted(tmp_path):
+    mistakes = messages_of(dataset_of(write_file(tmp_path, "x.jsonl", b"no\n" * 50)))
     assert len(mistakes) == 21
     assert mistakes[-1] == "… and 30 more mistakes"
 
 
-def test_a_column_that_comes_late_is_there_from_the_start(tmp_path):
+def test_a_column_that_appears_late_is_in_every_row(tmp_path):
     lines = b'{"a":1}\n' * 20_000 + b'{"a":2,"late":{"x":[1]}}\n'
-    found = rows(opened(written(tmp_path, "x.jsonl", lines)))
+    found = rows(dataset_of(write_file(tmp_path, "x.jsonl", lines)))
     assert (found[0], found[-1]) == ({"a": 1, "late": None}, {"a": 2, "late": {"x": [1]}})
 
 
 def test_an_object_with_ever_new_keys_is_kept_as_json_text(tmp_path):
     lines = b"".join(b'{"m":{"k%d":1}}\n' % n for n in range(2000))
-    dataset = opened(written(tmp_path, "x.jsonl", lines))
+    dataset = dataset_of(write_file(tmp_path, "x.jsonl", lines))
     assert dataset.schema == {"m": pl.String}
     assert json.loads(rows(dataset)[1999]["m"]) == {"k1999": 1}
 
 
-def test_rows_of_some_megabytes_pass(tmp_path):
+def test_rows_may_have_some_megabytes(tmp_path):
     big = "ä" * 4_000_000
     lines = b"".join(json.dumps({"n": n, "t": big}).encode() + b"\n" for n in range(3))
-    dataset = opened(written(tmp_path, "x.jsonl", lines))
+    dataset = dataset_of(write_file(tmp_path, "x.jsonl", lines))
     assert [(row["n"], len(row["t"])) for row in rows(dataset)] == [(n, 4_000_000) for n in range(3)]
 
 
 def test_globs_are_read_in_sorted_order_and_files_may_lack_columns(tmp_path):
-    written(tmp_path, "b.jsonl", b'{"n":2,"y":true}\n')
-    written(tmp_path, "a.jsonl", b'{"n":1,"x":"u"}\n')
-    written(tmp_path, "c[1].jsonl", b'{"n":3}\n')
+    write_file(tmp_path, "b.jsonl", b'{"n":2,"y":true}\n')
+    write_file(tmp_path, "a.jsonl", b'{"n":1,"x":"u"}\n')
+    write_file(tmp_path, "c[1].jsonl", b'{"n":3}\n')
     expected = [{"n": 1, "x": "u", "y": None}, {"n": 2, "x": None, "y": True}, {"n": 3, "x": None, "y": None}]
-    assert rows(opened(tmp_path / "*.jsonl")) == expected
-    assert rows(opened(tmp_path / "c[1].jsonl", tmp_path / "b.jsonl"))[0]["n"] == 3
+    assert rows(dataset_of(tmp_path / "*.jsonl")) == expected
+    assert rows(dataset_of(tmp_path / "c[1].jsonl", tmp_path / "b.jsonl"))[0]["n"] == 3
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv"])
-def test_other_formats_unite_files_too(tmp_path, suffix):
+def test_files_of_other_formats_are_united_too(tmp_path, suffix):
     for name, frame in {
         "1": pl.DataFrame({"a": ["x"], "b": ["y"]}),
         "2": pl.DataFrame({"c": ["z"], "a": ["w"]}),
     }.items():
         write = {"parquet": frame.write_parquet, "arrow": frame.write_ipc, "csv": frame.write_csv}[suffix]
         write(tmp_path / f"{name}.{suffix}")
-    dataset = opened(tmp_path / f"*.{suffix}")
+    dataset = dataset_of(tmp_path / f"*.{suffix}")
     assert rows(dataset) == [{"a": "x", "b": "y", "c": None}, {"a": "w", "b": None, "c": "z"}]
     assert dataset.count() == 2
 
@@ -199,10 +199,10 @@ def test_files_that_differ_in_types_are_refused(tmp_path):
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "1.parquet")
     pl.DataFrame({"a": ["x"]}).write_parquet(tmp_path / "2.parquet")
     one, two = tmp_path / "1.parquet", tmp_path / "2.parquet"
-    assert said(opened(one, two)) == [f"{two}: a: String here, but Int64 in {one}"]
-    written(tmp_path, "1.jsonl", b'{"a":1}\n')
-    written(tmp_path, "2.jsonl", b'{"a":"x"}\n')
-    (mistake,) = said(opened(tmp_path / "*.jsonl"))
+    assert messages_of(dataset_of(one, two)) == [f"{two}: a: String here, but Int64 in {one}"]
+    write_file(tmp_path, "1.jsonl", b'{"a":1}\n')
+    write_file(tmp_path, "2.jsonl", b'{"a":"x"}\n')
+    (mistake,) = messages_of(dataset_of(tmp_path / "*.jsonl"))
     assert mistake == f"{tmp_path}/2.jsonl:1: a: a string here, but a number in {tmp_path}/1.jsonl:1"
 
 
@@ -218,18 +218,18 @@ def test_files_that_differ_in_types_are_refused(tmp_path):
         ("fifo.jsonl", "is not a regular file"),
     ],
 )
-def test_paths_that_lead_nowhere_are_told_at_once(tmp_path, path, message):
-    written(tmp_path, "x.txt", b"")
-    written(tmp_path, "x.parquet.gz", b"")
+def test_unusable_paths_are_refused_when_the_input_is_opened(tmp_path, path, message):
+    write_file(tmp_path, "x.txt", b"")
+    write_file(tmp_path, "x.parquet.gz", b"")
     (tmp_path / "broken-link.jsonl").symlink_to(tmp_path / "gone")
     os.mkfifo(tmp_path / "fifo.jsonl")
     with pytest.raises(DatasetError, match=message):
-        opened(tmp_path / path)
+        dataset_of(tmp_path / path)
 
 
 def test_files_of_several_formats_are_refused(tmp_path):
     with pytest.raises(DatasetError, match=r"different formats: jsonl .* and csv"):
-        opened(written(tmp_path, "a.jsonl", b""), written(tmp_path, "b.csv", b""))
+        dataset_of(write_file(tmp_path, "a.jsonl", b""), write_file(tmp_path, "b.csv", b""))
 
 
 PEOPLE = b'{"id":"a","lang":"en","n":1}\n{"id":"b","lang":"de","n":2}\n\n{"id":"c","lang":"en","n":null}\n'
@@ -246,7 +246,7 @@ PEOPLE = b'{"id":"a","lang":"en","n":1}\n{"id":"b","lang":"de","n":2}\n\n{"id":"
     ],
 )
 def test_where_leaves_rows_out(tmp_path, where, ids):
-    dataset = opened(written(tmp_path, "x.jsonl", PEOPLE), where=where)
+    dataset = dataset_of(write_file(tmp_path, "x.jsonl", PEOPLE), where=where)
     assert dataset.check() == []
     assert "".join(row["id"] for row in rows(dataset)) == ids
     assert dataset.count() == len(ids)
@@ -263,37 +263,37 @@ def test_where_leaves_rows_out(tmp_path, where, ids):
     ],
 )
 def test_a_wrong_where_names_its_key(tmp_path, where, message):
-    (mistake,) = opened(written(tmp_path, "x.jsonl", PEOPLE), where=where).check()
+    (mistake,) = dataset_of(write_file(tmp_path, "x.jsonl", PEOPLE), where=where).check()
     assert mistake.key == "input.where"
     assert message in mistake.message
 
 
 def test_ids_must_be_unique_and_not_null(tmp_path):
     lines = b'{"id":"a"}\n\n{"id":null}\n{"id":"b"}\n{"id":"a"}\n{"x":1}\n'
-    path = written(tmp_path, "x.jsonl", lines)
-    assert said(opened(path, id="id")) == [
+    path = write_file(tmp_path, "x.jsonl", lines)
+    assert messages_of(dataset_of(path, id="id")) == [
         f"{path}:3: id: the id is null",
         f"{path}:6: id: the id is null",
         f"{path}:5: id: the id 'a' was seen before, in line 1 of {path}",
     ]
-    assert "did you mean `id`?" in said(opened(path, id="ids"))[0]
+    assert "did you mean `id`?" in messages_of(dataset_of(path, id="ids"))[0]
 
 
 def test_ids_of_rows_that_where_leaves_out_do_not_matter(tmp_path):
-    path = written(tmp_path, "x.jsonl", b'{"id":1,"k":1}\n{"id":1,"k":2}\n{"id":2,"k":1}\n')
-    assert opened(path, id="id", where="k = 1").check() == []
-    assert len(opened(path, id="id").check()) == 1
+    path = write_file(tmp_path, "x.jsonl", b'{"id":1,"k":1}\n{"id":1,"k":2}\n{"id":2,"k":1}\n')
+    assert dataset_of(path, id="id", where="k = 1").check() == []
+    assert len(dataset_of(path, id="id").check()) == 1
 
 
 def test_ids_of_parquet_are_named_by_file_and_row(tmp_path):
     for name in ("1.parquet", "2.parquet"):
         pl.DataFrame({"id": [1, 2] if name[0] == "1" else [3, 2]}).write_parquet(tmp_path / name)
-    (mistake,) = said(opened(tmp_path / "*.parquet", id="id"))
+    (mistake,) = messages_of(dataset_of(tmp_path / "*.parquet", id="id"))
     assert mistake == f"{tmp_path}/2.parquet: id: row 2: the id 2 was seen before, in row 2 of {tmp_path}/1.parquet"
 
 
 def test_nested_columns_cannot_name_rows(tmp_path):
-    (mistake,) = opened(written(tmp_path, "x.jsonl", b'{"id":[1]}\n'), id="id").check()
+    (mistake,) = dataset_of(write_file(tmp_path, "x.jsonl", b'{"id":[1]}\n'), id="id").check()
     assert (mistake.key, "can't name rows" in mistake.message) == ("input.id", True)
 
 
@@ -303,7 +303,7 @@ REQUEST = {"custom_id": "r1", "method": "POST", "url": "/v1/chat/completions", "
 def test_openai_batch_lines_keep_their_bodies_as_text(tmp_path):
     other = {**REQUEST, "custom_id": "r2", "body": {"messages": [{"role": "user", "content": [1]}], "tools": {}}}
     text = "".join(json.dumps(line) + "\n" for line in (REQUEST, other))
-    dataset = opened(written(tmp_path, "x.jsonl", text.encode()), format="openai-batch")
+    dataset = dataset_of(write_file(tmp_path, "x.jsonl", text.encode()), format="openai-batch")
     assert (dataset.check(), dataset.id, dataset.format) == ([], "custom_id", "openai-batch")
     assert json.loads(rows(dataset)[1]["body"]) == other["body"]
 
@@ -320,7 +320,7 @@ def test_openai_batch_lines_keep_their_bodies_as_text(tmp_path):
 )
 def test_openai_batch_lines_that_are_no_chat_request_are_named(tmp_path, change, message):
     text = json.dumps({**REQUEST, **change}) + "\n"
-    (mistake,) = opened(written(tmp_path, "x.jsonl", text.encode()), format="openai-batch").check()
+    (mistake,) = dataset_of(write_file(tmp_path, "x.jsonl", text.encode()), format="openai-batch").check()
     assert message in mistake.message
     assert mistake.line == 1
 
@@ -330,20 +330,20 @@ def test_only_the_columns_asked_for_are_read(tmp_path, name):
     frame = pl.DataFrame({"a": ["1", "2"], "b": ["x", "y"], "": ["u", "v"]})
     write = {"x.jsonl": frame.write_ndjson, "x.csv": frame.write_csv, "x.parquet": frame.write_parquet}[name]
     write(tmp_path / name)
-    dataset = opened(tmp_path / name, where="b = 'y'")
+    dataset = dataset_of(tmp_path / name, where="b = 'y'")
     assert [batch.to_dicts() for batch in dataset.batches(columns=["", "a"])] == [[{"a": "2", "": "v"}]]
     assert [batch.height for batch in dataset.batches(columns=[])] == [1]
 
 
 def test_the_digest_follows_the_content_not_the_folder(tmp_path):
     (tmp_path / "other").mkdir()
-    one = opened(written(tmp_path, "x.jsonl", PEOPLE)).input_digest()
-    assert one == opened(written(tmp_path / "other", "x.jsonl", PEOPLE)).input_digest()
-    assert one != opened(written(tmp_path, "x.jsonl", PEOPLE[:-3] + b"9}\n")).input_digest()
+    one = dataset_of(write_file(tmp_path, "x.jsonl", PEOPLE)).input_digest()
+    assert one == dataset_of(write_file(tmp_path / "other", "x.jsonl", PEOPLE)).input_digest()
+    assert one != dataset_of(write_file(tmp_path, "x.jsonl", PEOPLE[:-3] + b"9}\n")).input_digest()
 
 
 def test_a_reader_may_stop_early_and_others_read_meanwhile(tmp_path):
-    dataset = opened(written(tmp_path, "x.jsonl", b'{"a":1}\n' * 30_000))
+    dataset = dataset_of(write_file(tmp_path, "x.jsonl", b'{"a":1}\n' * 30_000))
     first = dataset.batches(10)
     assert next(first).height == 10
     assert dataset.frame.select(pl.col("a").sum()).collect().item() == 30_000

@@ -96,7 +96,7 @@ def test_every_row_is_there_once_and_in_order_whatever_happened_to_it(tmp_path):
     assert (third["attempts"], third["models_tried"], third["answer"]) == (0, [], None)
 
 
-def test_only_what_is_wanted_is_worked_out(tmp_path):
+def test_only_the_columns_asked_for_are_computed(tmp_path):
     spec, described = job(tmp_path), []
 
     def describe(row: dict) -> dict:
@@ -160,7 +160,7 @@ def test_csv_holds_nested_values_as_json(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["o.parquet", "o.arrow", "o.csv", "o.jsonl"])
-def test_columns_of_any_type_pass_into_every_format(tmp_path, name):
+def test_every_format_takes_columns_of_any_type(tmp_path, name):
     frame = pl.DataFrame(
         {
             "id": ["a"],
@@ -187,7 +187,7 @@ def lines_of(folder: Path, spec: JobSpec, facts: dict = FACTS) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_openai_lines_stand_for_answered_and_failed_rows(tmp_path):
+def test_answered_and_failed_rows_have_an_openai_line(tmp_path):
     answered, failed = lines_of(tmp_path, job(tmp_path, input={"path": "rows.jsonl", "id": "id"}))
     assert answered == {
         "id": "batch_req_000000000000",
@@ -217,7 +217,7 @@ def test_openai_lines_number_rows_from_zero_where_there_is_no_id(tmp_path):
     assert [line["custom_id"] for line in lines_of(tmp_path, job(tmp_path), facts)] == ["1", "2"]
 
 
-def test_openai_lines_carry_a_rows_own_answer_of_a_pack_and_tool_calls(tmp_path):
+def test_openai_lines_hold_a_rows_own_answer_from_a_pack_and_its_tool_calls(tmp_path):
     packed = {**OK, "pack_size": 3, "response": '{"k3x9": "positive", "t7qd": "negative"}'}
     called = {**OK, "response": "", "finish_reason": "tool_calls", "answer": '[{"name":"f","arguments":"{}"}]'}
     first, second = lines_of(tmp_path, job(tmp_path), {"a": packed, "b": called, "c": {}})
@@ -226,7 +226,7 @@ def test_openai_lines_carry_a_rows_own_answer_of_a_pack_and_tool_calls(tmp_path)
     assert call == {"id": "call_0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
 
-def test_openai_batch_input_gives_its_custom_ids_back(tmp_path):
+def test_results_of_an_openai_batch_have_its_custom_ids(tmp_path):
     body = {"messages": [{"role": "user", "content": "x"}]}
     rows = [{"custom_id": f"r{n}", "method": "POST", "url": "/v1/chat/completions", "body": body} for n in range(2)]
     spec = job(tmp_path, rows, input={"path": "rows.jsonl", "format": "openai-batch"})
@@ -352,7 +352,7 @@ def test_a_table_that_fails_to_be_written_leaves_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["o.parquet", "o.arrow", "o.csv", "o.jsonl", "o.openai.jsonl"])
-def test_a_full_disk_is_told_in_a_sentence(tmp_path, name):
+def test_a_full_disk_is_named_in_the_error(tmp_path, name):
     rows = [{"id": "a", "text": os.urandom(500).hex()} for _ in range(200)]
     spec = job(tmp_path, rows)
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -377,7 +377,7 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
     assert (link.is_symlink(), real.stat().st_mode & 0o777, real.read_text("utf-8")[:2]) == (True, 0o640, "id")
 
 
-def test_what_a_killed_process_left_behind_is_removed_in_time(tmp_path):
+def test_old_unfinished_files_of_killed_processes_are_removed(tmp_path):
     spec = job(tmp_path)
     old, young = tmp_path / ".o.csv.1.tmp", tmp_path / ".o.csv.2.tmp"
     for path in (old, young):
@@ -405,6 +405,6 @@ def test_places_where_no_table_can_be_written_are_found_before_a_run(tmp_path, p
     assert caught.value.mistakes[0].key == "output.path"
 
 
-def test_a_place_that_is_yet_to_be_made_is_fine_and_is_not_made(tmp_path):
+def test_a_folder_that_does_not_exist_yet_is_fine_and_is_not_made(tmp_path):
     results.check_writable(tmp_path / "a" / "b" / "o.parquet")
     assert names_in(tmp_path) == []

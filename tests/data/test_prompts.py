@@ -1,4 +1,4 @@
-"""A row becomes a request: templates, nulls, parts, and what is said of a template that can't work."""
+"""Rows become requests: templates, nulls, message parts, and the messages about templates that can't work."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def job(folder: Path, **keys: object) -> JobSpec:
     return load_spec(path, environment={})
 
 
-def compiled(folder: Path, row: dict, **keys: object) -> Prompts:
+def prompts_of(folder: Path, row: dict, **keys: object) -> Prompts:
     return compile_prompts(job(folder, **keys), pl.DataFrame([row], infer_schema_length=None).schema)
 
 
-def asked(folder: Path, row: dict, **keys: object) -> ChatRequest | Failure:
-    return compiled(folder, row, **keys).render(row)
+def request_of(folder: Path, row: dict, **keys: object) -> ChatRequest | Failure:
+    return prompts_of(folder, row, **keys).render(row)
 
 
 def text(folder: Path, template: str, row: dict) -> str:
-    """The prompt; after "!" why there is none."""
-    answer = asked(folder, row, prompt=template)
+    """The rendered prompt, or "!" and the reason why there is none."""
+    answer = request_of(folder, row, prompt=template)
     return f"!{answer.message}" if isinstance(answer, Failure) else answer.messages[0]["content"]
 
 
 def mistakes(folder: Path, row: dict, **keys: object) -> list[str]:
     with pytest.raises(SpecError) as caught:
-        compiled(folder, row, **keys)
+        prompts_of(folder, row, **keys)
     return [f"{mistake.key}: {mistake.message}" for mistake in caught.value.mistakes]
 
 
@@ -63,7 +63,6 @@ RENDERED = [
     ("{{ title }} {{ n }}", "Tea 3"),
     ("{{ row.title }}/{{ row['none'] or 'x' }}", "Tea/x"),
     ("{{ meta.city }} {{ meta.items }} {{ meta['city'] }}", "Ulm 7 Ulm"),
-    ("{{ none_ or '-' }}", None),
     ("{{ row['none'] | default('-') }}", "-"),
     ("{{ gone }}", "!the column `gone` is null"),
     ("x{{ gone ~ '!' }}", "!the column `gone` is null"),
@@ -104,8 +103,8 @@ RENDERED = [
 ]
 
 
-@pytest.mark.parametrize(("template", "expected"), [case for case in RENDERED if case[1]])
-def test_templates_render_or_say_what_is_null(tmp_path, template, expected):
+@pytest.mark.parametrize(("template", "expected"), RENDERED)
+def test_a_template_renders_or_the_failure_names_the_null(tmp_path, template, expected):
     if not template.strip():
         template = "{{ '' }}" + template
     found = text(tmp_path, template, {**ROW, "gone": None})
@@ -121,7 +120,7 @@ def test_columns_with_odd_names_are_reached_through_row(tmp_path):
     assert text(tmp_path, "{{ row['odd name'] }}{{ row['größe'] }}", {"odd name": 1, "größe": 2}) == "12"
 
 
-def test_values_of_all_types_print_as_people_expect(tmp_path):
+def test_values_of_every_type_are_printed_in_their_usual_form(tmp_path):
     row = {"d": dt.date(2024, 1, 2), "f": 1.5, "b": True, "i": 2**60 + 1, "t": "ä😀\0"}
     assert text(tmp_path, "{{ d }} {{ f }} {{ b }} {{ i }} {{ t }}", row) == f"2024-01-02 1.5 True {2**60 + 1} ä😀\0"
 
@@ -143,7 +142,7 @@ WRONG = [
     ),
     (
         {"messages": [{"role": "user", "content": [{"type": "image", "column": "title"}]}]},
-        "messages[0].content[0].column: `title` holds no bytes but String",
+        "messages[0].content[0].column: the column `title` holds String, not bytes",
     ),
     (
         {"messages": [{"role": "user", "content": [{"type": "image", "column": "picture"}]}]},
@@ -158,7 +157,7 @@ def test_templates_that_can_never_work_are_refused_with_their_key(tmp_path, keys
     assert mistake.startswith(message)
 
 
-def test_every_wrong_template_is_told_with_its_line(tmp_path):
+def test_every_broken_template_is_named_with_its_line(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text("input: x.jsonl\nprompt: |\n  {{ a }}\nsystem: '{{ b }}'\n", encoding="utf-8")
     with pytest.raises(SpecError) as caught:
@@ -171,7 +170,7 @@ def test_an_input_without_rows_refuses_no_template(tmp_path):
 
 
 def test_system_messages_and_parameters_come_along(tmp_path):
-    request = asked(tmp_path, {"prompt": "hi", "s": "be kind"}, system="{{ s }}", request={"temperature": 0})
+    request = request_of(tmp_path, {"prompt": "hi", "s": "be kind"}, system="{{ s }}", request={"temperature": 0})
     assert request.messages == ({"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"})
     assert request.parameters == {"temperature": 0}
 
@@ -180,8 +179,8 @@ def test_system_messages_and_parameters_come_along(tmp_path):
     ("template", "columns"),
     [("{{ a }}{{ b or '' }}", {"a", "b"}), ("hi", set()), ("{{ row.a }}", {"a", "b", "c"})],
 )
-def test_prompts_say_which_columns_they_look_at(tmp_path, template, columns):
-    assert compiled(tmp_path, {"a": 1, "b": 2, "c": 3}, prompt=template).columns == columns
+def test_prompts_know_which_columns_they_use(tmp_path, template, columns):
+    assert prompts_of(tmp_path, {"a": 1, "b": 2, "c": 3}, prompt=template).columns == columns
 
 
 def test_the_values_in_rows_are_never_templates(tmp_path):
@@ -189,7 +188,7 @@ def test_the_values_in_rows_are_never_templates(tmp_path):
 
 
 def parts_of(folder: Path, row: dict, *parts: dict) -> list | str:
-    answer = asked(folder, row, messages=[{"role": "user", "content": list(parts)}])
+    answer = request_of(folder, row, messages=[{"role": "user", "content": list(parts)}])
     return answer.message if isinstance(answer, Failure) else answer.messages[0]["content"]
 
 
@@ -215,7 +214,7 @@ def test_local_images_become_data_urls_by_their_content(tmp_path, name, kind):
     assert part == {"type": "image_url", "image_url": {"url": url(kind, name)}}
 
 
-def test_files_and_sound_become_openai_parts(tmp_path):
+def test_files_and_audio_become_openai_parts(tmp_path):
     row = {"p": "a"}
     found = parts_of(
         sample_folder(tmp_path),
@@ -232,7 +231,7 @@ def test_files_and_sound_become_openai_parts(tmp_path):
     assert base64.b64decode(found[3]["input_audio"]["data"]) == SAMPLES["a.wav"]
 
 
-def test_urls_stay_and_openai_parts_pass_with_their_texts_rendered(tmp_path):
+def test_urls_and_openai_parts_stay_as_they_are_with_their_texts_rendered(tmp_path):
     own = {"type": "image_url", "image_url": {"url": "https://x.org/{{ p }}.png", "detail": "low"}}
     file = {"type": "file", "file": {"filename": "f", "file_data": "{{ p }}"}}
     found = parts_of(tmp_path, {"p": "cat"}, {"type": "image", "image": "https://x.org/{{ p }}"}, own, file)
@@ -254,16 +253,16 @@ def test_images_come_from_columns_of_bytes(tmp_path, value):
     [
         ({"type": "image", "image": "gone.png"}, "there is no file gone.png"),
         ({"type": "image", "image": "big.png"}, "big.png has more than 20 MB"),
-        ({"type": "image", "image": "mystery.bin2"}, "nobody can tell what mystery.bin2 is"),
+        ({"type": "image", "image": "mystery.bin2"}, "the type of mystery.bin2 is unknown"),
         ({"type": "image", "image": "empty.png"}, "empty.png is empty"),
-        ({"type": "image", "image": "a.pdf"}, "a.pdf is no image that models read (png, jpeg, webp, gif)"),
+        ({"type": "image", "image": "a.pdf"}, "a.pdf is not an image that models read (png, jpeg, webp, gif)"),
         ({"type": "image", "image": "{{ nothing }}"}, "the column `nothing` is null"),
         ({"type": "image", "image": "{{ nothing or '' }}"}, "the path of a file is empty"),
         ({"type": "image", "image": "x\0y"}, "is not a path"),
         ({"type": "image", "image": "."}, ". is not a file"),
         ({"type": "image", "image": "{{ 'x' * 5000 }}"}, "can't be read: File name too long"),
-        ({"type": "audio", "audio": "https://x.org/a.wav"}, "sound can't be sent as a URL, only as a file"),
-        ({"type": "audio", "audio": "a.png"}, "a.png is no sound that models read"),
+        ({"type": "audio", "audio": "https://x.org/a.wav"}, "audio can't be sent as a URL, only as a file"),
+        ({"type": "audio", "audio": "a.png"}, "a.png is not audio that models read"),
         ({"type": "image", "column": "no_bytes"}, "the column `no_bytes` is null"),
     ],
 )

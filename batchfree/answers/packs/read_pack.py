@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batchfree.answers.markup import without_thinking
+from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.packs.scan import CodedValue, scan_reply
 from batchfree.answers.read_label import is_harmless_remark, label_of, read_label
-from batchfree.answers.refusals import is_refusal, is_verdict
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
 from batchfree.core.chat import Completion, Failure, Kind

@@ -1,4 +1,4 @@
-"""Rows in: the input scanned in batches, checked before anything is sent, never whole in memory."""
+"""Files → rows. The input is checked before anything is sent, read in batches, and never held in memory as a whole."""
 
 from batchfree.data.input.dataset import Dataset, open_dataset
 

@@ -1,4 +1,4 @@
-"""Parquet and Arrow files: Polars scans them, here or remote; only their schemas are looked at beforehand."""
+"""Parquet and Arrow files, local or remote. Polars scans them; the check before a run reads only their schemas."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from batchfree.data.input.survey import Findings, Places, Survey
 
 
 def scan(path: str, form: str) -> pl.LazyFrame:
-    """One file of the format `parquet` or `arrow`."""
+    """The rows of one file; `form` is `parquet` or `arrow`."""
     if form == "parquet":
         return pl.scan_parquet(path, glob=False, hive_partitioning=False)
     return pl.scan_ipc(path, glob=False, hive_partitioning=False)
 
 
 def survey(paths: Sequence[str], form: str) -> Survey:
-    """Reads the schema and the number of rows of every file."""
+    """The columns of all files, from their schemas, and their numbers of rows. Mistakes are in the survey."""
     columns: dict[str, pl.DataType] = {}
     first: dict[str, str] = {}
     findings, places = Findings(), Places()
@@ -42,5 +42,5 @@ def survey(paths: Sequence[str], form: str) -> Survey:
 
 
 def frame(paths: Sequence[str], form: str, found: Survey) -> pl.LazyFrame:
-    """All files, one after the other, with the columns of all."""
+    """The rows of all files in order, with the columns of all files."""
     return pl.concat([scan(path, form) for path in paths], how="diagonal").select(*found.schema)

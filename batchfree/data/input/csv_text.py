@@ -1,4 +1,4 @@
-"""CSV: cells stay text, an empty cell is null. A checking pass finds broken lines, then rows come in batches."""
+"""CSV files: a first pass finds broken lines, then rows are read in batches. Cells stay text; an empty cell is null."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BATCH_CHARACTERS = 8 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvRow:
-    """The cells of one row and the line where it starts (from one)."""
+    """The cells of one row, and the line where it starts, counted from one."""
 
     cells: list[str]
     line: int
 
 
 def read_rows(file: str) -> Iterator[CsvRow]:
-    """Every row, the header first; blank lines are skipped. Raises DatasetError."""
+    """Every row of a file, the header first, without blank lines. Raises DatasetError."""
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(_text(file), strict=True)
     line = 1
@@ -51,7 +51,7 @@ def _text(file: str) -> Iterator[str]:
 
 
 def survey(paths: Sequence[str]) -> Survey:
-    """Reads every line once."""
+    """Reads every line once and finds the columns and the broken lines."""
     columns: dict[str, pl.DataType] = {}
     findings, places = Findings(), Places()
     for path in paths:
@@ -81,7 +81,10 @@ def _survey_file(path: str, columns: dict[str, pl.DataType], findings: Findings,
 
 
 def batches(paths: Sequence[str], found: Survey, columns: Collection[str]) -> Iterator[pl.DataFrame]:
-    """The rows, at most 4,096 or about 8 million characters at a time, file by file."""
+    """The rows in batches of at most 4,096 rows or about 8 million characters.
+
+    Raises DatasetError where a file has changed since the survey.
+    """
     wanted = [name for name in found.schema if name in columns]
     for path in paths:
         rows = read_rows(path)

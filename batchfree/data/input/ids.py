@@ -1,4 +1,4 @@
-"""The column that names rows: not null, and every name once."""
+"""Checks the column that names rows: no name is null, and every name is unique."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ NAME = "name"
 
 
 def check(rows: pl.LazyFrame, column: str, places: Places, findings: Findings) -> None:
-    """Finds nulls and repeated names. `rows` has the number of each row in the whole input (`row`) and its `name`.
+    """Finds nulls and repeated names. `rows` has two columns: `row`, counted from zero in the whole input, and `name`.
 
-    Eight bytes a row are kept: names are compared by their hashes first, and in full only where hashes are equal.
+    Eight bytes per row are kept. Names are compared by their hashes, and in full only where two hashes are equal.
     """
     hashes = []
     for batch in rows.collect_batches():
         for row in batch.filter(pl.col(NAME).is_null()).get_column(ROW):
             findings.add(places.mistake(row, "the id is null", column))
         hashes.append(batch.select(pl.col(NAME).drop_nulls().hash()).to_series())
-    every = pl.concat(hashes).sort() if hashes else pl.Series(dtype=pl.UInt64)
-    again = every.filter(every == every.shift(1)).unique()
-    if len(again):
-        _repeated(rows.filter(pl.col(NAME).hash().is_in(again.implode())), column, places, findings)
+    sorted_hashes = pl.concat(hashes).sort() if hashes else pl.Series(dtype=pl.UInt64)
+    repeated = sorted_hashes.filter(sorted_hashes == sorted_hashes.shift(1)).unique()
+    if len(repeated):
+        _find_repeated(rows.filter(pl.col(NAME).hash().is_in(repeated.implode())), column, places, findings)
 
 
-def _repeated(rows: pl.LazyFrame, column: str, places: Places, findings: Findings) -> None:
+def _find_repeated(rows: pl.LazyFrame, column: str, places: Places, findings: Findings) -> None:
     first: dict[object, int] = {}
     for batch in rows.filter(pl.col(NAME).is_not_null()).collect_batches():
         for row, name in batch.select(ROW, NAME).iter_rows():
@@ -40,7 +40,7 @@ def _repeated(rows: pl.LazyFrame, column: str, places: Places, findings: Finding
 
 
 def mistake_of_type(column: str, dtype: pl.DataType) -> Mistake | None:
-    """Why a column of this type can't name rows."""
+    """The mistake if a column of this type can't name rows; None if it can."""
     if dtype.is_nested() or isinstance(dtype, pl.Binary | pl.Object):
         return Mistake(message=f"`{column}` can't name rows: it is a column of type {dtype}", key="input.id")
     return None

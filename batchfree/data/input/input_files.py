@@ -1,4 +1,4 @@
-"""Which files an input is made of, and their format."""
+"""The files of an input, and their format."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from batchfree.jobspec import InputSpec
 
 SAMPLE = 1 << 16
-"""Bytes of a file's head and tail that go into the digest of the input."""
+"""Bytes from each end of a file that go into the digest of the input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFiles:
-    """The files of an input in reading order (paths, or URLs), all of one format."""
+    """The files of an input in reading order, as paths or URLs. All have one format."""
 
     paths: tuple[str, ...]
     format: str
 
 
 def is_remote(path: str) -> bool:
-    """Whether the path is a URL that Polars is to read."""
+    """Whether the path is a URL, which Polars reads."""
     return "://" in path
 
 
 def find_files(spec: InputSpec) -> InputFiles:
-    """Resolves globs and the format. Raises DatasetError with every mistake."""
+    """Finds the files and their format. Raises DatasetError with every mistake."""
     mistakes: list[Mistake] = []
     paths: list[str] = []
     for path in spec.path:
@@ -56,7 +56,7 @@ def find_files(spec: InputSpec) -> InputFiles:
 
 
 def _is_pattern(path: str) -> bool:
-    """Whether the path is a glob; one that exists as it is written is not."""
+    """Whether the path is a glob. A path that exists as it is written is none."""
     return not is_remote(path) and any(each in path for each in "*?[") and not os.path.lexists(path)
 
 
@@ -76,7 +76,7 @@ def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:
             if stat.S_ISDIR(mode):
                 problem = "is a folder; name the files in it, for instance with a pattern such as /*.jsonl"
             elif not stat.S_ISREG(mode):
-                problem = "is not a regular file; the input is read more than once"
+                problem = "is not a regular file; the input is read more than once, so a pipe can't be used"
             elif not os.access(path, os.R_OK):
                 problem = "can't be read: permission denied"
         except OSError as error:
@@ -93,16 +93,16 @@ def _format(path: str, wanted: str, mistakes: list[Mistake]) -> str:
     found = by_suffix if wanted == "auto" else wanted
     if found is None:
         known = ", ".join(INPUT_SUFFIXES)
-        message = f"its suffix names no format ({known}); say it in input.format"
+        message = f"its suffix names no format ({known}); set input.format"
         mistakes.append(Mistake(message=message, file=path, key="input.format"))
     elif compressed and found not in TEXT_FORMATS:
-        message = f"{found} files are not read through .gz or .zst: they are compressed inside"
+        message = f"{found} files are compressed inside and can't be read through .gz or .zst; decompress the file"
         mistakes.append(Mistake(message=message, file=path, key="input.path"))
     return found or ""
 
 
 def digest_of(files: InputFiles) -> str:
-    """A fingerprint of the input: names, sizes, and the first and last bytes of each file; of a URL only its text."""
+    """A fingerprint of names, sizes, and the first and last 64 KiB of each file. A URL counts only by its text."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files.paths:
         if is_remote(path):

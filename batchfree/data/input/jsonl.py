@@ -1,7 +1,7 @@
-"""JSON Lines: a checking pass that learns the columns, then rows in batches with all columns and types known.
+"""JSON Lines: a first pass learns the columns and finds broken lines, then rows are read in batches.
 
-The whole text is checked before the first row is used: a column that appears late is not lost, a broken line is named.
-OpenAI's batch input files are read the same way; their `body` is kept as JSON text, since no two bodies need be alike.
+The first pass reads the whole text, so a column that appears late is not lost and every broken line is named. OpenAI's
+batch files are read in the same way; their `body` stays JSON text, because every body may have other keys.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from batchfree.data.input.text_lines import mistake_at, read_lines
 
 BATCH_ROWS = 4_096
 BATCH_BYTES = 8 << 20
-COLUMNS_MOST = 10_000
+MOST_COLUMNS = 10_000
 
 _decode = msgspec.json.Decoder().decode
 
 
 class BrokenLineError(Exception):
-    """A line that is not a JSON object; says why."""
+    """A line that is not a JSON object. The message says why."""
 
 
 def read_row(line: bytes) -> JsonObject:
@@ -47,7 +47,7 @@ def read_row(line: bytes) -> JsonObject:
 
 
 def _with_lone_surrogates(line: bytes, error: msgspec.DecodeError) -> Json:
-    """JSON may escape half a character, which no text can hold; it becomes U+FFFD."""
+    """Reads a line that escapes half a surrogate pair, which no text can hold; the half becomes U+FFFD."""
     if b"\\ud" in line.lower():
         try:
             return without_surrogates(json.loads(line, parse_constant=_refuse))
@@ -61,22 +61,22 @@ def _refuse(constant: str) -> Json:
 
 
 def survey(paths: Sequence[str], check: Callable[[JsonObject], str | None], as_text: Sequence[str] = ()) -> Survey:
-    """Reads every line once. `check` says what else is wrong with a row; columns of `as_text` stay JSON text."""
-    look = _Look(check)
+    """Reads every line once. `check` returns what else is wrong with a row; columns in `as_text` stay JSON text."""
+    first_pass = _FirstPass(check)
     for path in paths:
-        look.file(path)
-    dtypes = {name: None if name in as_text else shape.dtype() for name, shape in look.columns.items()}
+        first_pass.read_file(path)
+    dtypes = {name: None if name in as_text else shape.dtype() for name, shape in first_pass.columns.items()}
     return Survey(
         schema=pl.Schema({name: dtype or pl.String() for name, dtype in dtypes.items()}),
-        places=look.places,
-        mistakes=look.findings.list(),
+        places=first_pass.places,
+        mistakes=first_pass.findings.list(),
         as_text=frozenset(name for name, dtype in dtypes.items() if dtype is None),
-        widened=frozenset(name for name, dtype in dtypes.items() if dtype and look.columns[name].widened()),
+        widened=frozenset(name for name, dtype in dtypes.items() if dtype and first_pass.columns[name].widened()),
     )
 
 
-class _Look:
-    """The checking pass over all files."""
+class _FirstPass:
+    """The first pass over all files."""
 
     def __init__(self, check: Callable[[JsonObject], str | None]) -> None:
         self.columns: dict[str, Shape] = {}
@@ -85,16 +85,16 @@ class _Look:
         self._first: dict[str, str] = {}
         self._blamed: set[str] = set()
 
-    def file(self, path: str) -> None:
+    def read_file(self, path: str) -> None:
         self.places.begin(path)
         try:
             for number, line in enumerate(read_lines(path), start=1):
                 if line and not line.isspace():
-                    self._line(path, number, line)
+                    self._read_line(path, number, line)
         except DatasetError as error:
             self.findings.add(*error.mistakes)
 
-    def _line(self, path: str, number: int, line: bytes) -> None:
+    def _read_line(self, path: str, number: int, line: bytes) -> None:
         try:
             row = read_row(line)
         except BrokenLineError as error:
@@ -108,21 +108,21 @@ class _Look:
         for name, value in row.items():
             shape = self.columns.get(name)
             if shape is None:
-                shape = self._new_column(name, path, number)
+                shape = self._add_column(name, path, number)
             if value is not None and value.__class__ not in shape.kinds:
-                self._new_kind(name, value, path, number)
+                self._check_kind(name, value, path, number)
             shape.see(value)
 
-    def _new_column(self, name: str, path: str, number: int) -> Shape:
-        if len(self.columns) == COLUMNS_MOST:
+    def _add_column(self, name: str, path: str, number: int) -> Shape:
+        if len(self.columns) == MOST_COLUMNS:
             message = (
-                f"a line has the {COLUMNS_MOST + 1}st column; keys that differ from row to row belong in an object"
+                f"this line brings column {MOST_COLUMNS + 1:,}; put keys that differ from row to row into an object"
             )
             raise mistake_at(path, number, message)
         shape = self.columns[name] = Shape()
         return shape
 
-    def _new_kind(self, name: str, value: Json, path: str, number: int) -> None:
+    def _check_kind(self, name: str, value: Json, path: str, number: int) -> None:
         before = self.columns[name].clash(value)
         if before is None:
             self._first.setdefault(name, f"{path}:{number}")
@@ -133,7 +133,10 @@ class _Look:
 
 
 def batches(paths: Sequence[str], found: Survey, columns: Collection[str]) -> Iterator[pl.DataFrame]:
-    """The rows, at most 4,096 or about 8 MB at a time. Raises DatasetError where a file changed since the survey."""
+    """The rows in batches of at most 4,096 rows or about 8 MB.
+
+    Raises DatasetError where a file has changed since the survey.
+    """
     schema = pl.Schema({name: dtype for name, dtype in found.schema.items() if name in columns})
     rows: list[JsonObject] = []
     size = 0

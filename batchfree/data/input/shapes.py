@@ -1,8 +1,8 @@
-"""From JSON values to column types: what has been seen in a column, and the Polars type that holds all of it.
+"""JSON values → column types: the shape of a column is what its values have in common, and gives its Polars type.
 
-Whole numbers and fractions together become Float64; a column that no type can hold (an inner field that is now a
-string, now a list; objects with ever new keys; numbers beyond 64 bits) is kept as JSON text. Kinds that differ at the
-top of a column are the user's mistake and are told to the caller.
+Whole numbers and fractions together become Float64. A column stays JSON text if no type can hold it: an inner field is
+sometimes a string and sometimes a list, objects bring ever new keys, or numbers exceed 64 bits. Values of different
+kinds in one column, such as a string and a list, are the user's mistake; the caller reports it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import polars as pl
 
 from batchfree.core.chat import Json
 
-FIELDS_MOST = 1_000
-"""An object with more keys than this over all rows is a map, not a struct."""
+MOST_FIELDS = 1_000
+"""An object with more keys than this over all rows counts as a map and not as a struct."""
 INT64, UINT64 = 1 << 63, 1 << 64
 
 KINDS: dict[type, str] = {
@@ -26,7 +26,7 @@ KINDS: dict[type, str] = {
 
 
 class Shape:
-    """Everything that was seen in one place: kinds of values, range of whole numbers, what is inside."""
+    """What all values at one place have in common: their kinds, the range of whole numbers, the shapes inside."""
 
     __slots__ = ("fields", "high", "item", "kinds", "low", "open")
 
@@ -38,7 +38,7 @@ class Shape:
         self.open = False
 
     def see(self, value: Json) -> None:
-        """Takes note of one value and everything inside."""
+        """Adds one value and everything inside it."""
         kind = value.__class__
         if kind is int:
             if value < self.low:
@@ -65,18 +65,18 @@ class Shape:
             if field is None:
                 field = fields[key] = Shape()
             field.see(each)
-        if len(fields) > FIELDS_MOST:
+        if len(fields) > MOST_FIELDS:
             self.open, self.fields = True, {}
 
     def clash(self, value: Json) -> str | None:
-        """The kind seen so far, in words, where `value` is of another kind that can't stand beside it."""
+        """The kind seen before, in words, if `value` is of a kind that can't share a column with it; else None."""
         if value is None or not self.kinds or value.__class__ in self.kinds:
             return None
         before = KINDS[next(iter(self.kinds))]
         return before if KINDS[value.__class__] != before else None
 
     def dtype(self) -> pl.DataType | None:
-        """The type that holds everything seen here; None if there is none. Text where only nulls were seen."""
+        """The type that holds all values; None if there is none. It is text if all values are null."""
         if not self.kinds:
             return pl.String()
         if self.kinds <= {int, float}:
@@ -92,7 +92,7 @@ class Shape:
         return pl.Boolean() if kind is bool else pl.String()
 
     def widened(self) -> bool:
-        """Whether a whole number stands somewhere inside a value where other rows have a fraction."""
+        """Whether some place inside the values holds a whole number in one row and a fraction in another."""
         inner = [*self.fields.values(), *([self.item] if self.item else [])]
         return any(len(shape.kinds) > 1 or shape.widened() for shape in inner)
 
@@ -113,7 +113,7 @@ class Shape:
 
 
 def widen(value: Json, dtype: pl.DataType) -> Json:
-    """The value with whole numbers made floats where its type asks for floats."""
+    """The value with whole numbers turned into floats wherever its type has floats."""
     if value is None:
         return None
     if isinstance(dtype, pl.List):
@@ -125,6 +125,6 @@ def widen(value: Json, dtype: pl.DataType) -> Json:
 
 
 def _known(dtype: object) -> pl.DataType:
-    """An inner type as an instance; those made here always are."""
+    """An inner type as an instance, which the types made here always are."""
     assert isinstance(dtype, pl.DataType)
     return dtype

@@ -1,4 +1,4 @@
-"""What a first look at the input finds: its columns, where its rows are, and what is wrong with it."""
+"""What the first pass over the input finds: its columns, the places of its rows, and its mistakes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import polars as pl
 
 from batchfree.core.errors import Mistake
 
-MISTAKES_SHOWN = 20
-JUMPS_KEPT = 1_000_000
-"""Changes of the distance between rows and lines that are remembered; rows after the last have no line."""
+MOST_MISTAKES = 20
+MOST_JUMPS = 1_000_000
+"""Blank lines and rows of several lines that are remembered. If there are more, rows are named by number only."""
 
 
 class Findings:
-    """The mistakes found so far: the first ones are kept, the others counted."""
+    """The mistakes found so far. The first 20 are kept, the others are counted."""
 
     def __init__(self) -> None:
         self._kept: list[Mistake] = []
@@ -27,20 +27,20 @@ class Findings:
         return self._found > 0
 
     def add(self, *mistakes: Mistake) -> None:
-        """Takes note of mistakes."""
+        """Adds mistakes."""
         self._found += len(mistakes)
-        self._kept.extend(mistakes[: MISTAKES_SHOWN - len(self._kept)])
+        self._kept.extend(mistakes[: MOST_MISTAKES - len(self._kept)])
 
     def list(self) -> list[Mistake]:
-        """The mistakes to show, and a last one that counts those left out."""
+        """The mistakes to show; the last one says how many are left out."""
         more = self._found - len(self._kept)
         return [*self._kept, Mistake(message=f"… and {more} more mistakes")] if more else list(self._kept)
 
 
 class Places:
-    """Which file and line each row came from, as long as that is cheap to know.
+    """The file and line of each row. Rows count from zero, lines from one.
 
-    Rows count from zero. A line is remembered only where it is not one after the line of the row before.
+    Memory stays small: a line is remembered only if it is not the next one after the line of the row before.
     """
 
     def __init__(self) -> None:
@@ -52,15 +52,15 @@ class Places:
         self._complete = True
 
     def begin(self, file: str) -> None:
-        """The rows that follow are of this file."""
+        """Begins a file; the next rows belong to it."""
         self._files.append(file)
         self._starts.append(self.rows)
         self._next_line = -1
 
     def add_row(self, line: int) -> None:
-        """One more row, which starts at this line (from one)."""
+        """Adds a row that starts at this line."""
         if line != self._next_line and self._complete:
-            if len(self._jump_rows) < JUMPS_KEPT:
+            if len(self._jump_rows) < MOST_JUMPS:
                 self._jump_rows.append(self.rows)
                 self._jump_lines.append(line)
             else:
@@ -69,11 +69,11 @@ class Places:
         self.rows += 1
 
     def add_rows(self, count: int) -> None:
-        """More rows of a file that has no lines."""
+        """Adds rows of a file without lines."""
         self.rows += count
 
     def mistake(self, row: int, message: str, key: str | None = None) -> Mistake:
-        """A mistake in a row, with its file, and its line or else its number in the file (from one)."""
+        """A mistake in a row, with its file and line. Without a line the message gives the row's number, from one."""
         number = bisect.bisect_right(self._starts, row) - 1
         if number < 0:
             return Mistake(message=f"row {row + 1}: {message}", key=key)
@@ -87,7 +87,10 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What the first look found. `as_text` are columns kept as JSON text, `widened` those with mixed numbers inside."""
+    """The findings of the first pass.
+
+    `as_text` names the columns that stay JSON text, `widened` those with whole numbers and fractions at one place.
+    """
 
     schema: pl.Schema
     places: Places

@@ -1,7 +1,7 @@
-"""Lines of a text file, plain or compressed, here or remote, a few at a time.
+"""The lines of a text file, plain or compressed, local or remote, without holding the file in memory.
 
-Files on this machine are read byte by byte, so that bytes that are no text are found with their line; Zstandard and
-remote files are read by Polars. What a file is compressed with is told by its first bytes.
+Local files are read as bytes, so bytes that are not UTF-8 are found with their line. Polars reads remote files and
+Zstandard. The first bytes of a file tell how it is compressed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 def read_lines(file: str) -> Iterator[bytes]:
-    """The lines, without a byte order mark. Raises DatasetError with the line reached (from one)."""
+    """The lines with their ends, without a byte order mark. Raises DatasetError with the line, counted from one."""
     lines = _polars_lines(file) if is_remote(file) or _first_bytes(file) == ZSTD else _local_lines(file)
     for first in lines:
         yield first.removeprefix(BOM)
@@ -32,14 +32,14 @@ def read_lines(file: str) -> Iterator[bytes]:
 
 
 def mistake_at(file: str, line: int | None, message: str) -> DatasetError:
-    """An error with one mistake in one line."""
+    """An error with one mistake; `line` counts from one."""
     return DatasetError([Mistake(message=message, file=file, line=line)])
 
 
 def _first_bytes(file: str) -> bytes:
     try:
-        with Path(file).open("rb") as opened:
-            return opened.read(len(ZSTD))
+        with Path(file).open("rb") as stream:
+            return stream.read(len(ZSTD))
     except OSError as error:
         raise mistake_at(file, None, f"can't be read: {error.strerror}") from error
 
@@ -47,8 +47,8 @@ def _first_bytes(file: str) -> bytes:
 def _local_lines(file: str) -> Iterator[bytes]:
     number = 0
     try:
-        with _open(file) as opened:
-            for number, line in enumerate(opened, start=1):  # noqa: B007
+        with _open(file) as stream:
+            for number, line in enumerate(stream, start=1):  # noqa: B007
                 yield line
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise mistake_at(file, number + 1, f"the compressed data is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""The output table: input and journal, joined row by row, and its file."""
+"""Input and journal → the output table, joined row by row, and its file."""
 
 from batchfree.data.output.columns import check_names
 from batchfree.data.output.table import table

@@ -1,6 +1,7 @@
-"""From the JSON Schema of answers to the type of the column `answer`, and values that fit it.
+"""The JSON Schema of answers → the type of the column `answer`, and values that fit the type.
 
-What a column type can't say (open objects, unions, a schema within itself) is kept as JSON text at that place.
+Where no column type can express a part of the schema (open objects, unions, a schema within itself), that part is JSON
+text.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ INT64 = 1 << 63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerType:
-    """What a value becomes: `kind` is a JSON type, or "json" for JSON text."""
+    """The type of answers. `kind` is a JSON type, or "json" for JSON text."""
 
     kind: str
     item: AnswerType | None = None
@@ -33,11 +34,11 @@ class AnswerType:
 
     @property
     def dtype(self) -> pl.DataType:
-        """The column type."""
+        """The Polars type."""
         if self.item is not None:
             return pl.List(self.item.dtype)
         if self.fields is not None:
-            return pl.Struct([pl.Field(name, form.dtype) for name, form in self.fields.items()])
+            return pl.Struct([pl.Field(name, each.dtype) for name, each in self.fields.items()])
         return SCALARS.get(self.kind, pl.String())
 
 
@@ -46,27 +47,27 @@ JSON_TEXT = AnswerType(kind="json")
 
 
 def answer_type_of(schema: JsonObject) -> AnswerType:
-    """The form of the answers that satisfy a schema; references lead into the same document."""
-    return _form(schema, schema, ())
+    """The type of the answers that satisfy a schema."""
+    return _type_of_schema(schema, schema, ())
 
 
-def fit_value(value: Json, form: AnswerType) -> Json:
-    """The value as its column takes it; None where it can't, as with a whole number beyond 64 bits."""
+def fit_value(value: Json, answer: AnswerType) -> Json:
+    """The value as its column holds it; None if the column can't hold it, such as a whole number beyond 64 bits."""
     if value is None:
         return None
-    if form.kind == "json":
+    if answer.kind == "json":
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if form.item is not None:
-        item = form.item
+    if answer.item is not None:
+        item = answer.item
         return [fit_value(each, item) for each in value] if isinstance(value, list) else None
-    if form.fields is not None:
+    if answer.fields is not None:
         if not isinstance(value, dict):
             return None
-        return {name: fit_value(value.get(name), inner) for name, inner in form.fields.items()}
-    return _fitted_scalar(value, form.kind)
+        return {name: fit_value(value.get(name), inner) for name, inner in answer.fields.items()}
+    return _fit_scalar(value, answer.kind)
 
 
-def _fitted_scalar(value: Json, kind: str) -> Json:
+def _fit_scalar(value: Json, kind: str) -> Json:
     if kind == "string":
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if kind == "boolean" or isinstance(value, bool):
@@ -80,13 +81,15 @@ def _fitted_scalar(value: Json, kind: str) -> Json:
     return number if kind == "number" or -INT64 <= number < INT64 else None
 
 
-def _form(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
+def _type_of_schema(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
     if not isinstance(schema, dict) or any(key in schema for key in OPEN):
         return JSON_TEXT
     if "$ref" in schema:
         reference = schema["$ref"]
         found = _resolve(reference, document)
-        return JSON_TEXT if found is None or reference in inside else _form(found, document, (*inside, reference))
+        if found is None or reference in inside:
+            return JSON_TEXT
+        return _type_of_schema(found, document, (*inside, reference))
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             return _of_choices(key, schema, document, inside)
@@ -94,17 +97,17 @@ def _form(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> Answer
 
 
 def _of_choices(key: str, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
-    """One schema beside `null` is that schema; all choices alike are that choice."""
+    """The type of `anyOf` and the like: the type of the choices without `null`, if all have the same type."""
     choices = schema[key] if isinstance(schema[key], list) else []
     choices = [each for each in choices if not (isinstance(each, dict) and each.get("type") == "null")]
-    forms = [_form(each, document, inside) for each in choices]
-    alike = forms and all(form == forms[0] for form in forms[1:])
+    types = [_type_of_schema(each, document, inside) for each in choices]
+    alike = types and all(each == types[0] for each in types[1:])
     has_own_shape = any(word in schema for word in ("properties", "items", "enum"))
-    return forms[0] if alike and not has_own_shape and (key != "allOf" or len(forms) == 1) else JSON_TEXT
+    return types[0] if alike and not has_own_shape and (key != "allOf" or len(types) == 1) else JSON_TEXT
 
 
 def _type_of(schema: JsonObject) -> str | None:
-    """The one JSON type besides null; None where there are several."""
+    """The one JSON type besides null; None if there are several."""
     if "type" in schema:
         given = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     elif "enum" in schema or "const" in schema:
@@ -129,18 +132,18 @@ def _of_type(kind: str | None, schema: JsonObject, document: JsonObject, inside:
     if kind is not None and kind in SCALARS:
         return AnswerType(kind=kind)
     if kind == "array" and isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
-        return AnswerType(kind="array", item=_form(schema["items"], document, inside))
+        return AnswerType(kind="array", item=_type_of_schema(schema["items"], document, inside))
     properties = schema.get("properties")
     is_closed = schema.get("additionalProperties", False) is False
     if kind == "object" and isinstance(properties, dict) and properties and is_closed:
         return AnswerType(
-            kind="object", fields={name: _form(each, document, inside) for name, each in properties.items()}
+            kind="object", fields={name: _type_of_schema(each, document, inside) for name, each in properties.items()}
         )
     return JSON_TEXT
 
 
 def _resolve(reference: Json, document: JsonObject) -> Json:
-    """The schema that `#/…` means; None where it means none."""
+    """The schema that a reference such as `#/$defs/x` names; None if it names none."""
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
     found: Json = document

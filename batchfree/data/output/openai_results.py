@@ -1,4 +1,4 @@
-"""Result lines of the OpenAI Batch API: one for every row that is answered or failed."""
+"""Result lines of OpenAI's batch API: one for every row that is answered or failed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OBJECT = "chat.completion"
 
 
 def result_lines(table: pl.LazyFrame, *, id_column: str | None, prefix: str) -> Iterator[bytes]:
-    """The lines, with their line breaks. `custom_id` is the id, else the number of the row from zero."""
+    """The lines with their ends, as UTF-8. `custom_id` is the row's id, else its number, counted from zero."""
     number = 0
     for batch in table.collect_batches():
         for row in batch.iter_rows(named=True):
@@ -51,7 +51,7 @@ def _completion(own: Mapping[str, Any]) -> JsonObject:
 
 
 def _message(own: Mapping[str, Any]) -> JsonObject:
-    """The message as the model wrote it; of a pack only this row's answer."""
+    """The message as the model wrote it. A row of a pack has its own answer only."""
     answer, response = own["answer"], own["response"]
     if (own["pack_size"] or 1) > 1:
         return {"role": "assistant", "content": _text(answer)}
@@ -65,7 +65,7 @@ def _text(answer: Json) -> str | None:
 
 
 def _tool_calls(answer: str | None) -> list[JsonObject]:
-    """The calls as OpenAI writes them: `arguments` is JSON text."""
+    """The calls in OpenAI's shape, in which `arguments` is JSON text."""
     calls = json.loads(answer or "[]")
     return [
         {"id": f"call_{place}", "type": "function", "function": {**call, "arguments": _text(call["arguments"])}}

@@ -1,4 +1,4 @@
-"""A row → what is asked: templates compiled once, then rendered row by row."""
+"""A row → its request. Templates are compiled once and rendered for every row."""
 
 from batchfree.data.prompts.compile import Prompts, compile_prompts
 

@@ -1,4 +1,4 @@
-"""Prompts: what a job asks of a row."""
+"""The prompts of a job, compiled once: they turn a row into its request."""
 
 from __future__ import annotations
 
@@ -29,22 +29,25 @@ DEFAULT_PROMPT = "{{ prompt }}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompts:
-    """Renders rows; made by `compile_prompts`."""
+    """Compiled prompts; `compile_prompts` makes them."""
 
-    ask: Callable[[Row], ChatRequest]
+    to_request: Callable[[Row], ChatRequest]
     columns: frozenset[str]
-    """The columns that a row needs to be rendered."""
+    """The columns that the prompts use."""
 
     def render(self, row: Mapping[str, Any]) -> ChatRequest | Failure:
-        """What this row asks, or why it can't be asked."""
+        """The request of this row, or why the row can't be rendered."""
         try:
-            return self.ask(row)
+            return self.to_request(row)
         except UnrenderableError as error:
             return Failure(kind=Kind.RENDER, message=str(error))
 
 
 def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
-    """Compiles every template against the columns. Raises SpecError with all that is wrong; no columns: no rows."""
+    """Compiles every template and checks it against the columns. Raises SpecError with every mistake.
+
+    An empty schema means that there are no rows; then any column may be named.
+    """
     mistakes: list[Mistake] = []
 
     def blame(path: KeyPath, message: str) -> None:
@@ -68,19 +71,19 @@ def _from_templates(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     messages = _messages(spec, compiler)
     parameters = {key: value for key, value in spec.request.items() if key not in DECIDED_HERE}
 
-    def ask(row: Row) -> ChatRequest:
-        return ChatRequest(messages=_filled([*system(row), *messages(row)]), parameters=parameters)
+    def to_request(row: Row) -> ChatRequest:
+        return ChatRequest(messages=_require_prompt([*system(row), *messages(row)]), parameters=parameters)
 
-    return Prompts(ask=ask, columns=frozenset(compiler.used))
+    return Prompts(to_request=to_request, columns=frozenset(compiler.used))
 
 
 def _messages(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:
     if spec.messages is not None:
-        return compiler.value(list(spec.messages), (MESSAGES,))
+        return compiler.compile_value(list(spec.messages), (MESSAGES,))
     if spec.prompt is None and MESSAGES in compiler.schema:
         compiler.used.add(MESSAGES)
         return lambda row: messages_in(row, MESSAGES)
-    prompt = compiler.text(DEFAULT_PROMPT if spec.prompt is None else spec.prompt, ("prompt",))
+    prompt = compiler.compile_text(DEFAULT_PROMPT if spec.prompt is None else spec.prompt, ("prompt",))
     return lambda row: [{"role": "user", "content": prompt(row)}]
 
 
@@ -88,21 +91,21 @@ def _from_bodies(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     compiler.used.add(BODY)
     system = _system(spec, compiler)
 
-    def ask(row: Row) -> ChatRequest:
+    def to_request(row: Row) -> ChatRequest:
         body = body_in(row)
         messages = check_messages(body.get(MESSAGES), "`body.messages`")
         return ChatRequest(
-            messages=_filled([*system(row), *messages]), parameters={**spec.request, **parameters_in(body)}
+            messages=_require_prompt([*system(row), *messages]), parameters={**spec.request, **parameters_in(body)}
         )
 
-    return Prompts(ask=ask, columns=frozenset(compiler.used))
+    return Prompts(to_request=to_request, columns=frozenset(compiler.used))
 
 
 def _system(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:
-    """The first system message; none where it is blank."""
+    """The system message from `system`; none if it renders to blanks."""
     if spec.system is None:
         return lambda row: []
-    text = compiler.text(spec.system, ("system",))
+    text = compiler.compile_text(spec.system, ("system",))
 
     def render(row: Row) -> list[JsonObject]:
         content = text(row)
@@ -111,8 +114,8 @@ def _system(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[Js
     return render
 
 
-def _filled(messages: list[JsonObject]) -> tuple[JsonObject, ...]:
-    """The messages, if the last one of the user says something. Raises UnrenderableError."""
+def _require_prompt(messages: list[JsonObject]) -> tuple[JsonObject, ...]:
+    """The messages, if the user's last one is not empty. Raises UnrenderableError."""
     for message in reversed(messages):
         if message["role"] == "user":
             if _is_blank(message.get("content")):

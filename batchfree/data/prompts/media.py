@@ -1,7 +1,7 @@
-"""Images, files and sound: bytes or a path → the part of a message that carries them.
+"""Images, files and audio: bytes or a path → the part of a message that carries them.
 
-What bytes are is told by their first ones, else by the file's suffix. Shapes on the wire as in OpenRouter's docs,
-pages on images, PDFs and audio.
+The first bytes tell the media type, else the file's suffix. The parts have the shapes of OpenRouter's docs (images,
+PDFs, audio).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from batchfree.core.chat import JsonObject
 from batchfree.data.prompts.template import UnrenderableError
 
-BYTES_MOST = 20_000_000
-"""Bytes of one image, file or sound."""
-FILES_KEPT = 8
+MOST_BYTES = 20_000_000
+"""Most bytes of one image, file or audio."""
+CACHED_FILES = 8
 
-STARTS = (
+FIRST_BYTES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
@@ -31,8 +31,8 @@ STARTS = (
     (b"OggS", "audio/ogg"),
 )
 CONTAINERS = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
-"""What a RIFF file holds, by its bytes 8 to 11."""
-SOUND_FORMATS = {
+"""The media type of a RIFF file, by its bytes 8 to 11."""
+AUDIO_FORMATS = {
     "audio/wav": "wav",
     "audio/x-wav": "wav",
     "audio/mpeg": "mp3",
@@ -50,7 +50,7 @@ IMAGES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
-    """Something that is no text: its media type and its bytes in base64."""
+    """An image, a file or audio: its media type, its bytes in base64, its file name."""
 
     type: str
     base64: str
@@ -58,30 +58,30 @@ class Medium:
 
     @property
     def url(self) -> str:
-        """As a data URL."""
+        """The medium as a data URL."""
         return f"data:{self.type};base64,{self.base64}"
 
 
 def medium_of(content: bytes, name: str) -> Medium:
-    """What these bytes are. Raises UnrenderableError where they are too many, or nobody can tell."""
-    if len(content) > BYTES_MOST:
-        raise UnrenderableError(f"{name} has more than {BYTES_MOST // 1_000_000} MB")
+    """The medium in these bytes. Raises UnrenderableError where there are too many, none, or their type is unknown."""
+    if len(content) > MOST_BYTES:
+        raise UnrenderableError(f"{name} has more than {MOST_BYTES // 1_000_000} MB")
     if not content:
         raise UnrenderableError(f"{name} is empty")
     kind = _by_content(content) or mimetypes.guess_type(name)[0]
     if kind is None:
-        raise UnrenderableError(f"nobody can tell what {name} is: neither its first bytes nor its suffix say so")
+        raise UnrenderableError(f"the type of {name} is unknown: neither its first bytes nor its suffix tell it")
     return Medium(type=kind, base64=base64.b64encode(content).decode(), name=Path(name).name)
 
 
 def medium_at(path: Path, shown: str) -> Medium:
-    """The file at `path`, named `shown` in messages. Raises UnrenderableError."""
+    """The medium in the file at `path`, which messages call `shown`. Raises UnrenderableError."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UnrenderableError(f"{shown} is not a file")
-        if status.st_size > BYTES_MOST:
-            raise UnrenderableError(f"{shown} has more than {BYTES_MOST // 1_000_000} MB")
+        if status.st_size > MOST_BYTES:
+            raise UnrenderableError(f"{shown} has more than {MOST_BYTES // 1_000_000} MB")
         return _read(path, shown, status.st_mtime_ns, status.st_size)
     except FileNotFoundError as error:
         raise UnrenderableError(f"there is no file {shown}") from error
@@ -91,14 +91,14 @@ def medium_at(path: Path, shown: str) -> Medium:
         raise UnrenderableError(f"{shown!r} is not a path") from error
 
 
-@lru_cache(maxsize=FILES_KEPT)
+@lru_cache(maxsize=CACHED_FILES)
 def _read(path: Path, shown: str, changed: int, size: int) -> Medium:
-    """The same picture often goes with every row."""
+    """The file as a medium, cached because the same picture often goes with every row."""
     return medium_of(path.read_bytes(), shown)
 
 
 def _by_content(content: bytes) -> str | None:
-    for start, kind in STARTS:
+    for start, kind in FIRST_BYTES:
         if content.startswith(start):
             return kind
     if content.startswith(b"RIFF"):
@@ -108,33 +108,40 @@ def _by_content(content: bytes) -> str | None:
 
 
 def part_of(kind: str, source: Medium | str, extra: JsonObject) -> JsonObject:
-    """The part of a message; `source` is a medium or a URL. Raises UnrenderableError where the two don't fit."""
+    """The message part for a medium or a URL, with the keys of `extra` added; `kind` is image, file or audio.
+
+    Raises UnrenderableError where the source can't be sent as this kind.
+    """
     if kind == "image":
         return _image(source, extra)
     if kind == "file":
         name = source.name if isinstance(source, Medium) else _name_in(source)
         data = source.url if isinstance(source, Medium) else source
         return {"type": "file", "file": {"filename": name, "file_data": data}, **extra}
-    return _sound(source, extra)
+    return _audio(source, extra)
 
 
 def _image(source: Medium | str, extra: JsonObject) -> JsonObject:
     if isinstance(source, Medium):
         if source.type not in IMAGES:
-            raise UnrenderableError(f"{source.name} is no image that models read (png, jpeg, webp, gif): {source.type}")
+            raise UnrenderableError(
+                f"{source.name} is not an image that models read (png, jpeg, webp, gif) but {source.type}"
+            )
         source = source.url
     return {"type": "image_url", "image_url": {"url": source}, **extra}
 
 
-def _sound(source: Medium | str, extra: JsonObject) -> JsonObject:
+def _audio(source: Medium | str, extra: JsonObject) -> JsonObject:
     if isinstance(source, str):
         header, comma, data = source.partition(";base64,")
         if not (header.startswith("data:") and comma):
-            raise UnrenderableError("sound can't be sent as a URL, only as a file")
+            raise UnrenderableError("audio can't be sent as a URL, only as a file")
         source = Medium(type=header.removeprefix("data:").partition(";")[0], base64=data, name="the data URL")
-    form = SOUND_FORMATS.get(source.type)
+    form = AUDIO_FORMATS.get(source.type)
     if form is None:
-        raise UnrenderableError(f"{source.name} is no sound that models read ({source.type})")
+        raise UnrenderableError(
+            f"{source.name} is not audio that models read (wav, mp3, flac, ogg, aac, m4a, aiff) but {source.type}"
+        )
     return {"type": "input_audio", "input_audio": {"data": source.base64, "format": form}, **extra}
 
 

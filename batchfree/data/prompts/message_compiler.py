@@ -1,4 +1,4 @@
-"""The messages of a spec, compiled: every text in them is a template, parts of batchfree's own become OpenAI's."""
+"""Compiles the messages of a spec. Every text in them is a template; batchfree's short parts become OpenAI's parts."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ URLS = ("http://", "https://", "data:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageCompiler:
-    """Turns templates into functions of a row; what is wrong with one is told to `blame`, with its path."""
+    """Turns templates into functions of a row. Mistakes go to `blame`, each with the path of its key."""
 
     environment: Sandbox
     schema: pl.Schema
     folder: Path
     blame: Blame
     used: set[str] = field(default_factory=set)
-    """The columns that the templates look at."""
+    """The columns that the templates use."""
 
-    def text(self, source: str, path: KeyPath) -> Callable[[Row], str]:
-        """A template."""
+    def compile_text(self, source: str, path: KeyPath) -> Callable[[Row], str]:
+        """A template as a function of a row."""
         try:
             text = Template(source, self.environment, tuple(self.schema))
             self.used.update(self.schema if text.columns is None else text.columns)
@@ -45,35 +45,39 @@ class MessageCompiler:
             self.blame(path, str(error))
             return lambda row: ""
 
-    def value(self, value: Json, path: KeyPath) -> Render:
-        """Anything: the texts in it are templates, also in parts."""
+    def compile_value(self, value: Json, path: KeyPath) -> Render:
+        """A value of any kind as a function of a row; every text inside is a template."""
         if isinstance(value, str):
-            return self.text(value, path)
+            return self.compile_text(value, path)
         if isinstance(value, list | tuple):
-            items = [self.value(each, (*path, place)) for place, each in enumerate(value)]
+            items = [self.compile_value(each, (*path, place)) for place, each in enumerate(value)]
             return lambda row: [render(row) for render in items]
         if isinstance(value, dict):
-            if self._is_own_part(value):
-                return self._medium(value, path)
-            fields = {key: self.value(each, (*path, key)) for key, each in value.items()}
+            if self._is_short_part(value):
+                return self._compile_medium(value, path)
+            fields = {key: self.compile_value(each, (*path, key)) for key, each in value.items()}
             return lambda row: {key: render(row) for key, render in fields.items()}
         return lambda row: value
 
     @staticmethod
-    def _is_own_part(value: JsonObject) -> bool:
+    def _is_short_part(value: JsonObject) -> bool:
         kind = value.get("type")
         return kind in MEDIA and ("column" in value or isinstance(value.get(kind), str))
 
-    def _medium(self, part: JsonObject, path: KeyPath) -> Render:
+    def _compile_medium(self, part: JsonObject, path: KeyPath) -> Render:
         kind = part["type"]
         rest = {key: each for key, each in part.items() if key not in ("type", "column", kind)}
-        extra = self.value(rest, path)
-        source = self._column(part["column"], path) if "column" in part else self._place(part[kind], (*path, kind))
+        extra = self.compile_value(rest, path)
+        source = (
+            self._compile_column(part["column"], path)
+            if "column" in part
+            else self._compile_path(part[kind], (*path, kind))
+        )
         return lambda row: part_of(kind, source(row), extra(row))
 
-    def _place(self, source: str, path: KeyPath) -> Callable[[Row], Medium | str]:
-        """A URL, or a file named from the job's folder."""
-        text, folder = self.text(source, path), self.folder
+    def _compile_path(self, source: str, path: KeyPath) -> Callable[[Row], Medium | str]:
+        """A URL, or a file by its path from the job's folder."""
+        text, folder = self.compile_text(source, path), self.folder
 
         def find(row: Row) -> Medium | str:
             place = text(row).strip()
@@ -83,8 +87,8 @@ class MessageCompiler:
 
         return find
 
-    def _column(self, column: str, path: KeyPath) -> Callable[[Row], Medium | str]:
-        """A column of bytes, also as Hugging Face writes images: a struct of bytes and path."""
+    def _compile_column(self, column: str, path: KeyPath) -> Callable[[Row], Medium | str]:
+        """A column of bytes, or of structs with bytes and path, as Hugging Face datasets store images."""
         path = (*path, "column")
         self.used.add(column)
         dtype = self.schema.get(column)
@@ -92,8 +96,8 @@ class MessageCompiler:
         if dtype is None and self.schema:
             self.blame(path, no_column(column, self.schema))
         elif dtype is not None and not nested and dtype != pl.Binary:
-            advice = f"write {{type: image, image: '{{{{ {column} }}}}'}} for a column of paths or URLs"
-            self.blame(path, f"`{column}` holds no bytes but {dtype}; {advice}")
+            advice = f"for a column of paths or URLs write {{type: image, image: '{{{{ {column} }}}}'}}"
+            self.blame(path, f"the column `{column}` holds {dtype}, not bytes; {advice}")
 
         def find(row: Row) -> Medium | str:
             value = row[column]

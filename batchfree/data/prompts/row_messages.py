@@ -9,29 +9,33 @@ from typing import Any
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.parameters import DECIDED_HERE
 from batchfree.core.text import without_surrogates
+from batchfree.data.openai_batch import BODY
 from batchfree.data.prompts.template import UnrenderableError
 from batchfree.jobspec.check import parameter_complaints
 
 
 def messages_in(row: Mapping[str, Any], column: str) -> list[JsonObject]:
-    """The messages of a column: a list of structs, or JSON text. Raises UnrenderableError."""
+    """The messages in a column of structs or JSON text. Raises UnrenderableError."""
     value = row[column]
     if value is None:
         raise UnrenderableError(f"the column `{column}` is null")
-    messages = _decoded(value, column) if isinstance(value, str) else without_nulls(value)
+    messages = _decode(value, column) if isinstance(value, str) else without_nulls(value)
     return check_messages(messages, f"the column `{column}`")
 
 
 def body_in(row: Mapping[str, Any]) -> JsonObject:
     """The body of an OpenAI batch request. Raises UnrenderableError."""
-    body = _decoded(row["body"], "body") if row["body"] is not None else None
+    body = _decode(row[BODY], BODY) if row[BODY] is not None else None
     if not isinstance(body, dict):
-        raise UnrenderableError("`body` must be an object with `messages`")
+        raise UnrenderableError(f"`{BODY}` must be an object with `messages`")
     return body
 
 
 def parameters_in(body: JsonObject) -> JsonObject:
-    """The parameters of a batch request. Raises UnrenderableError for what could cost money or break the run."""
+    """The parameters in the body of a batch request.
+
+    Raises UnrenderableError for a parameter that could cost money or break the run, as `request:` refuses it.
+    """
     parameters = {key: value for key, value in body.items() if key not in DECIDED_HERE and value is not None}
     if complaints := parameter_complaints(parameters):
         raise UnrenderableError(complaints[0])
@@ -39,7 +43,7 @@ def parameters_in(body: JsonObject) -> JsonObject:
 
 
 def check_messages(messages: Json, where: str) -> list[JsonObject]:
-    """The same, if it is a list of messages. Raises UnrenderableError."""
+    """The value itself if it is a list of messages; `where` names it. Raises UnrenderableError."""
     if not isinstance(messages, list) or not messages:
         raise UnrenderableError(f"{where} must hold a list of messages")
     for message in messages:
@@ -51,7 +55,7 @@ def check_messages(messages: Json, where: str) -> list[JsonObject]:
 
 
 def without_nulls(value: Json) -> Json:
-    """The same without null keys: a struct has the keys of all rows, most of them null."""
+    """The value without keys that are null. A column of structs gives every row the keys of all rows."""
     if isinstance(value, dict):
         return {key: without_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
@@ -59,7 +63,7 @@ def without_nulls(value: Json) -> Json:
     return value
 
 
-def _decoded(text: str, column: str) -> Json:
+def _decode(text: str, column: str) -> Json:
     try:
         return without_surrogates(json.loads(text, parse_constant=_refuse))
     except (ValueError, RecursionError) as error:

@@ -1,7 +1,7 @@
-"""The Jinja environment of prompts: sandboxed, strict about what is undefined, and about nulls.
+"""The Jinja environment of prompts: sandboxed, and strict about undefined names and nulls.
 
-A null may be tested, compared and replaced (`title or ""`, `title | default("")`, `title is none`), but not printed or
-iterated. `is defined` is false for it, so that a row without a value is like a row without the column.
+A template may test, compare and replace a null (`title or ""`, `title | default("")`, `title is none`) but not print or
+iterate it. `is defined` is false for a null, so a row without a value is like a row without the column.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batchfree.core.chat import Json
 
-TEXT_MOST = 20_000_000
-"""Characters of one rendered text."""
-EXPONENT_MOST = 1_000
+MOST_CHARACTERS = 20_000_000
+"""Most characters of one rendered text."""
+LARGEST_EXPONENT = 1_000
 
 
 class Null(Undefined):
@@ -41,21 +41,21 @@ class Null(Undefined):
         return hash(None)
 
     def __repr__(self) -> str:
-        return str(self)  # raises: a list with a null in it is printed
+        return str(self)  # raises, because a list that holds this null is printed
 
 
 def null(what: str) -> Null:
-    """A null of this name, for the message."""
+    """A null; `what` names it in messages."""
     return Null(hint=f"{what} is null")
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """Fields before methods, nulls by name, and no texts that fill the memory."""
+    """The sandbox of all templates. Fields hide methods of the same name, nulls have names, texts stay short."""
 
     intercepted_binops = frozenset(["*", "**"])
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """`obj.attribute`; the field of a struct goes before a method of the same name."""
+        """`obj.attribute`; the field of a struct hides a method of the same name."""
         is_field = obj.__class__ is dict and attribute in obj
         value = obj[attribute] if is_field else super().getattr(obj, attribute)
         return null(f"`{attribute}`") if value is None else value
@@ -66,18 +66,22 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return null(f"`{argument}`") if value is None else value
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Multiplication and powers, within bounds."""
-        if operator == "**" and (abs(right) > EXPONENT_MOST or abs(left) > TEXT_MOST):
+        """Multiplication and powers within bounds. Raises TemplateRuntimeError beyond."""
+        if operator == "**" and (abs(right) > LARGEST_EXPONENT or abs(left) > MOST_CHARACTERS):
             raise TemplateRuntimeError("the power is too large")
         if operator == "*":
             for times, value in ((left, right), (right, left)):
-                if isinstance(times, int) and isinstance(value, str | list | tuple) and times * len(value) > TEXT_MOST:
+                if (
+                    isinstance(times, int)
+                    and isinstance(value, str | list | tuple)
+                    and times * len(value) > MOST_CHARACTERS
+                ):
                     raise TemplateRuntimeError("the repeated text is too long")
         return super().call_binop(context, operator, left, right)
 
 
 def printable(value: Any) -> Any:
-    """Lets pass what may stand in a prompt; raises for what would be noise there. Called for whatever is printed."""
+    """The value itself if it may be printed; Jinja calls this for every printed value. Raises TemplateRuntimeError."""
     if value.__class__ is str or isinstance(value, Undefined):
         return value
     if value is None:
@@ -92,7 +96,7 @@ def printable(value: Any) -> Any:
 
 
 def to_json(value: Any, indent: int | None = None) -> str:
-    """The filter `tojson`: JSON as it is, without HTML escapes."""
+    """The filter `tojson`: JSON without Jinja's HTML escapes."""
     return json.dumps(value, ensure_ascii=False, indent=indent, default=_json_default)
 
 
@@ -106,7 +110,7 @@ def _json_default(value: Any) -> Json:
 
 def _refuse(value: Any) -> NoReturn:
     if isinstance(value, Undefined):
-        str(value)  # raises with the name
+        str(value)  # raises an error with the name
     raise TemplateRuntimeError(f"a value of type {type(value).__name__} can't be written as JSON")
 
 
@@ -120,7 +124,7 @@ def sandbox() -> Sandbox:
 
 @lru_cache(maxsize=1)
 def without_globals() -> Sandbox:
-    """The same without `range` and the like, to find every name that a template uses: a column may be called so."""
+    """The environment without globals such as `range`: it finds every name in a template, also such a column."""
     environment = sandbox()
     environment.globals.clear()
     return environment

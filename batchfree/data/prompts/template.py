@@ -1,4 +1,4 @@
-"""One template: checked against the columns when it is compiled, then rendered row by row."""
+"""A template: checked against the columns when it is compiled, rendered for every row."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 
 from batchfree.core.text import clean
-from batchfree.data.prompts.sandbox import TEXT_MOST, Sandbox, null, without_globals
+from batchfree.data.prompts.sandbox import MOST_CHARACTERS, Sandbox, null, without_globals
 from batchfree.data.unknown_column import no_column
 
 ROW = "row"
-"""The name under which a template finds the whole row, for columns whose names are no identifiers."""
+"""The name of the whole row in a template, for columns whose names are not identifiers."""
 
 RENDER_ERRORS = (
     *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError),
     *(AttributeError, RecursionError, MemoryError, AssertionError),
 )
-"""What a template may raise over a row's values."""
+"""The errors that a template can raise because of a row's values."""
 
 
 class BrokenTemplateError(Exception):
-    """A template that can't work for any row; says why."""
+    """A template that can't work for any row. The message says why."""
 
 
 class UnrenderableError(Exception):
-    """A row that the template can't be rendered for; says why."""
+    """A row that can't be rendered. The message says why."""
 
 
 class Template:
     """A compiled template."""
 
     def __init__(self, source: str, environment: Sandbox, columns: Sequence[str]) -> None:
-        """Raises BrokenTemplateError. Where `columns` is empty there are no rows, and any name may stand."""
+        """Raises BrokenTemplateError. Empty `columns` mean that there are no rows; then any column may be named."""
         tree = _parsed(source, environment)
         _refuse_files(tree)
         names = meta.find_undeclared_variables(without_globals().parse(source))
@@ -48,9 +48,9 @@ class Template:
         self._globals = {name: environment.globals[name] for name in names - known if name in environment.globals}
         self._wants_row = ROW in names and ROW not in known
         self.columns = None if self._wants_row else frozenset(self._names)
-        """The columns that it looks at; None where that can be any."""
+        """The columns that the template uses; None if it uses the whole row."""
         self.constant = _constant(tree)
-        """The text itself, where nothing in it depends on the row."""
+        """The text, if nothing in it depends on the row."""
 
     def __call__(self, row: Mapping[str, Any]) -> str:
         """The text for one row. Raises UnrenderableError."""
@@ -74,8 +74,8 @@ def _joined(pieces: Iterator[str]) -> str:
     kept, size = [], 0
     for piece in pieces:
         size += len(piece)
-        if size > TEXT_MOST:
-            raise ValueError(f"the rendered text is longer than {TEXT_MOST} characters")
+        if size > MOST_CHARACTERS:
+            raise ValueError(f"the rendered text is longer than {MOST_CHARACTERS} characters")
         kept.append(piece)
     return "".join(kept)
 
@@ -113,7 +113,8 @@ def _constant(tree: nodes.Template) -> str | None:
 
 
 def _unknown(tree: nodes.Template, names: set[str], columns: set[str], provided: Mapping[str, Any]) -> str | None:
-    """A column that is used but that no row has. Asking whether it is defined, or giving a default, is no use."""
+    """A column that the template uses and no row has. Columns that are only tested with `is defined` or have a default
+    don't count."""
     asked = {name for name in map(_column, _asked(tree)) if name}
     fields = {name for node in tree.find_all((nodes.Getattr, nodes.Getitem)) if (name := _of_row(node))}
     if ROW in columns:
@@ -137,7 +138,7 @@ def _column(node: nodes.Node | None) -> str | None:
 
 
 def _of_row(node: nodes.Node | None) -> str | None:
-    """The column in `row.x` or `row["x"]`."""
+    """The column that `row.x` or `row["x"]` names; None for any other expression."""
     if not isinstance(node, nodes.Getattr | nodes.Getitem) or not isinstance(node.node, nodes.Name):
         return None
     if node.node.name != ROW:
