@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: a reader never sees half of one."""
+"""Replaces whole files, so that a reader never sees half of one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LEFT_BEHIND_S = 3600.0
-"""Seconds without a change after which the unfinished file of a killed process is removed."""
+"""Age in seconds after which the temporary file of a killed process is removed."""
 
 _number = itertools.count()
 
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """Gives the path of an unfinished file beside `target`, to be written in the block; renames it at the block's end.
+    """Yields the path of a temporary file beside `target` for the block to write, then renames it to `target`.
 
-    Where the block raises, `target` stays as it was and the unfinished file is removed. The file is synced before it is
-    renamed, so `target` also survives a power cut. It gets the permissions of the old file; a link at `target` stays a
-    link. Raises OSError.
+    If the block raises, `target` stays as it was and the temporary file is removed. The file is synced before it is
+    renamed, so it survives a power cut. It gets the permissions of the old file, and a symbolic link at `target` stays
+    a link. Raises OSError.
     """
     target = target.resolve()
     _remove_left_behind(target)
@@ -40,7 +40,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Waits until the disk holds a file, or the names in a folder."""
+    """Syncs a file, or the names in a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

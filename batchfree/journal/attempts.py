@@ -63,6 +63,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     sent because the row is too long for every model. `kind` is set if the request failed as a whole.
     Tokens and `cost` (USD) are those of the whole request; `latency_s` is in seconds. `pack_seed` seeds the codes of a
     pack; `unknown` counts codes in the reply that belong to no row.
+    `permanent`: the model is gone for today. `unsupported`: the request parameter that the model refused.
     """
 
     at: datetime
@@ -107,8 +108,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         """The models that received the request, or may have: the requested models up to the one that answered, and
         those in the routing metadata of the reply.
         """
-        told = (self.router or {}).get("attempts")
-        names = [each.get("model") for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+        routed = (self.router or {}).get("attempts")
+        names = [each.get("model") for each in routed if isinstance(each, dict)] if isinstance(routed, list) else []
         asked = self.models[: self.models.index(self.model) + 1] if self.model in self.models else self.models
         return frozenset(name for name in (*asked, *names, self.model) if isinstance(name, str) and name != FREE_ROUTER)
 

@@ -29,7 +29,7 @@ SECRET_FROM = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Response:
+class _RawResponse:
     status: int
     headers: httpx.Headers
     body: bytes
@@ -92,10 +92,10 @@ class Client:
         """Closes all connections."""
         await self._http.aclose()
 
-    def _judge(self, response: _Response) -> Judged:
+    def _judge(self, response: _RawResponse) -> Judged:
         return judge(response.status, response.headers, response.body)
 
-    async def _send(self, method: str, path: str, content: bytes | None, timeout: float) -> _Response | Failure:
+    async def _send(self, method: str, path: str, content: bytes | None, timeout: float) -> _RawResponse | Failure:
         """One call with its whole response. No exception of httpx leaves this function: they contain the key."""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
@@ -110,7 +110,7 @@ class Client:
 
     async def _read(
         self, method: str, path: str, content: bytes | None, headers: dict[str, str]
-    ) -> _Response | Failure:
+    ) -> _RawResponse | Failure:
         body = bytearray()
         async with self._http.stream(method, self.base_url + path, content=content, headers=headers) as response:
             async for chunk in response.aiter_bytes():
@@ -118,7 +118,9 @@ class Client:
                 if len(body) > LONGEST_BODY:
                     message = f"the response is longer than {LONGEST_BODY // 1024 // 1024} MB"
                     return Failure(kind=Kind.BAD_RESPONSE, message=message, status=response.status_code)
-            return _Response(status=response.status_code, headers=response.headers, body=self._without_key(bytes(body)))
+            return _RawResponse(
+                status=response.status_code, headers=response.headers, body=self._without_key(bytes(body))
+            )
 
     def _without_key(self, body: bytes) -> bytes:
         """The body with the key masked, because some servers quote it."""
@@ -128,8 +130,8 @@ class Client:
 
     def _describe(self, error: httpx.RequestError) -> str:
         host = urlsplit(self.base_url).hostname
-        told = f"{host}: {type(error).__name__}: {error}"
-        return one_line(told.replace(self._key, "…") if self._key else told)
+        text = f"{host}: {type(error).__name__}: {error}"
+        return one_line(text.replace(self._key, "…") if self._key else text)
 
 
 def _encode(body: JsonObject) -> bytes:

@@ -81,21 +81,20 @@ class Evidence:
 
 def gather(status: int, headers: Mapping[str, str], payload: JsonObject, error: Json) -> Evidence:
     """The facts about `error`, which is part of `payload`, the body of a response with this status."""
-    told = as_object(error)
-    details = as_object(told.get("metadata"))
-    kind = as_text(details.get("error_type")) or as_text(told.get("type")) or as_text(told.get("name")) or ""
-    message = (as_text(error) or as_text(told.get("message")) or _cause_within(told.get("message") or error) or "")[
-        :LONGEST_TEXT
-    ]
-    raw = (as_text(details.get("raw")) or _cause_within(details.get("raw")) or "")[:LONGEST_TEXT]
+    fields = as_object(error)
+    details = as_object(fields.get("metadata"))
+    kind = as_text(details.get("error_type")) or as_text(fields.get("type")) or as_text(fields.get("name")) or ""
+    message = as_text(error) or as_text(fields.get("message")) or _cause_within(fields.get("message") or error) or ""
+    raw = as_text(details.get("raw")) or _cause_within(details.get("raw")) or ""
+    message, raw = message[:LONGEST_TEXT], raw[:LONGEST_TEXT]
     text = "\n".join(part for part in (message, raw, _earlier_messages(details)) if part)
     return Evidence(
-        status=_status_of(told.get("code"), kind, status),
+        status=_status_of(fields.get("code"), kind, status),
         text=text,
         cause=_find_cause(message, raw, as_text(details.get("provider_name"))),
-        error_type=(kind or as_text(told.get("code")) or "").lower(),
+        error_type=(kind or as_text(fields.get("code")) or "").lower(),
         metadata=details,
-        availability=as_object(told.get("availability")),
+        availability=as_object(fields.get("availability")),
         provider=masked_name(details.get("provider_name")),
         model=find_free_model(text) or _model_in_slug(details) or _last_model_tried(payload),
         in_reply=status < 400,
@@ -138,8 +137,8 @@ def _earlier_messages(details: JsonObject) -> str:
 def _find_cause(message: str, raw: str, provider: str | None) -> str:
     """The text to show: the message, or the provider's own text if the message is a general phrase."""
     inner = _cause_within(parse_json(raw)) or raw
-    told = inner if inner and SAYS_NOTHING.fullmatch(message) else _cause_within(parse_json(message)) or message
-    return one_line(f"{provider}: {told}" if provider and told and inner == told else told)
+    cause = inner if inner and SAYS_NOTHING.fullmatch(message) else _cause_within(parse_json(message)) or message
+    return one_line(f"{provider}: {cause}" if provider and cause and inner == cause else cause)
 
 
 def _cause_within(value: Json, depth: int = 0) -> str | None:
@@ -165,8 +164,8 @@ def resets_at(evidence: Evidence) -> float | None:
     mark = as_number(evidence.limit_header("x-ratelimit-reset"))
     if mark is not None and mark >= SECONDS_FROM:
         return mark / 1000 if mark > MILLISECONDS_FROM else mark
-    for told in (evidence.metadata.get("resets_at"), evidence.limit_header("retry-after")):
-        if (moment := _epoch_seconds(told)) is not None:
+    for value in (evidence.metadata.get("resets_at"), evidence.limit_header("retry-after")):
+        if (moment := _epoch_seconds(value)) is not None:
             return moment
     return None
 
@@ -183,12 +182,12 @@ def retry_after(evidence: Evidence) -> float | None:
     return next((hint for hint in hints if hint is not None and 0 <= hint < SECONDS_FROM), None)
 
 
-def _epoch_seconds(told: Json) -> float | None:
+def _epoch_seconds(value: Json) -> float | None:
     """Epoch seconds from an ISO 8601 date, an HTTP date, or a number of epoch seconds or milliseconds."""
-    value = as_number(told)
-    if value is not None:
-        return (value / 1000 if value > MILLISECONDS_FROM else value) if value >= SECONDS_FROM else None
-    text = as_text(told) or ""
+    number = as_number(value)
+    if number is not None:
+        return (number / 1000 if number > MILLISECONDS_FROM else number) if number >= SECONDS_FROM else None
+    text = as_text(value) or ""
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text)

@@ -37,8 +37,8 @@ def one_line(text: str) -> str:
 
 def masked_name(value: Json) -> str | None:
     """A name or an id from outside, masked and cut to 200 characters; None if there is none."""
-    told = as_text(value)
-    return mask(told[:LONGEST_NAME]) if told else None
+    text = as_text(value)
+    return mask(text[:LONGEST_NAME]) if text else None
 
 
 def masked_object(value: Json) -> JsonObject | None:

@@ -1,4 +1,4 @@
-"""What the service has told about the quota: a limit per minute from its 429s, and reports on the day.
+"""What the service has said about the quota: a limit per minute from its 429s, and reports on the day.
 
 A day report is the answer of `GET /key`, or the limit that a day 429 named. The service's own daily count is late by
 some minutes, so a report can raise our count of the day but never lower it. All times are epoch seconds.
@@ -90,7 +90,7 @@ def effective_limits(limits: Limits, learned: LearnedCap | None, reports: Sequen
     """
     cap = None if learned is None else cap_in_force(learned, now, limits.per_minute)
     caps = [each for each in (cap, limits.per_minute) if each is not None]
-    said = max(((word.at, word.limit) for word in reports if word.limit is not None), default=(now, None))[1]
+    said = max(((report.at, report.limit) for report in reports if report.limit is not None), default=(now, None))[1]
     per_day = limits.per_day
     if per_day is not None and said is not None:
         per_day = said if limits.auto else min(per_day, said)
@@ -105,7 +105,7 @@ def used_elsewhere(reports: Iterable[DayReport], now: float) -> int:
     """
     today = day_start(now)
     since = today if now < today + LAG else today + LAG
-    return max((word.elsewhere for word in reports if since <= word.at <= now), default=0)
+    return max((report.elsewhere for report in reports if since <= report.at <= now), default=0)
 
 
 def provisional_closure(reports: Iterable[DayReport], own: int, limits: Limits, now: float) -> Closure | None:
@@ -122,7 +122,7 @@ def ends_day_closure(reports: Iterable[DayReport], limit: int | None, used: int 
 
     That happens when the account moves to a higher tier during the day.
     """
-    said = [word.limit for word in reports if word.limit is not None and word.at >= day_start(now)]
+    said = [report.limit for report in reports if report.limit is not None and report.at >= day_start(now)]
     return limit is not None and bool(said) and limit > max(max(said), used or 0)
 
 

@@ -9,7 +9,7 @@ one minute. For the same reason no request starts in the last second of a UTC da
 
 If the clock is set back, some starts and closures are in the future. Such a start counts as one of this moment (the
 ledger corrects it, so nobody waits longer than 61 seconds for it); such a closure is ignored. If the clock is set
-forward, starts look old at once; that can't be told from a laptop that slept.
+forward, starts look old at once; a laptop that slept looks the same.
 """
 
 from __future__ import annotations
