@@ -70,8 +70,8 @@ def export(arguments: JobArguments) -> int:
     from batchfree.job.state import read_state
 
     job = load_job(arguments.job, arguments)
-    results.check_writable(job.spec.output.path)
     found = read_state(job)
+    results.check_place(job.spec, found.opened.dataset)
     tally = found.export(job.spec.output.path)
     rows = tally.counts().rows
     for warning in found.warnings:

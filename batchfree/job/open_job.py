@@ -10,13 +10,11 @@ import polars as pl
 
 from batchfree.answers import AnswerRule
 from batchfree.core.chat import ChatRequest, Failure
-from batchfree.core.errors import Mistake, SpecError
 from batchfree.data import output
 from batchfree.data.input import Dataset, open_dataset
 from batchfree.data.output.columns import describe
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.jobspec import JobSpec
-from batchfree.jobspec.rules.outputs import OVER_INPUT
 from batchfree.journal.attempts import Status
 from batchfree.journal.digest_map import DigestMap
 from batchfree.journal.index import JournalIndex
@@ -107,8 +105,6 @@ class OpenJob:
 def open_job(spec: JobSpec) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
     dataset = open_dataset(spec.input)
-    if dataset.reads(spec.output.path):
-        raise SpecError([Mistake(message=OVER_INPUT, key="output.path")])
     prompts = compile_prompts(spec, dataset.schema)
     rule = AnswerRule(
         labels=spec.answer.labels, schema=spec.answer.schema_, mode=spec.answer.mode, repair=spec.answer.repair

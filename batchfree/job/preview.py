@@ -56,6 +56,7 @@ def _body(opened: OpenJob, parcel: Parcel) -> JsonObject:
 def mistakes(job: Job) -> list[Mistake]:
     """Everything that is wrong with the input, the templates, and the place of the table."""
     found: list[Mistake] = []
+    opened = None
     try:
         opened = open_job(job.spec)
         found.extend(opened.dataset.check())
@@ -63,7 +64,7 @@ def mistakes(job: Job) -> list[Mistake]:
     except MistakesError as error:
         found.extend(error.mistakes)
     try:
-        output.check_writable(job.spec.output.path)
+        output.check_place(job.spec, None if opened is None else opened.dataset)
     except MistakesError as error:
         found.extend(error.mistakes)
     return found

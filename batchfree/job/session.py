@@ -83,7 +83,7 @@ class Session:
         if mistakes := opened.dataset.check():
             raise DatasetError(mistakes)
         output.check_names(self._spec, opened.dataset.schema)
-        output.check_writable(self._spec.output.path)
+        output.check_place(self._spec, opened.dataset)
         return opened
 
     async def _answer(self, state: JobState) -> None:

@@ -401,10 +401,20 @@ def test_places_where_no_table_can_be_written_are_found_before_a_run(tmp_path, p
     (tmp_path / "folder.parquet").mkdir()
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(SpecError, match=message) as caught:
-        results.check_writable(tmp_path / path)
+        results.check_place(job(tmp_path, output=str(tmp_path / path)))
     assert caught.value.mistakes[0].key == "output.path"
 
 
 def test_a_folder_that_does_not_exist_yet_is_fine_and_is_not_made(tmp_path):
-    results.check_writable(tmp_path / "a" / "b" / "o.parquet")
-    assert names_in(tmp_path) == []
+    results.check_place(job(tmp_path, output="a/b/o.parquet"))
+    assert names_in(tmp_path) == ["job.yaml", "rows.jsonl"]
+
+
+@pytest.mark.parametrize(("target", "message"), [("rows.jsonl", "input"), ("o.run/journal.jsonl", "own records")])
+def test_no_link_leads_a_table_over_the_input_or_the_records_of_the_job(tmp_path, target, message):
+    spec = job(tmp_path, run_dir="o.run", output="link.jsonl")
+    (tmp_path / "o.run").mkdir()
+    (tmp_path / "o.run" / "journal.jsonl").write_text("", encoding="utf-8")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / target)
+    with pytest.raises(SpecError, match=f"would be written over the .*{message}"):
+        results.check_place(spec, open_dataset(spec.input))

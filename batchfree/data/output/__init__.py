@@ -1,7 +1,8 @@
 """Input and journal → the output table, joined row by row, and its file."""
 
 from batchfree.data.output.columns import check_names
+from batchfree.data.output.place import check_place
 from batchfree.data.output.table import table
-from batchfree.data.output.write import check_writable, write
+from batchfree.data.output.write import write
 
-__all__ = ["check_names", "check_writable", "table", "write"]
+__all__ = ["check_names", "check_place", "table", "write"]

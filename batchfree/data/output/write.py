@@ -1,10 +1,9 @@
-"""The file of the output table: its format, and whether it can be written where the job wants it."""
+"""The file of the output table, in the format that its suffix names."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from batchfree.core import formats
-from batchfree.core.errors import Mistake, SpecError, StorageError
+from batchfree.core.errors import StorageError
 from batchfree.data.openai_batch import id_column
 from batchfree.data.output.openai_results import result_lines
 from batchfree.journal.atomic_file import atomic_write
@@ -24,8 +23,6 @@ PROBE_BYTES = 4 << 20
 """A disk that takes this many more bytes is not full; Polars writes less at a time."""
 ROWS_PER_GROUP = 8_192
 """Rows of one group in a Parquet or Arrow file. Polars holds a whole group in memory, and its own groups are huge."""
-TEMPORARY_NAME_BYTES = 16
-"""Bytes by which the name of the unfinished file is longer than that of the table."""
 
 
 def write(table: pl.LazyFrame, path: Path, spec: JobSpec) -> None:
@@ -56,31 +53,6 @@ def _disk_trouble(unfinished: Path) -> str | None:
             file.write(bytes(PROBE_BYTES))
     except OSError as error:
         return error.strerror
-    return None
-
-
-def check_writable(path: Path) -> None:
-    """Checks, before anything is sent, that the table can be written at `path`. Raises SpecError."""
-    problem = _problem(path)
-    if problem:
-        raise SpecError([Mistake(message=problem, file=str(path), key="output.path")])
-
-
-def _problem(path: Path) -> str | None:
-    try:
-        if path.is_dir():
-            return "the output is a folder; name a file in it"
-        folder = path.resolve().parent
-        while not os.path.lexists(folder) and folder != folder.parent:
-            folder = folder.parent
-        if not folder.is_dir():
-            return f"the output can't be written there: {folder} is not a folder"
-        if not os.access(folder, os.W_OK | os.X_OK):
-            return f"the output can't be written there: no permission to write in {folder}"
-        if len(os.fsencode(path.name)) + TEMPORARY_NAME_BYTES > os.pathconf(folder, "PC_NAME_MAX"):
-            return "the name of the output is too long"
-    except OSError as error:
-        return f"the output can't be written there: {error.strerror}"
     return None
 
 
