@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 
@@ -14,26 +13,22 @@ import anyio.to_thread
 from batchfree.core.errors import DatasetError, StorageError
 from batchfree.core.stops import Stopped, StopReason, exit_code
 from batchfree.data import output
-from batchfree.job.endpoint import Endpoint, retry_policy
+from batchfree.job.endpoint import Endpoint
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
 from batchfree.job.reasked import with_reask_warning
 from batchfree.job.state import JobState, read_state
+from batchfree.job.workforce import Workforce
 from batchfree.jobspec.job import Job
 from batchfree.journal import lock
-from batchfree.journal.file import Journal, JournalLine
+from batchfree.journal.file import Journal
 from batchfree.journal.run_folder import EventLog, RunFolder
-from batchfree.run.packer import Packer
 from batchfree.run.progress import Observer, ProgressTracker
-from batchfree.run.sender import AskingRules, Sender
 from batchfree.run.signals import is_interruption, stop_on_signals
 from batchfree.run.summary import Summary, Tally
 from batchfree.run.switch import Switch
-from batchfree.run.task_queue import TaskQueue
 from batchfree.run.tasks import Task
-from batchfree.run.worker_pool import WorkerPool
 from batchfree.service.connection import Transport, connect, find_api_key
-from batchfree.service.exchange import Exchange
 from batchfree.service.quota.rate_limiter import WaitPolicy
 
 GRACE = 30.0
@@ -51,7 +46,6 @@ class Session:
         self._transport = transport
         self._folder = RunFolder(job.spec.run_dir)
         self._switch = Switch()
-        self._rng = random.Random(job.spec.router.seed)
         self._tracker = ProgressTracker(observer, EventLog(self._folder.log, clock))
 
     async def run(self) -> Summary:
@@ -118,7 +112,9 @@ class Session:
         async with self._connect() as endpoint, anyio.create_task_group() as beside:
             if endpoint is not None:
                 beside.start_soon(self._keep_synced, journal)
-                await self._workers(state, tasks, endpoint, journal).run(self._grace)
+                policy = self._wait_policy()
+                workforce = Workforce(state, endpoint, journal, policy, switch=self._switch, tracker=self._tracker)
+                await workforce.run(tasks, self._grace)
                 beside.cancel_scope.cancel()
 
     @asynccontextmanager
@@ -138,46 +134,6 @@ class Session:
             if refused is not None:
                 self._switch.throw(refused)
             yield endpoint if refused is None else None
-
-    def _workers(
-        self, state: JobState, tasks: Iterator[Task | None], endpoint: Endpoint, journal: Journal
-    ) -> WorkerPool:
-        """The worker pool, with everything that it has learned from recent attempts."""
-        spec, router = self._spec, endpoint.router()
-        packer = Packer(state.opened.rule, spec.pack, self._tracker.warn)
-        for attempt in state.recent:
-            router.remember(attempt)
-            packer.learn(attempt)
-        policy = WaitPolicy(on_quota=self._options.on_quota or spec.limits.on_quota, deadline=self._deadline())
-        exchange = Exchange(
-            router=router,
-            rate_limiter=endpoint.rate_limiter(policy, self._tracker.wait),
-            complete=endpoint.completer(self._tracker.in_flight),
-            clock=self._clock,
-            stopping=self._switch.event,
-        )
-
-        def recorded(line: JournalLine) -> None:
-            state.add(line)
-            self._tracker.record(line.attempt)
-
-        sender = Sender(
-            rules=AskingRules(answer=state.opened.rule, retry=retry_policy(spec), seed=spec.router.seed),
-            exchange=exchange,
-            packer=packer,
-            journal=journal,
-            recorded=recorded,
-            clock=self._clock,
-            rng=self._rng,
-        )
-        return WorkerPool(
-            queue=TaskQueue(tasks, lambda: packer.size, packer.company),
-            sender=sender,
-            switch=self._switch,
-            workers=spec.limits.concurrency,
-            max_wait=spec.retry.max_wait,
-            rng=self._rng,
-        )
 
     async def _keep_synced(self, journal: Journal) -> None:
         """Syncs the journal now and then. A disk that fails ends the run; requests in flight are still waited for."""
@@ -221,10 +177,11 @@ class Session:
         if kept is not None:
             self._tracker.warn(f"starting anew; earlier progress is kept as {kept}")
 
-    def _deadline(self) -> float | None:
-        """When the last request may start so that its answer arrives by `until`; both in epoch seconds."""
+    def _wait_policy(self) -> WaitPolicy:
+        """What ends the wait for a start. The last request starts early enough for its answer to arrive by `until`."""
         until = self._options.until
-        return None if until is None else until - min(GRACE, (until - self._clock()) / 10)
+        deadline = None if until is None else until - min(GRACE, (until - self._clock()) / 10)
+        return WaitPolicy(on_quota=self._options.on_quota or self._spec.limits.on_quota, deadline=deadline)
 
     def _grace(self, stopped: Stopped) -> float:
         """Seconds that answers in flight have to arrive."""

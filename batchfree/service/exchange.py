@@ -76,16 +76,19 @@ class Exchange:
             self._rate_limiter.give_back(start)
             return decision
         spare(decision.spared)
+        return await self._post(decision, start, compose)
+
+    async def _post(self, ask: Ask[RowT], start: Start, compose: Callable[[Ask[RowT]], ChatRequest]) -> Response[RowT]:
         try:
-            request = compose(decision)
+            request = compose(ask)
         except BaseException:
             self._rate_limiter.give_back(start)
             raise
-        self.router.claim(decision.draw)
+        self.router.claim(ask.draw)
         began = self._clock()
-        any_model = self.router.policy.own_endpoint
-        judged = await self._complete(wire.body(request, decision.draw.models, any_model=any_model))
-        return Response(ask=decision, judged=judged, start=start, latency=self._clock() - began)
+        body = wire.body(request, ask.draw.models, any_model=self.router.policy.own_endpoint)
+        judged = await self._complete(body)
+        return Response(ask=ask, judged=judged, start=start, latency=self._clock() - began)
 
     def learn(self, response: Response[RowT], lesson: Lesson) -> None:
         """Takes in what a response says of the models, and of the account if a limit refused the request."""

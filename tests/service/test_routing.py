@@ -352,9 +352,12 @@ def test_at_most_three_models_travel() -> None:
 
 
 def draw(models: Any = POOL, **changes: Any) -> Draw | Rest | Nothing:
-    rng = changes.pop("rng", random.Random(1))
-    asked: dict[str, Any] = {"tried": (), "health": {}, "now": NOON, "salt": str(rng.getrandbits(64)), **changes}
-    return choose(models, **asked)
+    salt = str(changes.pop("rng", random.Random(1)).getrandbits(64))
+    pool = ModelPool(models, RoutingPolicy())
+    situation = Situation(pool=pool, now=changes.pop("now", NOON), health=changes.pop("health", {}))
+    tried, fallbacks, rows = changes.pop("tried", ()), changes.pop("fallbacks", 0), changes.pop("rows", 1)
+    criteria = Criteria(needs=Requirements(), salt=salt, **changes)
+    return choose(models, rows, tried=tried, criteria=criteria, situation=situation, fallbacks=fallbacks)
 
 
 def chi_square(counts: Counter[str], cells: int) -> float:
@@ -441,18 +444,18 @@ def test_models_that_have_lately_failed_are_drawn_less() -> None:
 def test_siblings_are_asked_in_the_same_words_and_are_healthy() -> None:
     struck = {POOL[0].id: Health(strikes=1)}
 
-    def alike(model: Model, first: Model) -> bool:
-        return (model.id < "m/e") is (first.id < "m/e")
-
+    pool = [replace(each, parameters=ALL if each.id < "m/e" else frozenset()) for each in POOL]
     for n in range(100):
-        drawn = draw(rng=random.Random(n), fallbacks=2, joins=alike, health=struck)
+        drawn = draw(pool, rng=random.Random(n), fallbacks=2, wants_schema=True, health=struck)
         assert len({name < "m/e" for name in drawn.models}) == 1
         assert POOL[0].id not in drawn.models[1:]
 
 
 def test_models_from_which_a_request_brings_less_are_drawn_less() -> None:
     rng = random.Random(4)
-    counts = Counter(draw(rng=rng, worth=lambda m: 0.1 if m is POOL[0] else 1.0).models[0] for _ in range(10_000))
+    few = {POOL[0].id: 1}
+    draws = (draw(rng=rng, rows=10, pack_size=lambda model_id: few.get(model_id, 10)) for _ in range(10_000))
+    counts = Counter(drawn.models[0] for drawn in draws)
     assert 80 < counts[POOL[0].id] < 140
 
 

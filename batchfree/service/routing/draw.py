@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TypeAlias
 
 from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id
-from batchfree.service.routing.health import Health, available_at, is_available, is_left, refuses, weight
+from batchfree.service.routing.health import available_at, is_available, is_left, refuses, weight
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.policy import RoutingPolicy
 from batchfree.service.routing.situation import Criteria, Situation
@@ -19,11 +18,6 @@ PATIENCE_S = 60.0
 """An untried model that rests no longer than this is waited for."""
 SERVICE_TOKENS = 32_000
 """Longer prompts are drawn here: the service's draw is not known to look at the context length."""
-
-Joins: TypeAlias = Callable[[Model, Model], bool]
-"""Whether a model may travel as a fallback of another one: it can be asked in the same words."""
-Worth: TypeAlias = Callable[[Model], float]
-"""How much a request to a model brings, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,95 +70,74 @@ def draw(
     attempt, unless the rows have tried models in earlier runs, the user restricts the draw, the prompt is long, or the
     service's draw keeps failing.
     """
-    now, health = situation.now, situation.health
-    router = situation.health_of(FREE_ROUTER)
+    router_at = available_at(situation.health_of(FREE_ROUTER), situation.now)
     on_service = policy.route == (FREE_ROUTER,)
-    if on_service and models is None:
-        return SERVICE_DRAW if is_available(router, now) else Rest(until=available_at(router, now))
-    leave = first and not tried and not policy.restricts and criteria.needs.context <= SERVICE_TOKENS and bool(models)
-    if on_service and leave and is_available(router, now):
+    fresh = first and not tried and not policy.restricts and criteria.needs.context <= SERVICE_TOKENS
+    if on_service and (models is None or (fresh and models)) and router_at <= situation.now:
         return SERVICE_DRAW
+    if on_service and models is None:
+        return Rest(until=router_at)
     candidates = [Model(id=each) for each in policy.ids or ()] if models is None else models
     able = [model for model in candidates if not refuses(situation.health_of(model.id), criteria.needs.parameters)]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
-    joins, worth = _company(rows, criteria, situation)
-    drawn = choose(
-        able,
-        tried=tried,
-        health=health,
-        now=now,
-        salt=criteria.salt,
-        fallbacks=policy.fallbacks,
-        joins=joins,
-        worth=worth,
-    )
-    if isinstance(drawn, Rest) and on_service and leave:
-        return Rest(until=min(drawn.until, available_at(router, now)))
+    drawn = choose(able, rows, tried=tried, criteria=criteria, situation=situation, fallbacks=policy.fallbacks)
+    if isinstance(drawn, Rest) and on_service and fresh:
+        return Rest(until=min(drawn.until, router_at))
     return replace(drawn, route=drawn.models[0]) if isinstance(drawn, Draw) and policy.ids else drawn
-
-
-def _company(rows: int, criteria: Criteria, situation: Situation) -> tuple[Joins, Worth]:
-    """A fallback is asked in the same words as the primary and takes as many rows; a model is worth its rows."""
-
-    def joins(model: Model, first: Model) -> bool:
-        alike = not criteria.wants_schema or situation.takes_schema(model) is situation.takes_schema(first)
-        return alike and criteria.share(model, rows) >= criteria.share(first, rows)
-
-    return joins, lambda model: criteria.share(model, rows) / rows
 
 
 def choose(
     models: Sequence[Model],
+    rows: int,
     *,
     tried: Collection[str],
-    health: Mapping[str, Health],
-    now: float,
-    salt: str,
+    criteria: Criteria,
+    situation: Situation,
     fallbacks: int = 0,
-    joins: Joins | None = None,
-    worth: Worth | None = None,
 ) -> Draw | Rest | Nothing:
     """One of these eligible models at random, and up to `fallbacks` more to travel with it.
 
-    No model that the row has tried is drawn while another is left. A model that rests for at most a minute is waited
-    for. One that rests for longer is asked early before the row goes back to a model that it has tried, unless that
-    one is gone for the day.
+    No model that the rows have tried is drawn while another is left. A model that rests for at most a minute is waited
+    for. One that rests for longer is asked early before a row goes back to a model that it has tried, unless that one
+    is gone for the day.
     """
     if not models:
         return Nothing(reason="no free model can do what the request needs")
-    known = {model.id: health.get(model.id, Health()) for model in models}
-    ready = [model for model in models if is_available(known[model.id], now)]
-    untried = [model for model in ready if model.id not in tried]
-    left = [model for model in models if model.id not in tried and is_left(known[model.id], now)]
-    candidates = untried or left or ready
+    now, health_of = situation.now, situation.health_of
+    ready = [model for model in models if is_available(health_of(model.id), now)]
     if not ready:
-        return Rest(until=min(available_at(each, now) for each in known.values()))
-    soon = min(available_at(known[model.id], now) for model in candidates)
+        return Rest(until=min(available_at(health_of(model.id), now) for model in models))
+    untried = [model for model in ready if model.id not in tried]
+    left = [model for model in models if model.id not in tried and is_left(health_of(model.id), now)]
+    candidates = untried or left or ready
+    soon = min(available_at(health_of(model.id), now) for model in candidates)
     if now < soon <= now + PATIENCE_S:
         return Rest(until=soon)
-    first, *others = _shuffled(candidates, known, now, salt, worth)
-    company = (each for each in others if known[each.id].strikes == 0 and _may_join(each, first, joins))
+    first, *others = _shuffled(candidates, rows, criteria, situation)
+    company = (each for each in others if _may_join(each, first, rows, criteria, situation))
     drawn = (first, *islice(company, min(fallbacks, MOST_MODELS - 1)))
     return Draw(route=LOCAL, models=tuple(model.id for model in drawn), of=len(models))
 
 
-def _may_join(model: Model, first: Model, joins: Joins | None) -> bool:
-    return is_free_id(first.id) and is_free_id(model.id) and (joins is None or joins(model, first))
+def _may_join(model: Model, first: Model, rows: int, criteria: Criteria, situation: Situation) -> bool:
+    """Whether a healthy free model may be a fallback: it is asked in the same words and takes as many rows."""
+    if situation.health_of(model.id).strikes or not (is_free_id(first.id) and is_free_id(model.id)):
+        return False
+    alike = not criteria.wants_schema or situation.takes_schema(model) is situation.takes_schema(first)
+    return alike and criteria.share(model, rows) >= criteria.share(first, rows)
 
 
-def _shuffled(
-    models: Sequence[Model], known: Mapping[str, Health], now: float, salt: str, worth: Worth | None
-) -> list[Model]:
-    """The models in random order, in which those of more weight tend to come first (Efraimidis and Spirakis, 2006).
+def _shuffled(models: Sequence[Model], rows: int, criteria: Criteria, situation: Situation) -> list[Model]:
+    """The models in random order. Models of more weight tend to come first (Efraimidis and Spirakis, 2006).
 
-    Each model's rank depends only on the salt, its id and its weight, so adding or removing other models never changes
-    the order of two.
+    The weight is that of the health, times the share of the rows that the model takes. Each model's rank depends only
+    on the salt, its id and its weight, so adding or removing other models never changes the order of two.
     """
 
     def rank(model: Model) -> float:
-        heavy = weight(known[model.id], now) * (1.0 if worth is None else worth(model))
-        digest = hashlib.blake2b(f"{salt} {model.id}".encode(), digest_size=8).digest()
+        heavy = weight(situation.health_of(model.id), situation.now) * criteria.share(model, rows) / rows
+        digest = hashlib.blake2b(f"{criteria.salt} {model.id}".encode(), digest_size=8).digest()
         return math.log((int.from_bytes(digest) + 1) / 2**64) / max(heavy, 1e-9)
 
     return sorted(models, key=rank, reverse=True)
