@@ -1,14 +1,13 @@
-"""One chat request from arrival to reply: key, quota, form, the models in turn, the faults, the words."""
+"""One chat request from arrival to reply: key, quota, form, the models in turn, their faults, their words."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from batchfree.emulator import free_router as router
-from batchfree.emulator import replies, validation
+from batchfree.emulator import free_router, replies, validation
 from batchfree.emulator.chance import generator, share
 from batchfree.emulator.emulated_model import FREE_ROUTER, EmulatedModel, JsonObject
 from batchfree.emulator.error_bodies import Refusal
@@ -23,12 +22,27 @@ from batchfree.emulator.scenario import Scenario
 from batchfree.emulator.sse import as_stream
 
 JSON_HEADERS = {"content-type": "application/json"}
+DEFAULT_MODEL = "openrouter/auto"
+"""The model of a request that names none."""
 REMEMBERED_GENERATIONS = 10_000
 METADATA_HEADERS = ("x-openrouter-metadata", "x-openrouter-experimental-metadata")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivedRequest:
+    """A well-formed request with its entry in the log; `about` tells it from every other request."""
+
+    logged: LoggedRequest
+    chat: IncomingRequest
+    about: bytes
+    wants_metadata: bool
+
+
 class EmulatedService:
-    """The emulated service's memory: quota, book, counts per model, generations. `clock` gives epoch seconds."""
+    """The memory of the emulated service: quota, request log, requests per model, generations.
+
+    `clock` gives epoch seconds.
+    """
 
     def __init__(
         self, scenario: Scenario, clock: Callable[[], float], log: RequestLog, *, seed: int, require_key: bool
@@ -42,8 +56,8 @@ class EmulatedService:
         self.quota = Quota(scenario.limits, self.started)
         self.generations: dict[str, JsonObject] = {}
         self.ids = generator(seed, "generation ids")
-        self._of_model: Counter[str] = Counter()
-        self._seen: Counter[bytes] = Counter()
+        self._requests_of_model: Counter[str] = Counter()
+        self._times_seen: Counter[bytes] = Counter()
 
     def models(self) -> list[EmulatedModel]:
         """The models on offer now."""
@@ -51,152 +65,153 @@ class EmulatedService:
         return [model for model in self.scenario.models if model.presence.covers(seconds, requests)]
 
     def check_key(self, headers: Mapping[str, str]) -> Refusal | None:
+        """The refusal of a missing or wrong key; None if it is right or not required."""
         if not self.require_key:
             return None
         return validation.check_key(headers.get("authorization"), self.scenario.keys)
 
     def new_id(self) -> str:
+        """A fresh generation id."""
         return replies.generation_id(self.clock(), self.ids)
 
     def chat(self, raw: bytes, headers: Mapping[str, str]) -> tuple[LoggedRequest, HttpReply]:
-        """Decide everything about one POST; nothing is sent or waited for here."""
+        """Logs one POST and decides its whole reply. Nothing is sent or waited for here."""
         logged = self.log.open(self.clock(), headers)
         logged.generation = self.new_id()
         try:
             logged.body = json.loads(raw)
         except ValueError:
             logged.body = None
-        refused = self._at_the_door(logged, headers)
-        if refused is not None:
-            return logged, self._refuse(logged, refused)
-        return logged, self._answer(logged, IncomingRequest(logged.body), raw, headers)
+        refusal = self._refusal_on_arrival(logged, headers)
+        if refusal is not None:
+            return logged, self._refuse(logged, refusal)
+        wants_metadata = any(headers.get(name, "").lower() == "enabled" for name in METADATA_HEADERS)
+        chat = IncomingRequest(logged.body)
+        arrived = ArrivedRequest(logged=logged, chat=chat, about=self._about(raw), wants_metadata=wants_metadata)
+        return logged, self._answer(arrived)
 
-    def _at_the_door(self, logged: LoggedRequest, headers: Mapping[str, str]) -> Refusal | None:
-        refused = self.check_key(headers)
-        if refused is not None:
-            return refused
-        if validation.counts_as_free(logged.body):
+    def _refusal_on_arrival(self, logged: LoggedRequest, headers: Mapping[str, str]) -> Refusal | None:
+        """Checks the key, then counts the request against the quota, then checks its form."""
+        refusal = self.check_key(headers)
+        if refusal is None and validation.counts_as_free(logged.body):
             logged.counted = True
-            refused = self.quota.arrive(logged.at)
-        return refused or validation.check(logged.body)
+            refusal = self.quota.arrive(logged.at)
+        return refusal or validation.check_form(logged.body)
 
-    def _refuse(self, logged: LoggedRequest, refused: Refusal, router_data: JsonObject | None = None) -> HttpReply:
-        logged.status, logged.fault = refused.status, "+".join(filter(None, (logged.fault, refused.name or "refused")))
-        if router_data is not None and refused.status not in (401, 429, 500):
-            refused = replace(refused, body=refused.body | {"openrouter_metadata": router_data})
-        if logged.counted and refused.name not in ("minute_429", "day_429"):
+    def _refuse(self, logged: LoggedRequest, refusal: Refusal, metadata: JsonObject | None = None) -> HttpReply:
+        logged.status = refusal.status
+        logged.fault = "+".join(filter(None, (logged.fault, refusal.name or "refused")))
+        if metadata is not None and refusal.status not in (401, 429, 500):
+            refusal = replace(refusal, body=refusal.body | {"openrouter_metadata": metadata})
+        if logged.counted and refusal.name not in ("minute_429", "day_429"):
             self.quota.give_back(logged.at)
-        headers = JSON_HEADERS | {"x-generation-id": logged.generation or ""} | dict(refused.headers)
-        return HttpReply(status=refused.status, headers=headers, steps=(refused.encode(),))
+        headers = JSON_HEADERS | {"x-generation-id": logged.generation or ""} | dict(refusal.headers)
+        return HttpReply(status=refusal.status, headers=headers, steps=(refusal.encode(),))
 
-    def _answer(
-        self, logged: LoggedRequest, asked: IncomingRequest, raw: bytes, headers: Mapping[str, str]
-    ) -> HttpReply:
-        """Try the models in turn, as the `models` list and the free router allow; the last refusal stands."""
-        about = self._about(raw)
-        logged.asked = tuple(asked.models) or ("openrouter/auto",)
+    def _answer(self, arrived: ArrivedRequest) -> HttpReply:
+        """Tries the models in turn, as the list `models` and the free router allow; the last refusal stands."""
+        logged = arrived.logged
+        logged.asked = tuple(arrived.chat.models) or (DEFAULT_MODEL,)
         attempts: list[JsonObject] = []
         pool = self._pool()
-        wants_data = any(headers.get(name, "").lower() == "enabled" for name in METADATA_HEADERS)
-        refused: Refusal | None = None
+        model: EmulatedModel | Refusal = Refusal(status=500, body={})
+        plan: FaultPlan | None = None
         for id in self._turns(logged.asked):
-            model = self._resolve(
-                id, asked, about + bytes([len(attempts)]), [m for m in pool if m.id not in logged.tried]
-            )
-            if isinstance(model, Refusal):
-                refused, played = model, None
-            else:
-                played = self._try(logged, model, asked, id, about)
-                refused = played.refusal
-                attempts.append({"provider": model.provider, "model": model.id, "status": played.status})
-            if refused is None or not refused.falls_over:
+            model, plan = self._resolve(id, arrived, len(attempts), pool), None
+            if isinstance(model, EmulatedModel):
+                plan = self._try(arrived, model, id)
+                attempts.append({"provider": model.provider, "model": model.id, "status": plan.status})
+            refusal = model if isinstance(model, Refusal) else plan.refusal if plan else None
+            if refusal is None or not refusal.falls_over:
                 break
-        chosen = model if isinstance(model, EmulatedModel) else None
-        data = (
-            router.metadata(logged.asked[0], chosen, attempts, self._shown(pool, asked, chosen)) if wants_data else None
-        )
-        if refused is not None or played is None or chosen is None:
-            reply = self._refuse(logged, refused or Refusal(status=500, body={}), data)
-            return played.carry(replace(reply, delay=played.delay)) if played is not None else reply
-        return self._say(logged, chosen, asked, played, data)
+        metadata = self._metadata(arrived, model, attempts, pool) if arrived.wants_metadata else None
+        if isinstance(model, Refusal):
+            return self._refuse(logged, model, metadata)
+        assert plan is not None, "a model that was found was tried"
+        if plan.refusal is not None:
+            return plan.carry(replace(self._refuse(logged, plan.refusal, metadata), delay=plan.delay))
+        return self._complete(arrived, model, plan, metadata)
 
     def _about(self, raw: bytes) -> bytes:
-        """What tells this request apart: its bytes, and how often they came before."""
+        """What tells this request from every other: its bytes, and how often the same bytes came before."""
         key = share(0, raw).hex().encode()
-        self._seen[key] += 1
-        return key + str(self._seen[key]).encode()
+        self._times_seen[key] += 1
+        return key + str(self._times_seen[key]).encode()
 
     def _pool(self) -> list[EmulatedModel]:
-        pool = router.free_pool(self.models(), gated=self.scenario.router.draws_gated)
-        return (
-            pool if self.scenario.router.draws_classifier else [model for model in pool if model.nature != "classifier"]
-        )
-
-    def _shown(
-        self, pool: Sequence[EmulatedModel], asked: IncomingRequest, chosen: EmulatedModel | None
-    ) -> list[EmulatedModel]:
-        able = [model for model in pool if router.serves(model, asked.needs)]
-        return able if asked.models[:1] == [FREE_ROUTER] else [chosen] if chosen else []
+        """The models that the free router may draw now."""
+        router = self.scenario.router
+        return free_router.free_pool(self.models(), gated=router.draws_gated, classifier=router.draws_classifier)
 
     def _turns(self, ids: Sequence[str]) -> list[str]:
+        """The ids to try in order; the free router may draw more than once."""
         return [id for id in ids for _ in range(self.scenario.router.tries if id == FREE_ROUTER else 1)]
 
     def _resolve(
-        self, id: str, asked: IncomingRequest, about: bytes, pool: Sequence[EmulatedModel]
+        self, id: str, arrived: ArrivedRequest, attempts: int, pool: Sequence[EmulatedModel]
     ) -> EmulatedModel | Refusal:
-        if id == FREE_ROUTER:
-            return router.draw(pool, asked, generator(self.seed, "draw", about))
-        return router.find(id, self.models(), (model.id for model in self.scenario.models))
+        """The model that an id stands for; the free router draws one that this request has not tried."""
+        if id != FREE_ROUTER:
+            return free_router.find(id, self.models(), (model.id for model in self.scenario.models))
+        untried = [model for model in pool if model.id not in arrived.logged.tried]
+        rng = generator(self.seed, "draw", arrived.about + bytes([attempts]))
+        return free_router.draw(untried, arrived.chat, rng)
 
-    def _try(
-        self, logged: LoggedRequest, model: EmulatedModel, asked: IncomingRequest, id: str, about: bytes
-    ) -> FaultPlan:
+    def _try(self, arrived: ArrivedRequest, model: EmulatedModel, id: str) -> FaultPlan:
+        """The faults of one model at this request; its refusal may also be that of a model that can't serve it."""
+        logged = arrived.logged
         logged.tried = (*logged.tried, model.id)
-        self._of_model[model.id] += 1
-        occasion = ModelCall(
+        self._requests_of_model[model.id] += 1
+        call = ModelCall(
             model=model.id,
             provider=model.provider,
             asked=id,
-            content=asked.last_user,
+            content=arrived.chat.last_user,
             number=logged.number,
-            number_of_model=self._of_model[model.id],
+            number_of_model=self._requests_of_model[model.id],
             seconds=logged.at - self.started,
             now=logged.at,
             seed=self.seed,
-            about=about,
+            about=arrived.about,
         )
-        played = plan_faults(self.scenario.faults, occasion, model)
-        return played if played.refusal else replace(played, refusal=router.objection(model, asked))
+        plan = plan_faults(self.scenario.faults, call, model)
+        return plan if plan.refusal else replace(plan, refusal=free_router.objection(model, arrived.chat))
 
-    def _say(
+    def _metadata(
         self,
-        logged: LoggedRequest,
-        model: EmulatedModel,
-        asked: IncomingRequest,
-        played: FaultPlan,
-        data: JsonObject | None,
-    ) -> HttpReply:
-        said = speak(model, asked, played.call, self.scenario.answers)
-        body = replies.completion(model, asked, said, id=logged.generation or "", now=logged.at)
-        if data is not None:
-            body["openrouter_metadata"] = data
-        body = played.distort(body)
-        logged.status, logged.model = 200, model.id
-        logged.fault = played.names
-        logged.cost = (body.get("usage") or {}).get("cost") or 0.0
-        choices = body.get("choices") or [{}]
-        logged.finish_reason = choices[0].get("finish_reason")
-        logged.rows = played.answers_left(said, body)
-        self._remember(body, model, logged)
-        headers = JSON_HEADERS | {"x-generation-id": logged.generation or ""}
-        reply = (
-            as_stream(body, headers)
-            if asked.stream
-            else HttpReply(status=200, headers=headers, steps=(replies.encode(body),))
-        )
-        return played.carry(replace(reply, delay=played.delay))
+        arrived: ArrivedRequest,
+        model: EmulatedModel | Refusal,
+        attempts: Sequence[JsonObject],
+        pool: Sequence[EmulatedModel],
+    ) -> JsonObject:
+        chosen = model if isinstance(model, EmulatedModel) else None
+        candidates = [chosen] if chosen else []
+        if arrived.chat.models[:1] == [FREE_ROUTER]:
+            candidates = [model for model in pool if free_router.serves(model, arrived.chat.needs)]
+        return free_router.metadata(arrived.logged.asked[0], chosen, attempts, candidates)
 
-    def _remember(self, body: JsonObject, model: EmulatedModel, logged: LoggedRequest) -> None:
+    def _complete(
+        self, arrived: ArrivedRequest, model: EmulatedModel, plan: FaultPlan, metadata: JsonObject | None
+    ) -> HttpReply:
+        """The answer of a model after its faults, logged and remembered as a generation."""
+        logged, chat = arrived.logged, arrived.chat
+        output = speak(model, chat, plan.call, self.scenario.answers)
+        body = replies.completion(model, chat, output, id=logged.generation or "", now=logged.at)
+        if metadata is not None:
+            body["openrouter_metadata"] = metadata
+        body = plan.distort(body)
+        choices = body.get("choices") or [{}]
+        logged.status, logged.model, logged.fault = 200, model.id, plan.names
+        logged.cost = (body.get("usage") or {}).get("cost") or 0.0
+        logged.finish_reason = choices[0].get("finish_reason")
+        logged.rows = plan.answers_left(output, body)
+        self._remember(body, logged)
+        headers = JSON_HEADERS | {"x-generation-id": logged.generation or ""}
+        plain = HttpReply(status=200, headers=headers, steps=(replies.encode(body),))
+        reply = as_stream(body, headers) if chat.stream else plain
+        return plan.carry(replace(reply, delay=plan.delay))
+
+    def _remember(self, body: JsonObject, logged: LoggedRequest) -> None:
         if len(self.generations) >= REMEMBERED_GENERATIONS:
             del self.generations[next(iter(self.generations))]
-        self.generations[logged.generation or ""] = {"body": body, "model": model, "at": logged.at, "logged": logged}
+        self.generations[logged.generation or ""] = {"body": body, "at": logged.at, "logged": logged}

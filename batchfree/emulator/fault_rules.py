@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, create_model, field
 
 from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.model_call import ModelCall
-from batchfree.emulator.settings import Members, Pattern, Settings, Texts, nearest
+from batchfree.emulator.settings import Members, Pattern, Settings, TextList, nearest
 
 ENDLESS = 10**12
 
@@ -80,8 +80,8 @@ class FaultRule(Settings):
     respond: VerbatimReply | None = None
     fault: Annotated[str, Field(validate_default=True)] = ""
     options: Annotated[Members, Field(alias="with", validate_default=True)] = Field(default_factory=dict)
-    models: Annotated[Texts, Field(alias="model")] = ()
-    asked: Texts = ()
+    models: Annotated[TextList, Field(alias="model")] = ()
+    asked: TextList = ()
     nth: Annotated[RequestNumbers | None, BeforeValidator(_read_numbers)] = None
     per: Literal["all", "model"] = "all"
     content: Pattern | None = None

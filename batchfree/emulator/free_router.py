@@ -1,7 +1,7 @@
-"""Which emulated model gets a request: the free router's draw, concrete ids, and why a model cannot serve.
+"""Which emulated model gets a request: the free router's draw, models by their ids, and why a model can't serve.
 
 Sources: OpenRouter docs (free models router, model fallbacks, provider selection). The free router filters by
-abilities and draws at random; prompt length is not looked at before the draw, as the docs name no such filter.
+abilities and draws at random. It does not look at the prompt's length: the docs name no such filter.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ def serves(model: EmulatedModel, needs: Iterable[str]) -> bool:
     return all(need in (model.inputs if need in INPUT_KINDS else model.parameters) for need in needs)
 
 
-def free_pool(models: Sequence[EmulatedModel], *, gated: bool = False) -> list[EmulatedModel]:
-    """The models that `openrouter/free` may draw: free, and with text output; a classifier is among them."""
-    natures = ("chat", "classifier", "gated") if gated else ("chat", "classifier")
+def free_pool(models: Sequence[EmulatedModel], *, gated: bool, classifier: bool) -> list[EmulatedModel]:
+    """The models that `openrouter/free` may draw: the free chat models, and on request gated ones and classifiers."""
+    natures = {"chat", *(["gated"] if gated else []), *(["classifier"] if classifier else [])}
     return [model for model in models if model.id.endswith(":free") and model.nature in natures]
 
 
-def draw(pool: Sequence[EmulatedModel], asked: IncomingRequest, rng: random.Random) -> EmulatedModel | Refusal:
-    """One model of the pool that can do what is needed, each with equal chance."""
-    able = [model for model in pool if serves(model, asked.needs)]
+def draw(pool: Sequence[EmulatedModel], request: IncomingRequest, rng: random.Random) -> EmulatedModel | Refusal:
+    """One of the models with the needed abilities, each with the same chance."""
+    able = [model for model in pool if serves(model, request.needs)]
     if able:
         return able[rng.randrange(len(able))]
-    return _unable(next(iter(sorted(asked.needs)), ""), FREE_ROUTER)
+    return _unable(next(iter(sorted(request.needs)), ""), FREE_ROUTER)
 
 
 def find(id: str, models: Sequence[EmulatedModel], known: Iterable[str]) -> EmulatedModel | Refusal:
-    """A concrete model by its id; `known` are ids that are or were on offer."""
+    """The model with this id; `known` are all ids that are ever on offer."""
     for model in models:
         if model.id == id:
             return model
@@ -57,35 +57,50 @@ def find(id: str, models: Sequence[EmulatedModel], known: Iterable[str]) -> Emul
     return bodies.unknown_model(id)
 
 
-def objection(model: EmulatedModel, asked: IncomingRequest) -> Refusal | None:
-    """Why this model does not take this request, as the service words it; None if it does. Long: one rule a line."""
+def objection(model: EmulatedModel, request: IncomingRequest) -> Refusal | None:
+    """Why this model refuses this request, in the words of the service; None if it accepts."""
     if model.nature == "gated":
         return bodies.agents_only(model.id)
-    for kind in sorted(asked.needs & INPUT_KINDS):
+    return _missing_ability(model, request) or _broken_preference(model, request) or _exceeded(model, request)
+
+
+def _missing_ability(model: EmulatedModel, request: IncomingRequest) -> Refusal | None:
+    for kind in sorted(request.needs & INPUT_KINDS):
         if kind not in model.inputs:
             return _unable(kind, model.id)
-    if asked.tools and "tools" not in model.parameters:
-        return _unable("tools", model.id)
-    preferences = asked.body.get("provider")
+    return _unable("tools", model.id) if request.tools and "tools" not in model.parameters else None
+
+
+def _broken_preference(model: EmulatedModel, request: IncomingRequest) -> Refusal | None:
+    """A provider preference of the request that the model does not fulfil."""
+    preferences = request.body.get("provider")
     preferences = preferences if isinstance(preferences, dict) else {}
     if model.free and (preferences.get("data_collection") == "deny" or preferences.get("zdr") is True):
         return bodies.privacy()
-    if preferences.get("require_parameters") is True and _unsupported(model, asked):
+    if preferences.get("require_parameters") is True and _unsupported(model, request):
         message = f"No endpoints found that can handle the requested parameters. To learn more, visit: {DOCS}"
         return bodies.no_endpoints(message, "Filter by Parameters")
-    if not model.free and _too_dear(preferences.get("max_price")):
+    ceiling = preferences.get("max_price")
+    is_free_wanted = isinstance(ceiling, dict) and 0 in (ceiling.get("prompt"), ceiling.get("completion"))
+    if not model.free and is_free_wanted:
         message = "No endpoints found that satisfy the max price for this request"
         return bodies.no_endpoints(message, "Filter by Max Price")
-    if model.thinking == "mandatory" and asked.thinking_off:
+    return None
+
+
+def _exceeded(model: EmulatedModel, request: IncomingRequest) -> Refusal | None:
+    """A request that is too long for the model, or that forbids it to think."""
+    if model.thinking == "mandatory" and request.thinking_off:
         message = "Reasoning is mandatory for this endpoint and cannot be disabled."
         return bodies.refusal(400, message, falls_over=True, user=True, metadata={"provider_name": None})
-    output = asked.max_tokens or 0
-    if asked.prompt_tokens + output > model.context:
-        return bodies.context_length(model.context, asked.prompt_tokens, output)
+    output = request.max_tokens or 0
+    if request.prompt_tokens + output > model.context:
+        return bodies.context_length(model.context, request.prompt_tokens, output)
     return None
 
 
 def _unable(need: str, id: str) -> Refusal:
+    """The refusal where the model or the whole pool lacks an ability."""
     if need in INPUT_KINDS:
         message = f"No endpoints found that support {need} input"
         return bodies.no_endpoints(message, "Filter by Input Modalities")
@@ -95,24 +110,17 @@ def _unable(need: str, id: str) -> Refusal:
     return bodies.no_endpoints(f"No endpoints found for {id} that support {need}.", "Filter by Parameters")
 
 
-def _unsupported(model: EmulatedModel, asked: IncomingRequest) -> list[str]:
-    sent = [name for name in TRACKED if asked.body.get(name) is not None]
-    sent += sorted(asked.needs & {"structured_outputs", "response_format"})
+def _unsupported(model: EmulatedModel, request: IncomingRequest) -> list[str]:
+    """Parameters of the request that the model does not list."""
+    sent = [name for name in TRACKED if request.body.get(name) is not None]
+    sent += sorted(request.needs & {"structured_outputs", "response_format"})
     return [name for name in sent if name not in model.parameters]
 
 
-def _too_dear(ceiling: object) -> bool:
-    return isinstance(ceiling, dict) and any(ceiling.get(part) == 0 for part in ("prompt", "completion"))
-
-
 def metadata(
-    requested: str,
-    model: EmulatedModel | None,
-    attempts: Sequence[JsonObject],
-    pool: Sequence[EmulatedModel],
-    region: str = "emulated",
+    requested: str, model: EmulatedModel | None, attempts: Sequence[JsonObject], pool: Sequence[EmulatedModel]
 ) -> JsonObject:
-    """`openrouter_metadata` of the router-metadata docs page; `attempts` are {provider, model, status}."""
+    """The member `openrouter_metadata`; `attempts` are {provider, model, status}. Source: docs, router metadata."""
     strategy = "free" if requested == FREE_ROUTER else "fallback" if len(attempts) > 1 else "direct"
     available = [
         {"provider": candidate.provider, "model": candidate.id, "selected": candidate is model} for candidate in pool
@@ -120,7 +128,7 @@ def metadata(
     return {
         "requested": requested,
         "strategy": strategy,
-        "region": region,
+        "region": "emulated",
         "summary": f"available={len(pool)}, selected={model.provider if model else 'none'}",
         "attempt": len(attempts),
         "is_byok": False,

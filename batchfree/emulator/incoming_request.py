@@ -1,6 +1,6 @@
 """What a request body asks for: its texts, its pictures, the abilities it needs, its size.
 
-Written apart from the client's own reading of requests: a referee does not borrow the player's rule book.
+The client has its own code for this. The emulator is a referee and shares no code with the client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PART_NEEDS = {"image_url": "image", "input_audio": "audio", "video_url": "video"
 
 @dataclass(frozen=True)
 class IncomingRequest:
-    """One chat request, already known to be a JSON object."""
+    """One chat request; its body is a JSON object."""
 
     body: JsonObject
 
@@ -31,7 +31,7 @@ class IncomingRequest:
 
     @cached_property
     def models(self) -> list[str]:
-        """The ids to try in order: `model` first, then those of `models` that are not the same again."""
+        """The ids to try in order, each once: `model`, then `models`."""
         first = [self.body["model"]] if self.body.get("model") else []
         return list(dict.fromkeys([*first, *(self.body.get("models") or ())]))
 
@@ -44,8 +44,7 @@ class IncomingRequest:
     @cached_property
     def last_user(self) -> str:
         """The text of the last user message."""
-        texts = [text_of(message) for message in self.messages if message.get("role") == "user"]
-        return texts[-1] if texts else ""
+        return self.user_texts[-1] if self.user_texts else ""
 
     @cached_property
     def user_texts(self) -> list[str]:
@@ -64,7 +63,7 @@ class IncomingRequest:
 
     @cached_property
     def json_schema(self) -> JsonObject | None:
-        """The schema of `response_format`, where one was sent."""
+        """The schema of `response_format`; None if there is none."""
         if self.response_format.get("type") != "json_schema":
             return None
         holder = self.response_format.get("json_schema")
@@ -78,7 +77,7 @@ class IncomingRequest:
 
     @cached_property
     def needs(self) -> frozenset[str]:
-        """Abilities without which no model can serve this: input kinds, tools, structured_outputs, response_format."""
+        """The abilities that a model must have: input kinds, `tools`, `structured_outputs`, `response_format`."""
         needs = {PART_NEEDS[part["type"]] for part in self.parts if part.get("type") in PART_NEEDS}
         if self.tools:
             needs.add("tools")
@@ -90,7 +89,7 @@ class IncomingRequest:
 
     @cached_property
     def prompt_tokens(self) -> int:
-        """A rough count: four characters a token, a fixed price for a picture."""
+        """A rough count: four characters a token, and a fixed number for each picture."""
         characters = sum(len(text_of(message)) + 16 for message in self.messages)
         characters += len(str(self.body.get("tools") or "")) + len(str(self.json_schema or ""))
         images = len([part for part in self.parts if part.get("type") == "image_url"])
@@ -103,7 +102,7 @@ class IncomingRequest:
 
     @cached_property
     def reasoning(self) -> JsonObject:
-        """The `reasoning` object, its short form `reasoning_effort` folded in."""
+        """The `reasoning` object; the short form `reasoning_effort` counts as its `effort`."""
         given = self.body.get("reasoning")
         reasoning = dict(given) if isinstance(given, dict) else {}
         if isinstance(self.body.get("reasoning_effort"), str):
@@ -124,7 +123,7 @@ class IncomingRequest:
 
 
 def text_of(message: Any) -> str:
-    """The text of one message: its string, or its text parts joined by line ends."""
+    """The text of one message: its string, or its text parts, one per line."""
     content = message.get("content") if isinstance(message, dict) else None
     if isinstance(content, str):
         return content

@@ -1,4 +1,4 @@
-"""A chat reply as the service words it: `chat.completion`, its usage, and what kind of bytes carry it."""
+"""A chat reply as the service sends it: `chat.completion`, its usage, and the steps in which the bytes are sent."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LETTERS = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOutput:
-    """What a model said: text or tool calls, what it thought before, and which prompt got which answer.
+    """What a model said: text or tool calls, and its reasoning.
 
-    `codes` maps a pack's codes to their prompts; the answers of a pack are JSON text.
+    `rows` maps each prompt to its answer; the answers of a pack are JSON text. `codes` maps a pack's codes to prompts.
     """
 
     content: str = ""
@@ -31,14 +31,14 @@ class ModelOutput:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing is sent for so many seconds."""
+    """Nothing is sent for some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The same bytes again and again, so many times (None: until the client leaves), with pauses in between."""
+    """The same bytes `times` times (None: until the client leaves), each followed by a pause of `seconds`."""
 
     data: bytes
     seconds: float = 0.0
@@ -47,7 +47,7 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection breaks here."""
+    """The connection is cut here."""
 
 
 Step: TypeAlias = bytes | Pause | Repeat | Cut
@@ -55,7 +55,7 @@ Step: TypeAlias = bytes | Pause | Repeat | Cut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """What goes over the wire after `delay` seconds: status, headers, and the body in steps."""
+    """What is sent after `delay` seconds: status, headers, and the body in steps."""
 
     status: int
     headers: Mapping[str, str]
@@ -64,7 +64,7 @@ class HttpReply:
 
     @property
     def body(self) -> bytes:
-        """The plain bytes among the steps, joined."""
+        """The bytes of all steps that are plain bytes."""
         return b"".join(step for step in self.steps if isinstance(step, bytes))
 
 
@@ -74,30 +74,25 @@ def generation_id(now: float, rng: random.Random) -> str:
 
 
 def tokens(text: str | None) -> int:
-    """A rough count of tokens; at least one where there is text."""
+    """A rough count of tokens; at least one for any text."""
     return -(-len(text) // CHARACTERS_A_TOKEN) if text else 0
 
 
-def completion(model: EmulatedModel, asked: IncomingRequest, said: ModelOutput, *, id: str, now: float) -> JsonObject:
-    """The `chat.completion` object; the completion limit of request and model cuts what was said."""
-    limits = [limit for limit in (asked.max_tokens, model.max_output) if limit is not None]
-    budget = min(limits) if limits else None
-    thought = tokens(said.reasoning)
-    content, finish = said.content, "tool_calls" if said.tool_calls else "stop"
-    reasoning = said.reasoning
-    if budget is not None and thought >= budget:
-        content, finish, thought = "", "length", budget
-        reasoning = (reasoning or "")[: budget * CHARACTERS_A_TOKEN]
-    elif budget is not None and thought + tokens(content) > budget:
-        content, finish = content[: (budget - thought) * CHARACTERS_A_TOKEN], "length"
+def completion(
+    model: EmulatedModel, request: IncomingRequest, output: ModelOutput, *, id: str, now: float
+) -> JsonObject:
+    """The `chat.completion` object; the token limits of request and model cut what was said."""
+    limits = [limit for limit in (request.max_tokens, model.max_output) if limit is not None]
+    content, reasoning, finish = _cut(output, min(limits, default=None))
+    thought = tokens(reasoning)
     message: JsonObject = {"role": "assistant", "content": content, "refusal": None}
     if finish == "tool_calls":
-        message |= {"content": content or None, "tool_calls": list(said.tool_calls)}
-    if reasoning is not None and not asked.reasoning.get("exclude"):
+        message |= {"content": content or None, "tool_calls": list(output.tool_calls)}
+    if reasoning is not None and not request.reasoning.get("exclude"):
         detail = {"type": "reasoning.text", "text": reasoning, "format": None, "index": 0}
         message |= {"reasoning": reasoning, "reasoning_details": [detail]}
     choice = {"index": 0, "logprobs": None, "finish_reason": finish, "native_finish_reason": finish, "message": message}
-    written = tokens(content) + (tokens(json.dumps(said.tool_calls)) if said.tool_calls else 0)
+    written = tokens(content) + (tokens(json.dumps(output.tool_calls)) if output.tool_calls else 0)
     return {
         "id": id,
         "object": "chat.completion",
@@ -106,12 +101,22 @@ def completion(model: EmulatedModel, asked: IncomingRequest, said: ModelOutput, 
         "provider": model.provider,
         "system_fingerprint": None,
         "choices": [choice],
-        "usage": usage(model, asked.prompt_tokens, written + thought, thought),
+        "usage": usage(model, request.prompt_tokens, written + thought, thought),
     }
 
 
+def _cut(output: ModelOutput, limit: int | None) -> tuple[str, str | None, str]:
+    """Content, reasoning and finish reason of an answer of at most `limit` tokens; reasoning comes first."""
+    thought = tokens(output.reasoning)
+    if limit is not None and thought >= limit:
+        return "", (output.reasoning or "")[: limit * CHARACTERS_A_TOKEN], "length"
+    if limit is not None and thought + tokens(output.content) > limit:
+        return output.content[: (limit - thought) * CHARACTERS_A_TOKEN], output.reasoning, "length"
+    return output.content, output.reasoning, "tool_calls" if output.tool_calls else "stop"
+
+
 def usage(model: EmulatedModel, prompt: int, written: int, thought: int) -> JsonObject:
-    """Token counts and the price in USD: 0 for a free model."""
+    """Token counts, and the price in USD: 0 for a free model."""
     cost: float = 0 if model.free or model.nature in ("chat", "classifier") else model.price(prompt, written)
     return {
         "prompt_tokens": prompt,
@@ -130,4 +135,5 @@ def usage(model: EmulatedModel, prompt: int, written: int, thought: int) -> Json
 
 
 def encode(body: JsonObject) -> bytes:
+    """Compact JSON; lone surrogates stay as they are."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What the emulated service saw: every POST, what became of it, and the counts per clock minute and UTC day."""
+"""The emulated service's own record: every POST, its outcome, and the counts per clock minute and UTC day."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 @dataclass(slots=True, kw_only=True)
 class LoggedRequest:
-    """One POST to `/chat/completions`; times in epoch seconds. It changes until `done_at` is set.
+    """One POST to `/chat/completions`, in the making until `done_at` is set. Numbers count from one.
 
-    `body` is the parsed JSON (None where it was none); `fault` names every fault played, joined by "+"; `rows` maps
-    each prompt (a pack's rows each for themselves) to the answer given; `tried` are the models in order.
+    Times are epoch seconds, `cost` is in USD. `body` is the parsed JSON (None if it was not JSON), `asked` the ids in
+    the request, `tried` the models in order. `fault` holds the names of all faults played, joined by "+". `rows` maps
+    each prompt, of a pack each row's, to the answer that the reply holds. `counted`: against the quota of free models.
+    `delivered`: the client received the whole reply.
     """
 
     number: int
@@ -40,17 +42,17 @@ class LoggedRequest:
 
     @property
     def paid(self) -> bool:
-        """A model that costs money was asked, or the answer was charged."""
+        """The answer cost money."""
         return self.cost > 0
 
     def as_line(self) -> str:
-        """One JSON object, for the book on disk."""
+        """One line of the file: a JSON object without the headers."""
         names = (name for name in self.__slots__ if name != "headers")
         return json.dumps({name: getattr(self, name) for name in names}, ensure_ascii=False, default=str)
 
 
 class RequestLog:
-    """Every POST in the order of arrival; with a `path`, each is also appended there as a line when it is done."""
+    """Every POST in the order of arrival; with a `path`, each is also appended to that file once it is done."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.requests: list[LoggedRequest] = []
@@ -58,14 +60,14 @@ class RequestLog:
         self._file = path.open("a", encoding="utf-8") if path else None
 
     def open(self, at: float, headers: Mapping[str, str]) -> LoggedRequest:
-        """Note an arrival, without the key."""
+        """Adds a POST that has arrived; headers that hold secrets are left out."""
         kept = {name: value for name, value in headers.items() if name not in SECRET_HEADERS}
         logged = LoggedRequest(number=len(self.requests) + 1, at=at, headers=kept)
         self.requests.append(logged)
         return logged
 
     def close(self, logged: LoggedRequest, at: float) -> None:
-        """Note that nothing more will happen to this POST."""
+        """Marks a POST as done, and writes it to the file."""
         logged.done_at = at
         if self._file is not None:
             self._file.write(logged.as_line() + "\n")
@@ -73,26 +75,26 @@ class RequestLog:
 
     @property
     def per_minute(self) -> Counter[int]:
-        """POSTs by clock minute (epoch minutes), refused ones included."""
+        """Number of POSTs by epoch minute; refused ones count too."""
         return Counter(int(logged.at // 60) for logged in self.requests)
 
     @property
     def per_day(self) -> Counter[str]:
-        """POSTs by UTC day (YYYY-MM-DD), refused ones included."""
+        """Number of POSTs by UTC day (YYYY-MM-DD); refused ones count too."""
         return Counter(f"{datetime.fromtimestamp(logged.at, UTC):%Y-%m-%d}" for logged in self.requests)
 
     @property
     def answered(self) -> list[LoggedRequest]:
-        """POSTs that brought an answer which reached the client whole."""
+        """POSTs with an answer that reached the client."""
         return [logged for logged in self.requests if logged.rows and logged.delivered]
 
     @property
     def paid(self) -> list[LoggedRequest]:
-        """POSTs that cost money. There should be none."""
+        """POSTs that cost money."""
         return [logged for logged in self.requests if logged.paid]
 
     def answers(self) -> dict[str, list[str]]:
-        """Prompt → the answers that it got, in order."""
+        """The answers that each prompt got, in order."""
         found: dict[str, list[str]] = {}
         for logged in self.answered:
             for prompt, answer in logged.rows.items():

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ModelWrapValidatorH
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 Item = TypeVar("Item")
-KeyPath: TypeAlias = tuple[str | int, ...]
+MistakePath: TypeAlias = tuple[str | int, ...]
 EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "a mapping",
@@ -42,7 +42,7 @@ class Settings(BaseModel):
             raise mistakes(*found) from None
 
 
-def mistakes(*found: tuple[KeyPath, str]) -> ValidationError:
+def mistakes(*found: tuple[MistakePath, str]) -> ValidationError:
     """The error to raise in a validator for mistakes at these keys below the validated mapping."""
     lines = [
         InitErrorDetails(type=PydanticCustomError("mistake", "{text}", {"text": text}), loc=path, input=None)
@@ -97,7 +97,7 @@ def _pattern(value: Any) -> Any:
 
 Listed = Annotated[tuple[Item, ...], Strict(False), BeforeValidator(_nothing_is_empty)]
 """A list; null stands for an empty one."""
-Texts = Annotated[tuple[str, ...], Strict(False), BeforeValidator(_one_is_a_list)]
+TextList = Annotated[tuple[str, ...], Strict(False), BeforeValidator(_one_is_a_list)]
 """One text or a list of texts."""
 Members = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 """A mapping that may hold anything."""

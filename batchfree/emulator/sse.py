@@ -1,4 +1,4 @@
-"""The same reply as a stream of server-sent events. Source: OpenRouter docs, streaming page."""
+"""A chat completion as a stream of server-sent events. Source: OpenRouter docs, streaming."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ WORDS_A_CHUNK = 4
 
 
 def frame(body: JsonObject) -> bytes:
+    """One event."""
     return b"data: " + encode(body) + b"\n\n"
 
 
 def as_stream(body: JsonObject, headers: Mapping[str, str]) -> HttpReply:
-    """A stream that says what `body`, a `chat.completion`, says: comments, deltas, usage, `[DONE]`."""
+    """The stream with the content of `body`, a `chat.completion`: comments, deltas, usage, `[DONE]`."""
     steps: tuple[Step, ...] = (COMMENT, COMMENT, *(frame(chunk) for chunk in chunks(body)), DONE)
     return HttpReply(status=200, headers={**headers, "content-type": "text/event-stream"}, steps=steps)
 
 
 def chunks(body: JsonObject) -> Iterator[JsonObject]:
-    """`chat.completion.chunk` objects; a choice that failed becomes a chunk with the error at its top."""
+    """`chat.completion.chunk` objects; an error inside the choice becomes a member of the last but one chunk."""
     shared: JsonObject = {key: body[key] for key in ("id", "created", "model", "provider") if key in body}
     head: JsonObject = {"object": "chat.completion.chunk", **shared}
     choices = body.get("choices")

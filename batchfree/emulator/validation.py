@@ -1,7 +1,8 @@
-"""Whether a chat request is well-formed, as the service checks it before any model sees it."""
+"""Checks of a chat request before any model sees it: the key, the form of the body, the quota it counts against."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from batchfree.emulator import error_bodies as bodies
@@ -15,7 +16,7 @@ MOST_MODELS = 3
 
 
 def check_key(authorization: str | None, keys: tuple[str, ...]) -> Refusal | None:
-    """401 for a missing, malformed or unknown key; `keys` empty: every key that looks like one is known."""
+    """401 for a missing, malformed or unknown key, else None; with empty `keys` every well-formed key is known."""
     if not authorization:
         return _unauthorized("No cookie auth credentials found")
     scheme, _, key = authorization.partition(" ")
@@ -30,8 +31,8 @@ def _unauthorized(message: str) -> Refusal:
     return bodies.refusal(401, message, name="key_401")
 
 
-def check(body: Any) -> Refusal | None:
-    """400 for a body that no model can answer; None if it is well-formed."""
+def check_form(body: Any) -> Refusal | None:
+    """400 for a body that no model can answer; None for a well-formed one."""
     if not isinstance(body, dict):
         return _bad("Input must have at least 1 token.")
     return _check_messages(body) or _check_models(body) or _check_parameters(body)
@@ -66,14 +67,10 @@ def _check_models(body: JsonObject) -> Refusal | None:
 
 def _check_parameters(body: JsonObject) -> Refusal | None:
     for name, (low, high) in RANGES.items():
-        value = body.get(name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        if not _is_number(body.get(name), low, high):
             return bodies.schema_mistake(name, f"Expected number from {low} to {high}")
     for name in ("max_tokens", "max_completion_tokens"):
-        value = body.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        if not _is_number(body.get(name), 1, math.inf) or isinstance(body.get(name), float):
             return bodies.schema_mistake(name, "Expected positive integer")
     wanted = body.get("response_format")
     if wanted is not None and not (isinstance(wanted, dict) and isinstance(wanted.get("type"), str)):
@@ -83,8 +80,13 @@ def _check_parameters(body: JsonObject) -> Refusal | None:
     return None
 
 
+def _is_number(value: Any, low: float, high: float) -> bool:
+    """Whether a parameter is absent, or a number in this range."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high)
+
+
 def counts_as_free(body: Any) -> bool:
-    """Whether a request draws on the quota of free models: anything but a request for paid models only."""
+    """Whether a request counts against the quota of free models; only requests for nothing but paid models do not."""
     if not isinstance(body, dict):
         return True
     ids = [id for id in (body.get("model"), *(body.get("models") or ())) if isinstance(id, str)]

@@ -12,7 +12,7 @@ from support.rehearsal import Rehearsal, scenario
 
 from batchfree.core.stops import StopReason
 from batchfree.emulator.faults import FAULTS
-from batchfree.emulator.faults.answers import VERDICTS
+from batchfree.emulator.faults.answer_faults import VERDICTS
 from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.emulator.scenario.scenario_file import presets
 from batchfree.journal.file import read

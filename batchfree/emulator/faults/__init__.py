@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batchfree.emulator.faults import answers, refusals, wires
+from batchfree.emulator.faults import answer_faults, refusal_faults, wire_faults
 from batchfree.emulator.faults.fault import Fault
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (*refusals.FAULTS, *answers.FAULTS, *wires.FAULTS)}
+ALL = (*refusal_faults.FAULTS, *answer_faults.FAULTS, *wire_faults.FAULTS)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in ALL}

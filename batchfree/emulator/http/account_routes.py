@@ -1,4 +1,4 @@
-"""What the account's owner may ask: the key's state, the credits, one generation."""
+"""The routes about the account: the state of the key, the credits, one generation."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from batchfree.emulator.error_bodies import Refusal
 
 
 def refused(refusal: Refusal) -> Response:
+    """The refusal as an HTTP response."""
     return JSONResponse(refusal.body, status_code=refusal.status, headers=dict(refusal.headers))
 
 
 def key(service: EmulatedService, request: Request) -> Response:
-    """`GET /key`, in the schema of SDK 1.3.84."""
+    """`GET /key`. Source: the schema of OpenRouter's SDK 1.3.84."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
         return refused(refusal)
@@ -47,7 +48,7 @@ def key(service: EmulatedService, request: Request) -> Response:
 
 
 def credits(service: EmulatedService, request: Request) -> Response:
-    """`GET /credits`: what was bought, and what was spent on paid models."""
+    """`GET /credits`: USD bought, and USD spent on paid models."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
         return refused(refusal)
@@ -57,7 +58,7 @@ def credits(service: EmulatedService, request: Request) -> Response:
 
 
 def generation(service: EmulatedService, request: Request) -> Response:
-    """`GET /generation?id=`: facts on one request that was answered; unknown for `generation_lag` seconds."""
+    """`GET /generation?id=`: facts about one answer; 404 for the first `generation_lag` seconds."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
         return refused(refusal)
@@ -68,7 +69,7 @@ def generation(service: EmulatedService, request: Request) -> Response:
     return JSONResponse({"data": _facts(id, known)})
 
 
-UNTOLD = (
+UNKNOWN_MEMBERS = (
     "cache_discount", "moderation_latency", "service_tier", "native_tokens_completion_images", "native_tokens_cached",
     "num_media_prompt", "num_input_audio_prompt", "num_media_completion", "num_search_results", "num_fetches",
     "web_search_engine", "external_user", "preset_id", "user_agent", "http_referer", "workspace_id", "app_id",
@@ -77,11 +78,11 @@ UNTOLD = (
 
 
 def _facts(id: str, known: JsonObject) -> JsonObject:
-    """The generation object of the official OpenAPI document; what the emulation does not know is null."""
+    """The generation object; what the emulation does not know is null. Source: OpenRouter's OpenAPI document."""
     body, logged, usage = known["body"], known["logged"], known["body"].get("usage") or {}
     milliseconds = round(((logged.done_at or logged.at) - logged.at) * 1000)
     thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
-    return dict.fromkeys(UNTOLD) | {
+    return dict.fromkeys(UNKNOWN_MEMBERS) | {
         "id": id,
         "model": body.get("model"),
         "provider_name": body.get("provider"),

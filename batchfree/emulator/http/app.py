@@ -1,4 +1,4 @@
-"""The emulated OpenRouter as an ASGI application: its paths, its envelopes, its headers."""
+"""The emulated OpenRouter as an ASGI application: its paths and their handlers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from batchfree.emulator.chat_service import EmulatedService
-from batchfree.emulator.http import account_routes as account
-from batchfree.emulator.http import catalogue_routes as listing
+from batchfree.emulator.http import account_routes, catalogue_routes
 from batchfree.emulator.http.stream import Sleep, send_reply
 from batchfree.emulator.request_log import RequestLog
 from batchfree.emulator.scenario import Scenario
@@ -24,7 +23,7 @@ PREFIXES = ("/api/v1", "/v1")
 
 
 class Emulator:
-    """An ASGI application. `state.book` is what it saw, `state.service` what it remembers."""
+    """An ASGI application; `state.log` is its RequestLog, `state.service` its EmulatedService."""
 
     def __init__(self, service: EmulatedService, sleep: Sleep) -> None:
         self.service = service
@@ -42,15 +41,15 @@ class Emulator:
 
     def _routes(self) -> list[Route]:
         gets: dict[str, Callable[[EmulatedService, Request], Response]] = {
-            "/models": listing.models,
-            "/models/user": listing.models_of_user,
-            "/models/count": listing.count,
-            "/models/{author}/{slug}/endpoints": listing.endpoints,
-            "/model/{author}/{slug}": listing.model,
-            "/key": account.key,
-            "/auth/key": account.key,
-            "/credits": account.credits,
-            "/generation": account.generation,
+            "/models": catalogue_routes.models,
+            "/models/user": catalogue_routes.models_of_user,
+            "/models/count": catalogue_routes.count,
+            "/models/{author}/{slug}/endpoints": catalogue_routes.endpoints,
+            "/model/{author}/{slug}": catalogue_routes.model,
+            "/key": account_routes.key,
+            "/auth/key": account_routes.key,
+            "/credits": account_routes.credits,
+            "/generation": account_routes.generation,
         }
         return [
             Route(prefix + path, self._endpoint(answer), methods=["GET"])
@@ -72,7 +71,7 @@ class Emulator:
         await response(scope, receive, send)
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Cancelled, it leaves the POST in the book as not delivered."""
+        """Answers one POST. A cancellation leaves the POST in the log as not delivered."""
         request = Request(scope, receive)
         if not scope["path"].startswith(PREFIXES):
             await self._not_found(scope, receive, send)
@@ -93,9 +92,10 @@ def create_app(
     require_key: bool = True,
     log_path: Path | None = None,
 ) -> Emulator:
-    """The emulated service; `clock` gives epoch seconds, and it waits only through `sleep`.
+    """The emulated service; `clock` gives epoch seconds, and all waiting is done by `sleep`.
 
-    `seed` replaces the scenario's; without `require_key` nobody needs one.
+    `seed` replaces the seed of the scenario. Unless `require_key` is set, requests need no key. `log_path` is a file to
+    which every POST is appended.
     """
     scenario = scenario or Scenario()
     seed = scenario.seed if seed is None else seed

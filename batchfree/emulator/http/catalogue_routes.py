@@ -1,4 +1,4 @@
-"""The catalogue over HTTP: `/models` with its filters and pages, one model, its endpoints."""
+"""The routes about models: the list with its filters and pages, one model, its endpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MILLION = 1_000_000
 
 
 def models(service: EmulatedService, request: Request) -> Response:
-    """`GET /models`: `{data, total_count, links}`; the whole list unless `offset` or `limit` is given."""
+    """`GET /models`: all models, or one page of them if the query has `offset` or `limit`."""
     query = request.query_params
     listed = [model.entry for model in service.models() if _fits(model, query)]
     try:
@@ -35,7 +35,7 @@ def models(service: EmulatedService, request: Request) -> Response:
 
 
 def models_of_user(service: EmulatedService, request: Request) -> Response:
-    """`GET /models/user`: what this account may use: not the models reserved for agents."""
+    """`GET /models/user`: the models that this account may use; those reserved for coding agents are left out."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
         return refused(refusal)
@@ -48,13 +48,13 @@ def count(service: EmulatedService, request: Request) -> Response:
 
 
 def model(service: EmulatedService, request: Request) -> Response:
-    """`GET /model/{author}/{slug}`."""
+    """`GET /model/{author}/{slug}`: one model."""
     found = _find(service.models(), request)
     return JSONResponse({"data": found.entry}) if found else _unknown(request)
 
 
 def endpoints(service: EmulatedService, request: Request) -> Response:
-    """`GET /models/{author}/{slug}/endpoints`: one endpoint a model, none for a router."""
+    """`GET /models/{author}/{slug}/endpoints`: one endpoint for a model, none for a router."""
     found = _find(service.models(), request)
     if found is None:
         return _unknown(request)
@@ -91,7 +91,7 @@ def _endpoint(model: EmulatedModel) -> JsonObject:
 
 
 def _fits(model: EmulatedModel, query: object) -> bool:
-    """The filters of the query that are worth having here; unknown ones are ignored, as the service does."""
+    """Whether a model passes the filters of the query; unknown filters are ignored, as the service does."""
     get = query.get  # type: ignore[attr-defined]
     written = (model.entry.get("architecture") or {}).get("output_modalities") or ["text"]
     outputs = (get("output_modalities") or "text").split(",")
@@ -106,7 +106,7 @@ def _fits(model: EmulatedModel, query: object) -> bool:
 
 
 def _price(model: EmulatedModel) -> float:
-    """USD for a million tokens of prompt; below zero where the entry names none."""
+    """USD for a million tokens of prompt; negative if the entry names no price."""
     return float((model.entry.get("pricing") or {}).get("prompt", -1)) * MILLION
 
 

@@ -1,9 +1,9 @@
 """An httpx transport that streams from an ASGI application in the same process, without a socket.
 
-`httpx.ASGITransport` buffers a whole body before it hands out the first byte, raises the application's own
-exceptions, and never tells the application that the client has left. This one hands out bytes as they come, turns an
-application that breaks off into `httpx.RemoteProtocolError`, and cancels the application when the response is closed.
-It runs on asyncio.
+`httpx.ASGITransport` reads a whole body before it hands out the first byte, raises the exceptions of the application,
+and never tells the application that the client has left. This transport hands out bytes as they come, raises
+`httpx.RemoteProtocolError` where the application fails, and cancels the application when the response is closed.
+It needs asyncio.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ END = object()
 
 
 class InProcessTransport(httpx.AsyncBaseTransport):
-    """Requests go straight into `app`."""
+    """Passes requests straight to `app`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The response, as soon as its status is known. Cancelled before that, it cancels the application."""
-        exchange = Exchange(request, await _read(request))
+        """The response, as soon as its status is known. A cancellation before that also cancels the application."""
+        exchange = AppExchange(request, await _read(request))
         exchange.task = asyncio.ensure_future(exchange.run(self.app))
         try:
             status, headers = await exchange.head
@@ -38,9 +38,9 @@ class InProcessTransport(httpx.AsyncBaseTransport):
 
 
 class InProcessStream(httpx.AsyncByteStream):
-    """The body of one response, as it comes."""
+    """The body of one response, in the chunks that the application sends."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: AppExchange) -> None:
         self.exchange = exchange
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -48,14 +48,14 @@ class InProcessStream(httpx.AsyncByteStream):
             if isinstance(chunk, Exception):
                 raise httpx.RemoteProtocolError("the emulated service broke the connection") from chunk
             yield chunk
-            await asyncio.sleep(0)  # a body that never pauses must not outrun a cancellation
+            await asyncio.sleep(0)  # lets a cancellation through, even if the body never pauses
 
     async def aclose(self) -> None:
         await self.exchange.stop()
 
 
-class Exchange:
-    """One request and its response on their way through the application."""
+class AppExchange:
+    """One request to the application, and its response."""
 
     def __init__(self, request: httpx.Request, body: bytes) -> None:
         self.request, self.body = request, body
@@ -66,15 +66,16 @@ class Exchange:
         self._sent = False
 
     async def run(self, app: ASGIApp) -> None:
+        """Runs the application to its end. A cancellation leaves the response unfinished."""
         try:
             await app(self._scope(), self._receive, self._send)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the client sees a broken connection
+        except Exception as error:  # noqa: BLE001 - the client sees every failure as a broken connection
             await self._fail(error)
         else:
             await self.chunks.put(END)
 
     async def stop(self) -> None:
-        """Tell the application that the client has left, and wait until it is gone."""
+        """Tells the application that the client has left, cancels it, and waits until it has ended."""
         self.gone.set()
         if self.task is not None and not self.task.done():
             self.task.cancel()

@@ -1,4 +1,4 @@
-"""Serving the emulated OpenRouter on a real socket, on loopback only."""
+"""The emulated OpenRouter on a real socket, on the loopback interface only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class CuttableProtocol(H11Protocol):
-    """HTTP/1.1 that really breaks the connection when the application cuts it: uvicorn alone would answer 500."""
+    """HTTP/1.1 that aborts the connection when the application cuts it; uvicorn alone would answer with a 500."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -34,7 +34,7 @@ class CuttableProtocol(H11Protocol):
 
 
 class QuietServer(uvicorn.Server):
-    """A server that tells its address once it is listening, and says nothing else."""
+    """A server that reports its base URL to `told` once it listens, and logs nothing."""
 
     def __init__(self, config: uvicorn.Config, told: Callable[[str], None]) -> None:
         super().__init__(config)
@@ -52,7 +52,10 @@ class QuietServer(uvicorn.Server):
 def make_server(
     app: ASGIApp, host: str = "127.0.0.1", port: int = 0, told: Callable[[str], None] = lambda url: None
 ) -> QuietServer:
-    """A server to be run by its `run()` or `serve()`; `told` hears the base URL. Raises ValueError off loopback."""
+    """A server, to be started by its `run()` or `serve()`; it calls `told` with its base URL.
+
+    Raises ValueError for a host that is not on loopback.
+    """
     if host not in LOOPBACK:
         raise ValueError(f"the emulation is served on loopback only, not on {host}")
     config = uvicorn.Config(
@@ -72,9 +75,9 @@ def make_server(
 
 
 def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, stream: TextIO | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; the base URL goes to `stream` (stderr). Port 0 is any free one.
+    """Serves until SIGINT or SIGTERM, and prints the base URL on `stream` (default: stderr). Port 0 is any free port.
 
-    Raises OSError where the port is taken.
+    Raises OSError if the port is taken.
     """
     out = stream or sys.stderr
 
@@ -82,15 +85,15 @@ def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, stream: Te
         print(f"emulated OpenRouter at {url}", file=out, flush=True)
 
     server = make_server(app, host, port, told)
-    _bindable(host, port)
+    _check_port(host, port)
     try:
         asyncio.run(server.serve())
     except KeyboardInterrupt:
         return
 
 
-def _bindable(host: str, port: int) -> None:
-    """uvicorn leaves the process where it can't bind; an error is better."""
+def _check_port(host: str, port: int) -> None:
+    """Raises OSError if the port can't be bound; uvicorn itself would end the process."""
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,4 +1,4 @@
-"""A reply on its way: pauses, drips, floods and cut connections over ASGI."""
+"""Sending a reply over ASGI, with its pauses, repetitions and cut connections."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 
 
 class ConnectionCutError(ConnectionError):
-    """The emulated service breaks the connection. Servers and transports below turn it into a broken connection."""
+    """The scenario cuts this connection. The server or transport that catches it closes the connection."""
 
 
 async def send_reply(reply: HttpReply, receive: Receive, send: Send, sleep: Sleep, scale: float) -> bool:
-    """Send it all; False if the client left first. Cancelled, it leaves the body unfinished."""
+    """Sends the whole reply, with waiting times multiplied by `scale`. Returns False if the client left before its end.
+
+    Raises ConnectionCutError at a cut. A cancellation leaves the body unfinished.
+    """
     if not reply.delay and all(isinstance(step, bytes) for step in reply.steps):
         await _send_plain(reply, send)
         return True
@@ -52,7 +55,7 @@ async def _send_plain(reply: HttpReply, send: Send) -> None:
 
 
 async def _send_slowly(reply: HttpReply, send: Send, sleep: Sleep, scale: float) -> None:
-    """A cut before the first byte breaks the connection before the status line."""
+    """A cut as the first step cuts the connection before the status line."""
     if reply.delay:
         await sleep(reply.delay * scale)
     if reply.steps and isinstance(reply.steps[0], Cut):

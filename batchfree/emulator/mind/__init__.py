@@ -15,7 +15,7 @@ from typing import Any
 from batchfree.emulator.chance import generator, share
 from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
 from batchfree.emulator.fault_rules import ScriptedAnswer
-from batchfree.emulator.faults.answers import VERDICTS
+from batchfree.emulator.faults.answer_faults import VERDICTS
 from batchfree.emulator.incoming_request import IncomingRequest
 from batchfree.emulator.mind.assignment import BULLETS, Assignment
 from batchfree.emulator.mind.choose_label import choose_label

@@ -7,8 +7,8 @@ from pydantic import Field
 from batchfree.emulator.emulated_model import EmulatedModel
 from batchfree.emulator.fault_rules import FaultRule, ScriptedAnswer
 from batchfree.emulator.quotas import EmulatedLimits
-from batchfree.emulator.scenario.model_pool import ModelPool
-from batchfree.emulator.settings import Listed, Members, Settings, Texts
+from batchfree.emulator.scenario.pool_settings import PoolSettings
+from batchfree.emulator.settings import Listed, Members, Settings, TextList
 
 
 class RouterSettings(Settings):
@@ -26,11 +26,11 @@ class Scenario(Settings):
     seed: int = 0
     time_scale: float = 1.0
     generation_lag: float = 0.0
-    keys: Texts = ()
+    keys: TextList = ()
     limits: EmulatedLimits = EmulatedLimits()
     key: Members = Field(default_factory=dict)
     router: RouterSettings = RouterSettings()
-    pool: ModelPool = Field(default_factory=ModelPool)
+    pool: PoolSettings = Field(default_factory=PoolSettings)
     answers: Listed[ScriptedAnswer] = ()
     faults: Listed[FaultRule] = ()
 

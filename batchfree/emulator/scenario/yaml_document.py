@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from batchfree.emulator.settings import KeyPath
+from batchfree.emulator.settings import MistakePath
 
 
 class ScenarioError(ValueError):
@@ -36,7 +36,7 @@ class YamlDocument:
             line = mark.line + 1 if mark else 1
             raise ScenarioError([f"{file}:{line}: is no YAML: {getattr(error, 'problem', None) or error}"]) from None
 
-    def mistake(self, path: KeyPath, message: str) -> str:
+    def mistake(self, path: MistakePath, message: str) -> str:
         """The message with file, line and key; the line is that of the nearest key which the text holds."""
         node, place = self._root, ""
         for part in path:
@@ -54,12 +54,12 @@ class YamlDocument:
             found += [self.mistake((*path, name), "is given twice") for name in sorted(repeated)]
         return found
 
-    def _path_at(self, mark: Any) -> KeyPath:
+    def _path_at(self, mark: Any) -> MistakePath:
         return next((path for path, node in self._nodes() if mark and node.start_mark.index == mark.index), ())
 
-    def _nodes(self) -> Iterator[tuple[KeyPath, yaml.Node]]:
+    def _nodes(self) -> Iterator[tuple[MistakePath, yaml.Node]]:
         """Every node once, with one of its paths; aliases may make circles."""
-        waiting: list[tuple[KeyPath, yaml.Node]] = [((), self._root)] if self._root is not None else []
+        waiting: list[tuple[MistakePath, yaml.Node]] = [((), self._root)] if self._root is not None else []
         seen = set[int]()
         while waiting:
             path, node = waiting.pop()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from batchfree.emulator.emulated_model import JsonObject
-from batchfree.emulator.faults import texts as faults_texts
+from batchfree.emulator.faults import text_faults
 from batchfree.emulator.faults.fault import Fault, Options
 from batchfree.emulator.model_call import ModelCall
 
@@ -131,7 +131,7 @@ def _fault(
     return Fault(name=name, says=says, options=options or {}, spoil=spoil, loses_answer=loses)
 
 
-def _text(name: str, says: str, change: faults_texts.Change, options: Mapping[str, Any], *, loses: bool) -> Fault:
+def _text(name: str, says: str, change: text_faults.Change, options: Mapping[str, Any], *, loses: bool) -> Fault:
     """A fault that changes the content only, and its finish reason where the text was cut."""
 
     def spoil(body: JsonObject, call: ModelCall, given: Options) -> None:
@@ -168,5 +168,5 @@ FAULTS = (
         "without", "leaves out a member of the body: usage, model, id, …", _without, {"member": "usage"}, loses=False
     ),
     _fault("tool_arguments", "breaks the JSON of tool arguments", _tool_arguments, loses=False),
-    *(_text(*row, loses=loses) for row, loses in faults_texts.CHANGES),
+    *(_text(*row, loses=loses) for row, loses in text_faults.CHANGES),
 )

@@ -20,7 +20,7 @@ from batchfree.emulator.builtin_models import (
     snapshot_models,
 )
 from batchfree.emulator.emulated_model import Behaviour, EmulatedModel, JsonObject, Latency, Nature, Presence, Thinking
-from batchfree.emulator.settings import Listed, Members, Settings, Texts, mistakes
+from batchfree.emulator.settings import Listed, Members, Settings, TextList, mistakes
 
 
 class ModelChange(Behaviour, Presence):
@@ -35,10 +35,10 @@ class ModelChange(Behaviour, Presence):
     nature: Nature | None = None
     context_length: int | None = None
     max_completion_tokens: int | None = None
-    inputs: Texts = ()
-    parameters: Texts | None = None
-    add: Texts = ()
-    remove: Texts = ()
+    inputs: TextList = ()
+    parameters: TextList | None = None
+    add: TextList = ()
+    remove: TextList = ()
     expires: Annotated[str | None, BeforeValidator(lambda date: None if date is None else str(date))] = None
     prompt_price: str | None = None
     completion_price: str | None = None
@@ -83,12 +83,12 @@ class ModelChange(Behaviour, Presence):
         return new
 
 
-class ModelPool(Settings):
+class PoolSettings(Settings):
     """The built-in catalogue or a snapshot's, reduced to `only`, then changed and extended by `models`."""
 
     replace: bool = False
     snapshot: str | None = None
-    only: Texts = ()
+    only: TextList = ()
     latency: Latency | None = None
     accuracy: float | None = None
     follows: float | None = None
