@@ -57,7 +57,8 @@ class RequestLog:
     def __init__(self, path: Path | None = None) -> None:
         self.requests: list[LoggedRequest] = []
         self.path = path
-        self._file = path.open("a", encoding="utf-8") if path else None
+        if path is not None:
+            path.touch()
 
     def open(self, at: float, headers: Mapping[str, str]) -> LoggedRequest:
         """Adds a POST that has arrived; headers that hold secrets are left out."""
@@ -69,9 +70,9 @@ class RequestLog:
     def close(self, logged: LoggedRequest, at: float) -> None:
         """Marks a POST as done, and writes it to the file."""
         logged.done_at = at
-        if self._file is not None:
-            self._file.write(logged.as_line() + "\n")
-            self._file.flush()
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(logged.as_line() + "\n")
 
     @property
     def per_minute(self) -> Counter[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -268,12 +269,10 @@ def test_a_mistake_in_a_schema_file_is_found(tmp_path, name, content, file, line
     assert fragment in mistake.message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(alphabet="{}[]:,&*!|>'\"%@`#-?\n $abx01\t\x00\ud7ff", max_size=40))
 def test_no_text_brings_anything_but_a_spec_error(tmp_path_factory, text):
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(f"{X}limits: {text}\n", encoding="utf-8", newline="")
-    try:
+    with suppress(SpecError):
         load_spec(file, overrides=[f"request={text}"], environment={})
-    except SpecError as error:
-        assert error.mistakes

@@ -125,7 +125,8 @@ def test_a_lasting_fault_leads_to_its_documented_end(tmp_path: Path, fault: str)
     job = rehearse(tmp_path, f"{{fault: {fault}{when}}}", rows=1, text=text, router=router, **spec)
     summary = job.run()
     (row,) = job.table().to_dicts()
-    assert row["status"] == expected["status"] and str(row["error_kind"]) in str(expected["kind"]).split(" or ")
+    assert row["status"] == expected["status"]
+    assert str(row["error_kind"]) in str(expected["kind"]).split(" or ")
     assert summary.exit_code == expected["code"]
     assert (summary.stopped and summary.stopped.reason) in (expected.get("stopped"), StopReason.POOL_DOWN)
     assert len(job.posts) == (expected["posts"] or len(job.posts)) <= 11
@@ -189,8 +190,10 @@ def test_a_problem_for_a_person_stops_the_run_after_the_requests_in_flight(
     text = CALM + "pool: {latency: {constant: 2}}"
     job = rehearse(tmp_path, f"{{fault: {fault}, nth: '21-'}}", rows=200, text=text)
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (reason, 3)
-    assert summary.counts.ok == 20 and 21 <= len(job.posts) <= 28
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (reason, 3)
+    assert summary.counts.ok == 20
+    assert 21 <= len(job.posts) <= 28
     assert set(job.table()["error_kind"].to_list()) == {None}
     assert job.table().filter(status="pending")["attempts"].sum() == 0
 
@@ -198,9 +201,11 @@ def test_a_problem_for_a_person_stops_the_run_after_the_requests_in_flight(
 def test_an_answer_that_is_charged_is_kept_and_stops_the_run(tmp_path: Path) -> None:
     job = rehearse(tmp_path, "{fault: charged, nth: 5}", rows=50)
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (StopReason.CHARGED, 3)
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (StopReason.CHARGED, 3)
     charged = [row for row in job.table().to_dicts() if row["cost"]]
-    assert len(charged) == 1 and charged[0]["status"] == "ok"
+    assert len(charged) == 1
+    assert charged[0]["status"] == "ok"
     assert len(job.posts) <= 5 + 8
 
 
@@ -208,7 +213,8 @@ def test_limits_of_the_account_fail_no_row(tmp_path: Path) -> None:
     text = "limits: {per_minute: 5, per_day: 30}\nrouter: {draws_classifier: false}"
     job = rehearse(tmp_path, rows=40, text=text, limits={"requests_per_minute": 20, "requests_per_day": 1000})
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (StopReason.QUOTA, 75)
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (StopReason.QUOTA, 75)
     assert set(job.table()["error_kind"].to_list()) == {None}
     assert {str(attempt.kind) for attempt in journal_of(job)} >= {"minute_limit"}
     assert all(row["attempts"] == (row["status"] == "ok") for row in job.table().to_dicts())
@@ -220,21 +226,24 @@ def test_limits_of_the_account_fail_no_row(tmp_path: Path) -> None:
 def test_forty_requests_without_an_answer_stop_the_run(tmp_path: Path) -> None:
     job = rehearse(tmp_path, "{fault: cut_off}", rows=200)
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (StopReason.POOL_DOWN, 75)
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (StopReason.POOL_DOWN, 75)
     assert 40 <= len(job.posts) <= 48
 
 
 def test_a_pool_that_rests_for_more_than_five_minutes_stops_the_run(tmp_path: Path) -> None:
     job = rehearse(tmp_path, "{fault: gone_404}", rows=200)
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (StopReason.POOL_DOWN, 75)
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (StopReason.POOL_DOWN, 75)
     assert len(job.posts) <= 40
 
 
 def test_a_later_run_answers_the_rows_of_a_pool_that_was_down(tmp_path: Path) -> None:
     job = rehearse(tmp_path, "{fault: upstream_429, between: [0, 600]}", rows=60)
     assert job.run().exit_code == 75
-    assert job.table().filter(status="failed").is_empty() and len(job.posts) <= 48
+    assert job.table().filter(status="failed").is_empty()
+    assert len(job.posts) <= 48
     job.time.pass_by(3600)
     assert job.run().counts.ok == 60
 
@@ -254,8 +263,10 @@ class Unreachable(httpx.AsyncBaseTransport):
 def test_a_service_that_is_down_at_the_start_ends_the_run_soon(tmp_path: Path, route: str, reason: str) -> None:
     job, network = rehearse(tmp_path, rows=300, router={"route": route}), Unreachable()
     summary = job.run_over(network)
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (reason, 75)
-    assert network.asked["completions"] <= 48 and job.time.elapsed < 3600
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (reason, 75)
+    assert network.asked["completions"] <= 48
+    assert job.time.elapsed < 3600
     assert job.run().exit_code == 0
 
 
@@ -279,7 +290,8 @@ def test_models_come_and_go_during_a_run(tmp_path: Path) -> None:
         limits={"requests_per_minute": 20, "requests_per_day": 2000},
     )
     summary = job.run()
-    assert summary.counts.ok == 900 and len(summary.models) == 4
+    assert summary.counts.ok == 900
+    assert len(summary.models) == 4
     assert len(job.posts) < 900 + 10
 
 

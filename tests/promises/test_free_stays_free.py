@@ -127,7 +127,8 @@ def test_the_model_of_a_batch_request_is_ignored(tmp_path: Path) -> None:
     job = batch(tmp_path, {"model": "emulated/glm-5.2", "stream": True, "temperature": 0.5})
     assert job.run().counts.ok == 1
     (post,) = job.posts
-    assert post.body.keys() == {"model", "messages", "temperature"} and post.body["model"] == "openrouter/free"
+    assert post.body.keys() == {"model", "messages", "temperature"}
+    assert post.body["model"] == "openrouter/free"
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,10 @@ def test_a_pack_is_sent_in_its_documented_form(tmp_path: Path) -> None:
     system, user = post.body["messages"]
     found = ROW.findall(user["content"])
     codes = [code for code, _ in found]
-    assert (system["role"], user["role"]) == ("system", "user") and system["content"].startswith("You judge reviews.")
-    assert len(set(codes)) == 7 and all(re.fullmatch(r"[a-z][a-z0-9]{3}", code) for code in codes)
+    assert (system["role"], user["role"]) == ("system", "user")
+    assert system["content"].startswith("You judge reviews.")
+    assert len(set(codes)) == 7
+    assert all(re.fullmatch(r"[a-z][a-z0-9]{3}", code) for code in codes)
     escaped = [row["prompt"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for row in job.rows]
     assert [text for _, text in found] == escaped
     wanted = post.body["response_format"]
@@ -92,7 +94,8 @@ def test_every_pack_draws_new_codes(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 200, 10)
     job.run()
     codes = [code for post in job.posts for code, _ in ROW.findall(post.body["messages"][-1]["content"])]
-    assert len(codes) == 200 and len(set(codes)) > 195
+    assert len(codes) == 200
+    assert len(set(codes)) > 195
     assert all(attempt.pack_seed is not None for attempt in attempts(job))
 
 
@@ -137,7 +140,8 @@ def test_an_automatic_size_starts_at_ten_and_ends_at_twenty_five(tmp_path: Path)
         tmp_path, 800, "auto", router={"route": "emulated/glm-5.2:free"}, limits={**UNLIMITED, "concurrency": 1}
     )
     job.run()
-    assert sorted(set(sizes(job)[:-1])) == [10, 12, 15, 19, 24, 25] and sizes(job)[0] == 10
+    assert sorted(set(sizes(job)[:-1])) == [10, 12, 15, 19, 24, 25]
+    assert sizes(job)[0] == 10
 
 
 # Bad rows
@@ -171,7 +175,8 @@ def test_the_other_rows_of_a_large_pack_with_a_bad_row_are_answered(tmp_path: Pa
 def test_a_pack_that_is_too_long_is_halved_and_a_single_row_may_still_go_to_any_model(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 16, 16, "{fault: context_400, nth: '1-3'}")
     assert job.run().counts.ok == 16
-    assert sizes(job)[:3] == [16, 8, 8] and min(sizes(job)) == 4
+    assert sizes(job)[:3] == [16, 8, 8]
+    assert min(sizes(job)) == 4
 
 
 # Bad replies
@@ -182,7 +187,8 @@ def test_the_answers_of_a_cut_off_reply_are_kept_and_the_other_rows_asked_at_hal
     assert job.run().counts.ok == 20
     first, *others = attempts(job)
     assert 4 <= first.answered <= 7
-    assert max(sizes(job)[1:]) == 10 and len(others) == 2
+    assert max(sizes(job)[1:]) == 10
+    assert len(others) == 2
 
 
 def test_a_row_that_is_missing_from_two_replies_is_asked_alone(tmp_path: Path) -> None:
@@ -214,7 +220,8 @@ def test_a_row_that_was_missing_twice_is_asked_alone_in_the_next_run_too(tmp_pat
 def test_unreadable_replies_do_not_turn_packs_into_single_rows(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 200, 20, "{fault: leaked_reasoning, nth: '1-12'}")
     assert job.run().counts.ok == 200
-    assert sizes(job).count(1) <= 2 and len(job.posts) <= 40
+    assert sizes(job).count(1) <= 2
+    assert len(job.posts) <= 40
 
 
 def test_no_row_gets_the_answer_of_another_row_from_any_broken_reply(tmp_path: Path) -> None:
@@ -241,7 +248,8 @@ def test_a_model_that_loses_many_rows_gets_smaller_packs_even_after_a_restart(tm
     )
     job.run()
     first = sizes(job)
-    assert first[0] == 16 and min(each for each in first if each > 1) <= 4
+    assert first[0] == 16
+    assert min(each for each in first if each > 1) <= 4
     job.write_rows(prompts(200)[120:])
     job.run()
     assert sizes(job)[len(first)] <= 8
@@ -264,7 +272,8 @@ def test_a_pack_fills_at_most_a_quarter_of_the_smallest_eligible_context(tmp_pat
     job.write_rows([{"prompt": f"Review {n}: {'fine ' * 60}"} for n in range(60)])
     assert job.run().counts.ok == 60
     lengths = [sum(len(message["content"]) for message in post.body["messages"]) for post in job.posts]
-    assert max(lengths) < 4000 + 1500 and max(sizes(job)) >= 8
+    assert max(lengths) < 4000 + 1500
+    assert max(sizes(job)) >= 8
 
 
 # Accounts and warnings
@@ -274,7 +283,8 @@ def test_a_pack_counts_once_for_each_row_and_its_tokens_are_divided(tmp_path: Pa
     job = rehearse(tmp_path, 23, 10)
     summary = job.run()
     table = job.table()
-    assert summary.requests == len(job.posts) == 3 and table["attempts"].to_list() == [1] * 23
+    assert summary.requests == len(job.posts) == 3
+    assert table["attempts"].to_list() == [1] * 23
     assert Counter(table["pack_size"].to_list()) == {10: 20, 3: 3}
     spent = [(attempt.prompt_tokens, attempt.completion_tokens) for attempt in attempts(job)]
     assert table["prompt_tokens"].sum() == sum(prompt or 0 for prompt, _ in spent)
@@ -300,7 +310,8 @@ def test_rows_that_fit_into_no_pack_are_asked_alone_with_one_warning(tmp_path: P
     assert summary.counts.ok == 10
     assert sorted(sizes(job)) == [1] * 5 + [5]
     (warning,) = summary.warnings
-    assert "row 0 and all rows like it are asked alone" in warning and "it has images" in warning
+    assert "row 0 and all rows like it are asked alone" in warning
+    assert "it has images" in warning
 
 
 def test_the_statistics_of_packs_come_from_the_journal(tmp_path: Path) -> None:
@@ -310,9 +321,11 @@ def test_the_statistics_of_packs_come_from_the_journal(tmp_path: Path) -> None:
     assert told == status(job.job(), job.time.clock()).to_json()["packs"]
     packs = [attempt for attempt in attempts(job) if len(attempt.outcomes) > 1]
     assert (told["packs"], told["rows"]) == (len(packs), sum(len(attempt.outcomes) for attempt in packs))
-    assert 0.05 < told["shares"]["missing"] < 0.15 and told["unknown_keys_per_row"] > 0
+    assert 0.05 < told["shares"]["missing"] < 0.15
+    assert told["unknown_keys_per_row"] > 0
     assert sum(each["rows"] for each in told["yield"]) == told["rows"]
-    assert len(told["labels_by_place"]) == 10 and told["labels_by_place"][0]["shares"].keys() <= set(LABELS["labels"])
+    assert len(told["labels_by_place"]) == 10
+    assert told["labels_by_place"][0]["shares"].keys() <= set(LABELS["labels"])
     assert job.run().to_json()["packs"] == told, "the statistics cover all runs, even after a run that asks nothing"
     alone = rehearse(tmp_path / "alone", 3, 1)
     assert alone.run().to_json()["packs"] is None

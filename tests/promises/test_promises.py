@@ -64,12 +64,16 @@ def test_the_columns_of_a_row_fit_its_status(tmp_path: Path) -> None:
     job.run()
     for row in job.table().to_dicts():
         if row["status"] == "ok":
-            assert row["answer"] and row["model"] and row["answered_at"] and row["models_tried"][-1] == row["model"]
+            assert row["answer"]
+            assert row["model"]
+            assert row["answered_at"]
+            assert row["models_tried"][-1] == row["model"]
             assert row["error_kind"] is row["error"] is None
             assert row["attempts"] == len(row["models_tried"]) >= 1
         elif row["status"] == "failed":
             assert row["answer"] is row["answered_at"] is None
-            assert row["error_kind"] and row["error"]
+            assert row["error_kind"]
+            assert row["error"]
         assert row["cost"] in (None, 0.0)
 
 

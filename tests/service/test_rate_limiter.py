@@ -195,9 +195,7 @@ def test_a_stop_wakes_waiting_workers(ledger, time):
             tasks.start_soon(work.run)
             await anyio.sleep(30)
             work.stopping.set()
-            with anyio.fail_after(5):
-                while service.time.elapsed < 30.5:
-                    await anyio.sleep(0.1)
+            await anyio.sleep(0.5)
 
     time.run(main)
     assert work.stopped is None

@@ -286,7 +286,7 @@ def test_of_an_id_told_twice_the_dearer_stands() -> None:
 @pytest.mark.parametrize("beside", [(), ("a/b:free",)])
 def test_no_body_is_written_for_a_model_that_may_cost_anything(name: str, beside: tuple[str, ...]) -> None:
     assert not is_free_id(name)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not a free model"):
         wire.body(request(), (*beside, name))
 
 

@@ -64,12 +64,12 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
 
-    async def complete(self, body: JsonObject, timeout: float) -> Judged:
-        """Sends one POST and judges the response, within `timeout` seconds.
+    async def complete(self, body: JsonObject, seconds: float) -> Judged:
+        """Sends one POST and judges the response, within `seconds`.
 
         A cancellation closes the connection; the service may or may not have counted the request.
         """
-        response = await self._send("POST", "/chat/completions", _encode(body), timeout)
+        response = await self._send("POST", "/chat/completions", _encode(body), seconds)
         return response if isinstance(response, Failure) else self._judge(response)
 
     async def key(self) -> wire.KeyState | Failure:
@@ -95,14 +95,14 @@ class Client:
     def _judge(self, response: _RawResponse) -> Judged:
         return judge(response.status, response.headers, response.body)
 
-    async def _send(self, method: str, path: str, content: bytes | None, timeout: float) -> _RawResponse | Failure:
+    async def _send(self, method: str, path: str, content: bytes | None, seconds: float) -> _RawResponse | Failure:
         """One call with its whole response. No exception of httpx leaves this function: they contain the key."""
         headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
-            with anyio.fail_after(timeout):
+            with anyio.fail_after(seconds):
                 return await self._read(method, path, content, headers)
         except TimeoutError:
-            return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {timeout:g} s")
+            return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except httpx.DecodingError:
             return Failure(kind=Kind.BAD_RESPONSE, message="the response can't be decompressed")
         except httpx.RequestError as error:
