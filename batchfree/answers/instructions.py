@@ -15,7 +15,7 @@ _NOT_STRICT = """
     unevaluatedItems prefixItems contains propertyNames minProperties maxProperties uniqueItems $dynamicRef
 """
 NOT_STRICT = frozenset(_NOT_STRICT.split())
-"""Keywords that a strict schema must not have (OpenAI docs, structured outputs); `anyOf` only at its root."""
+"""Keywords that a strict schema must not have (OpenAI docs, structured outputs); `anyOf` may stand below the root."""
 
 
 def label_list(labels: Sequence[str]) -> str:

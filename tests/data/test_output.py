@@ -14,7 +14,7 @@ import pytest
 
 from batchfree.core.chat import Kind
 from batchfree.core.errors import SpecError, StorageError
-from batchfree.data import output as results
+from batchfree.data import output
 from batchfree.data.input import open_dataset
 from batchfree.data.output.answer_types import answer_type_of, fit_value
 from batchfree.jobspec import JobSpec, load_spec
@@ -53,7 +53,7 @@ def job(folder: Path, rows: list[dict] = ROWS, **keys: object) -> JobSpec:
 
 
 def table_of(spec: JobSpec, facts: dict = FACTS) -> pl.LazyFrame:
-    return results.table(open_dataset(spec.input), spec, lambda row: facts[row["id"]])
+    return output.table(open_dataset(spec.input), spec, lambda row: facts[row["id"]])
 
 
 def names_in(folder: Path) -> list[str]:
@@ -103,7 +103,7 @@ def test_only_the_columns_asked_for_are_computed(tmp_path):
         described.append(row["id"])
         return FACTS[row["id"]]
 
-    table = results.table(open_dataset(spec.input), spec, describe)
+    table = output.table(open_dataset(spec.input), spec, describe)
     assert table.select("n").collect().height == 3
     assert described == []
     assert table.filter(pl.col("status") == "ok").select("id", "answer").collect().rows() == [("a", "positive")]
@@ -119,7 +119,7 @@ def test_a_row_is_described_from_the_columns_that_are_used(tmp_path, uses):
         shown.append(set(row))
         return OK
 
-    frame = results.table(open_dataset(spec.input), spec, describe, uses).collect()
+    frame = output.table(open_dataset(spec.input), spec, describe, uses).collect()
     assert shown == [set(uses)] * 3
     assert frame.select(ROWS[0].keys()).to_dicts() == ROWS
 
@@ -136,7 +136,7 @@ def test_a_prefix_keeps_names_apart_and_a_collision_names_it(tmp_path):
 @pytest.mark.parametrize("path", ["o.parquet", "o.arrow", "new/folder/o.parquet"])
 def test_typed_files_hold_the_whole_table(tmp_path, path):
     spec = job(tmp_path)
-    results.write(table_of(spec), tmp_path / path, spec)
+    output.write(table_of(spec), tmp_path / path, spec)
     read = pl.read_ipc if path.endswith("arrow") else pl.read_parquet
     assert read(tmp_path / path).equals(table_of(spec).collect())
     assert not [name for name in names_in((tmp_path / path).parent) if name.endswith(".tmp")]
@@ -144,7 +144,7 @@ def test_typed_files_hold_the_whole_table(tmp_path, path):
 
 def test_json_lines_hold_the_whole_table(tmp_path):
     spec = job(tmp_path)
-    results.write(table_of(spec), tmp_path / "o.jsonl", spec)
+    output.write(table_of(spec), tmp_path / "o.jsonl", spec)
     first, _, third = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
     assert (first["xs"], first["models_tried"], first["attempts"]) == (["u"], ["m/b:free", "m/a:free"], 2)
     assert datetime.fromisoformat(first["answered_at"]) == WHEN
@@ -153,7 +153,7 @@ def test_json_lines_hold_the_whole_table(tmp_path):
 
 def test_csv_holds_nested_values_as_json(tmp_path):
     spec = job(tmp_path)
-    results.write(table_of(spec), tmp_path / "o.csv", spec)
+    output.write(table_of(spec), tmp_path / "o.csv", spec)
     first, second, _ = pl.read_csv(tmp_path / "o.csv", infer_schema=False).to_dicts()
     assert (first["xs"], first["models_tried"]) == ('["u"]', '["m/b:free","m/a:free"]')
     assert (second["xs"], second["error"], second["answer"]) == ("[]", "is null", None)
@@ -176,14 +176,14 @@ def test_every_format_takes_columns_of_any_type(tmp_path, name):
     )
     frame.write_parquet(tmp_path / "in.parquet")
     spec = job(tmp_path, input="in.parquet")
-    results.write(table_of(spec), tmp_path / name, spec)
+    output.write(table_of(spec), tmp_path / name, spec)
     text = (tmp_path / name).read_bytes()
     assert b"/w==" in text if name in ("o.csv", "o.jsonl") else len(text) > 100
 
 
 def lines_of(folder: Path, spec: JobSpec, facts: dict = FACTS) -> list[dict]:
     path = folder / "o.openai.jsonl"
-    results.write(table_of(spec, facts), path, spec)
+    output.write(table_of(spec, facts), path, spec)
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -230,8 +230,8 @@ def test_results_of_an_openai_batch_have_its_custom_ids(tmp_path):
     body = {"messages": [{"role": "user", "content": "x"}]}
     rows = [{"custom_id": f"r{n}", "method": "POST", "url": "/v1/chat/completions", "body": body} for n in range(2)]
     spec = job(tmp_path, rows, input={"path": "rows.jsonl", "format": "openai-batch"})
-    table = results.table(open_dataset(spec.input), spec, lambda row: OK)
-    results.write(table, tmp_path / "o.openai.jsonl", spec)
+    table = output.table(open_dataset(spec.input), spec, lambda row: OK)
+    output.write(table, tmp_path / "o.openai.jsonl", spec)
     lines = (tmp_path / "o.openai.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["custom_id"] for line in lines] == ["r0", "r1"]
 
@@ -282,7 +282,7 @@ def test_answers_with_a_schema_are_structs(tmp_path):
     assert (first["age"], first["score"], first["any"], first["maybe"]) == (None, 1.0, '{"k":[1]}', None)
     assert (second["either"], second["maybe"], second["tags"]) == ("5", True, None)
     assert third is None
-    results.write(table_of(spec, facts), tmp_path / "o.parquet", spec)
+    output.write(table_of(spec, facts), tmp_path / "o.parquet", spec)
     assert pl.read_parquet(tmp_path / "o.parquet").schema["answer"] == dtype
 
 
@@ -346,7 +346,7 @@ def test_a_table_that_fails_to_be_written_leaves_the_old_one(tmp_path):
         return OK
 
     with pytest.raises(StorageError, match=r"o.parquet: the table can't be written: No space left on device"):
-        results.write(results.table(open_dataset(spec.input), spec, describe), path, spec)
+        output.write(output.table(open_dataset(spec.input), spec, describe), path, spec)
     assert path.read_text(encoding="utf-8") == "old"
     assert names_in(tmp_path) == ["job.yaml", "o.parquet", "rows.jsonl"]
 
@@ -359,7 +359,7 @@ def test_a_full_disk_is_named_in_the_error(tmp_path, name):
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
         with pytest.raises(StorageError, match="File too large"):
-            results.write(table_of(spec, {"a": {**OK, "response": "x" * 100}}), tmp_path / name, spec)
+            output.write(table_of(spec, {"a": {**OK, "response": "x" * 100}}), tmp_path / name, spec)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
@@ -373,7 +373,7 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path):
     real.write_text("old", encoding="utf-8")
     real.chmod(0o640)
     link.symlink_to(real)
-    results.write(table_of(spec), link, spec)
+    output.write(table_of(spec), link, spec)
     assert (link.is_symlink(), real.stat().st_mode & 0o777, real.read_text("utf-8")[:2]) == (True, 0o640, "id")
 
 
@@ -383,7 +383,7 @@ def test_old_unfinished_files_of_killed_processes_are_removed(tmp_path):
     for path in (old, young):
         path.write_text("", encoding="utf-8")
     os.utime(old, (1, 1))
-    results.write(table_of(spec), tmp_path / "o.csv", spec)
+    output.write(table_of(spec), tmp_path / "o.csv", spec)
     assert (old.exists(), young.exists()) == (False, True)
 
 
@@ -401,12 +401,12 @@ def test_places_where_no_table_can_be_written_are_found_before_a_run(tmp_path, p
     (tmp_path / "folder.parquet").mkdir()
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(SpecError, match=message) as caught:
-        results.check_place(job(tmp_path, output=str(tmp_path / path)))
+        output.check_place(job(tmp_path, output=str(tmp_path / path)))
     assert caught.value.mistakes[0].key == "output.path"
 
 
 def test_a_folder_that_does_not_exist_yet_is_fine_and_is_not_made(tmp_path):
-    results.check_place(job(tmp_path, output="a/b/o.parquet"))
+    output.check_place(job(tmp_path, output="a/b/o.parquet"))
     assert names_in(tmp_path) == ["job.yaml", "rows.jsonl"]
 
 
@@ -417,4 +417,4 @@ def test_no_link_leads_a_table_over_the_input_or_the_records_of_the_job(tmp_path
     (tmp_path / "o.run" / "journal.jsonl").write_text("", encoding="utf-8")
     (tmp_path / "link.jsonl").symlink_to(tmp_path / target)
     with pytest.raises(SpecError, match=f"would be written over the .*{message}"):
-        results.check_place(spec, open_dataset(spec.input))
+        output.check_place(spec, open_dataset(spec.input))

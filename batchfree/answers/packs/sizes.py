@@ -38,9 +38,10 @@ class PackSize:
         """The size after a reply to `rows` rows that answered `answered` of them.
 
         The size is halved when the last packs together yield less than 90 %. It grows by a quarter after a full pack
-        that yields at least 90 %. Two replies leave it as it is. One was cut off, but the model has answered as many
-        rows before: its length is not the cause, and smaller packs would only cost more requests. The other answers no
-        row and is the first such reply: it says little about sizes.
+        that yields at least 90 %. Two kinds of reply leave it as it is:
+        - one that was cut off although the model has answered as many rows before: length is not the cause, so smaller
+          packs would only cost more requests;
+        - one that answers no row, if the reply before it answered some: a single such reply says little about sizes.
         """
         if rows == 1:
             return self._after_one(answered)

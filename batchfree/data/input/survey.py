@@ -13,7 +13,7 @@ from batchfree.core.errors import Mistake
 
 MOST_MISTAKES = 20
 MOST_JUMPS = 1_000_000
-"""Blank lines and rows of several lines that are remembered. If there are more, rows are named by number only."""
+"""Most rows whose lines are remembered; see `Places`. If there are more, rows are named by their numbers."""
 
 
 class Findings:

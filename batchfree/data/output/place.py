@@ -21,7 +21,7 @@ TEMPORARY_NAME_BYTES = 16
 def check_place(spec: JobSpec, dataset: Dataset | None = None) -> None:
     """Checks, before anything is sent, that the table can be written at the job's output. Raises SpecError.
 
-    The input and the job's own records are known by their inodes, so no link leads to them unseen. Without `dataset`
+    The input and the job's own records are known by their inodes, so a link to one of them is found too. Without `dataset`
     the input is not compared.
     """
     path = spec.output.path
@@ -50,7 +50,7 @@ def _obstacle(path: Path) -> str | None:
 
 
 def _overwritten(path: Path, run_dir: Path, dataset: Dataset | None) -> Iterator[str]:
-    """What the table would be written over; the rules of the job spec compare only names."""
+    """What the table would overwrite. The rules of the job spec compare only names."""
     if not path.exists():
         return
     if dataset is not None and dataset.reads(path):
