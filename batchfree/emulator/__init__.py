@@ -1,4 +1,7 @@
-"""An emulated OpenRouter: its free models, its limits and its bad days, over HTTP, without network or key.
+"""An emulated OpenRouter: its free models, its limits and its failures, over HTTP, without network or key.
+
+It shares no code with the client, so that one can check the other. Rooms: `http/` (routes, transports), `scenario/`
+(YAML file → settings), `faults/` (what can go wrong), `mind/` (what the models say).
 
 Imports: nothing.
 Pure: all but chat_service, http, quotas, request_log, scenario.
@@ -32,7 +35,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`serve` needs uvicorn, which the embedded endpoint does not: it is imported when it is asked for."""
+    """Imports `serve` at its first use: it needs uvicorn, which the embedded endpoint does not need."""
     if name == "serve":
         from batchfree.emulator.http.serve import serve
 

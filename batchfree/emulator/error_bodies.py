@@ -1,4 +1,4 @@
-"""Error bodies, word for word as the service was seen to send them.
+"""Error bodies, word for word as the service sends them.
 
 Sources: OpenRouter docs (errors, limits, provider selection), and recorded traffic of August to October 2026.
 """
@@ -18,9 +18,9 @@ SETTINGS = "https://openrouter.ai/settings"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An answer that is an error: the HTTP status it comes with, its JSON body, headers of its own.
+    """A reply that is an error: its HTTP status, its JSON body, its own headers.
 
-    `falls_over`: with further `models` in the request the service tries the next one. `name` goes into the book.
+    `falls_over`: the service tries the next of the request's `models`. `name` is what the request log calls it.
     """
 
     status: int
@@ -44,7 +44,7 @@ def refusal(
     user: bool = False,
     **members: Any,
 ) -> Refusal:
-    """The envelope of OpenRouter's errors page; `members` stand beside `code` and `message` (`availability`)."""
+    """A refusal in the envelope of OpenRouter's docs (errors); `members` go beside `code` and `message`."""
     error: JsonObject = {"message": message, "code": status}
     if metadata is not None:
         error["metadata"] = metadata
@@ -87,7 +87,7 @@ def _limit(
 
 
 def upstream_limit(model: str, provider: str, seconds: float | None) -> Refusal:
-    """429 of a provider's shared pool, with or without a hint in seconds."""
+    """429 of a provider's shared pool; `seconds` is its hint, None for no hint."""
     metadata: JsonObject = {
         "raw": f"{model} is temporarily rate-limited upstream. Please retry shortly, or add your own key to accumulate "
         f"your rate limits: {SETTINGS}/integrations",
@@ -113,12 +113,13 @@ def upstream_limit(model: str, provider: str, seconds: float | None) -> Refusal:
 
 
 def provider_error(status: int, provider: str, raw: str, **extra: Any) -> Refusal:
-    """An error that a provider sent, wrapped: the message says nothing, `metadata.raw` does."""
+    """An error that a provider sent; its text is in `metadata.raw`, the message is always the same."""
     metadata = {"raw": raw, "provider_name": provider, "is_byok": False, **extra}
     return refusal(status, "Provider returned error", metadata=metadata, falls_over=True, user=True)
 
 
 def context_length(limit: int, prompt: int, output: int) -> Refusal:
+    """400 for a request that is too long; all numbers in tokens."""
     message = (
         f"This endpoint's maximum context length is {limit} tokens. However, you requested about {prompt + output} "
         f"tokens ({prompt} of text input, {output} in the output). Please reduce the length of either one, or use the "
@@ -128,16 +129,18 @@ def context_length(limit: int, prompt: int, output: int) -> Refusal:
 
 
 def unknown_model(id: str) -> Refusal:
+    """400 for an id that was never on offer."""
     return refusal(400, f"{id} is not a valid model ID", name="unknown_model", user=True)
 
 
 def no_endpoints(message: str, step: str, *, falls_over: bool = True, name: str = "") -> Refusal:
-    """404 of the routing funnel; `step` is the filter that left nothing."""
+    """404 of the routing funnel; `step` is the filter that left no endpoint."""
     metadata = {"routing_funnel": [{"step": "Initial Endpoints", "endpoint_count": 1}], "failed_routing_step": step}
     return refusal(404, message, name=name, metadata=metadata, falls_over=falls_over, user=True)
 
 
 def agents_only(id: str) -> Refusal:
+    """403 for a model that is reserved for coding agents."""
     message = (
         f"{id} is only available on agentic harnesses. Try plugging it into a coding agent or productivity app "
         "listed on https://openrouter.ai/apps"
@@ -147,12 +150,13 @@ def agents_only(id: str) -> Refusal:
 
 
 def privacy(kind: str = "Free model training") -> Refusal:
+    """404 for an account whose privacy settings exclude the model."""
     message = f"No endpoints found matching your data policy ({kind}). Configure: {SETTINGS}/privacy"
     return no_endpoints(message, "Filter by Data Policy", falls_over=False, name="privacy_404")
 
 
 def schema_mistake(path: str, message: str) -> Refusal:
-    """400 in the other envelope that some routes use."""
+    """400 in the second envelope of the service, which names the path of a wrong member."""
     detail = json.dumps([{"code": "invalid_type", "path": path.split("."), "message": message}])
     body: JsonObject = {"success": False, "error": {"name": "ZodError", "message": detail}}
     return Refusal(status=400, body=body, name="invalid_request")

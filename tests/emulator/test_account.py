@@ -1,4 +1,4 @@
-"""The account of the emulated service: its limits, its key, its generations, and the book of what was seen."""
+"""The account of the emulated service: its limits, its key, its generations, and the request log."""
 
 from __future__ import annotations
 
@@ -159,8 +159,8 @@ def test_a_stream_says_what_the_plain_reply_says():
     assert chunks[-1]["usage"]["total_tokens"] == plain.json()["usage"]["total_tokens"]
 
 
-def test_the_book_keeps_everything_but_the_key(tmp_path):
-    path = tmp_path / "book.jsonl"
+def test_the_log_keeps_everything_except_the_key(tmp_path):
+    path = tmp_path / "requests.jsonl"
     app = emulation("faults: [{fault: upstream_502, nth: 2}]", log_path=path)
     ask(app, asking("one", GLM), asking("two", GLM))
     first, second = app.state.log.requests

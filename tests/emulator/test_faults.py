@@ -1,4 +1,4 @@
-"""Every fault by name, and the rules that say when one is played."""
+"""Every fault by its name, and what it makes of a reply."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pack_body(**members: object) -> dict:
 
 
 def packed(fault: str, **options: object) -> tuple[str, dict[str, str], str]:
-    """The pack's reply under a fault, the book's rows, and the reply without it."""
+    """The reply to a pack under a fault, the rows in the request log, and the reply without the fault."""
     app = emulation(f"faults: [{{fault: {fault}, nth: 1, with: {json.dumps(options)}}}]\npool: {{follows: 1.0}}")
     spoiled, plain = ask(app, pack_body(), pack_body())
     return content(spoiled), dict(app.state.log.requests[0].rows), content(plain)
@@ -169,7 +169,7 @@ def test_unknown_codes_stand_beside_the_known_ones():
     assert json.loads(plain).items() <= json.loads(spoiled).items()
 
 
-def test_a_truncated_pack_keeps_its_whole_pairs_in_the_book():
+def test_a_truncated_pack_keeps_its_whole_pairs_in_the_log():
     spoiled, rows, plain = packed("truncate", share=0.5)
     assert plain.startswith(spoiled) and 0 < len(rows) < len(CODES)
 

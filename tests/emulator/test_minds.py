@@ -68,7 +68,7 @@ def test_a_label_of_the_bulleted_list_is_the_answer(place):
     assert said(body) == "positive"
 
 
-def test_every_model_writes_labels_in_its_own_hand():
+def test_every_model_writes_labels_in_its_own_style():
     body = asking("A wonderful, charming film!\n\n" + MOODS)
     app = emulation(SURE)
     replies = ask(app, *[body | {"model": model.id} for model in app.service.scenario.models if model.nature == "chat"])

@@ -1,4 +1,4 @@
-"""The emulation over a real socket, with the clients that OpenRouter's own free-router page shows."""
+"""The emulation over a real socket, asked by the clients that OpenRouter's page on the free router shows."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def test_only_loopback_is_served_and_a_taken_port_is_an_error():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_tells_its_address_on_stderr_and_stops_on_a_signal(number, tmp_path):
-    log = tmp_path / "book.jsonl"
+def test_it_prints_its_base_url_on_stderr_and_stops_on_a_signal(number, tmp_path):
+    log = tmp_path / "requests.jsonl"
     code = (
         "from pathlib import Path; from batchfree.emulator import create_app, serve; "
         f"serve(create_app(require_key=False, log_path=Path({str(log)!r})), port=0)"

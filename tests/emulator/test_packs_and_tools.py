@@ -1,4 +1,4 @@
-"""What the emulated models make of packs, tools, pictures and complaints."""
+"""How the emulated models answer packs, tools, pictures and complaints."""
 
 from __future__ import annotations
 

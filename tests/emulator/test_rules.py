@@ -1,4 +1,4 @@
-"""When a fault of a scenario is played, and how faults go together."""
+"""When a fault of a scenario is played, and how several faults combine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenario files: what they may say, and what is said about wrong ones."""
+"""Scenario files: what they may set, and the messages about mistakes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def mistakes(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", presets())
-def test_every_scenario_that_comes_along_can_be_loaded_by_name(name):
+def test_every_preset_can_be_loaded_by_name(name):
     assert load_scenario(name).models
 
 

@@ -1,4 +1,4 @@
-"""Faults of the bytes on their way: wrong wrappings, slow, endless, cut and over-long bodies."""
+"""Faults of the bytes on their way: wrong types, slow, endless, cut and over-long bodies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def played(fault: str, body: dict | None = None, **options: object) -> httpx.Res
         ("not_json", {}, 200, "application/json"),
     ],
 )
-def test_wrong_wrappings(fault, options, status, kind):
+def test_a_reply_of_the_wrong_type(fault, options, status, kind):
     reply = played(fault, **options)
     assert (reply.status_code, reply.headers["content-type"]) == (status, kind)
     assert (fault == "redirect") == ("location" in reply.headers)

@@ -1,6 +1,6 @@
-"""Faults of what the model says: empty, cut off, refused, no answer at all, charged; then what the text suffers.
+"""Faults of the answer: empty, cut off, refused, missing, charged; then the faults of text_faults.py.
 
-Each changes a `chat.completion` in place. Sources: OpenRouter docs (errors page), recorded traffic of 2026.
+Each changes a `chat.completion` in place. Sources: OpenRouter docs (errors), recorded traffic of 2026.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LEAKED = (
 
 
 def message_of(body: JsonObject) -> JsonObject:
-    """The message of the first choice, wherever an earlier fault left one."""
+    """The message of the first choice; an empty one if an earlier fault removed it."""
     choices = body.get("choices") or [{}]
     message: JsonObject = choices[0].setdefault("message", {})
     return message
@@ -122,27 +122,27 @@ def _tool_arguments(body: JsonObject, call: ModelCall, options: Options) -> None
 
 def _fault(
     name: str,
-    says: str,
+    does: str,
     spoil: Callable[[JsonObject, ModelCall, Options], None],
     options: Mapping[str, Any] | None = None,
     *,
     loses: bool = True,
 ) -> Fault:
-    return Fault(name=name, says=says, options=options or {}, spoil=spoil, loses_answer=loses)
+    return Fault(name=name, does=does, options=options or {}, spoil=spoil, loses_answer=loses)
 
 
-def _text(name: str, says: str, change: text_faults.Change, options: Mapping[str, Any], *, loses: bool) -> Fault:
-    """A fault that changes the content only, and its finish reason where the text was cut."""
+def _from_text_fault(fault: text_faults.TextFault) -> Fault:
+    """The fault as a change of the completion; its option `finish_reason` replaces that of the choice."""
 
-    def spoil(body: JsonObject, call: ModelCall, given: Options) -> None:
+    def spoil(body: JsonObject, call: ModelCall, options: Options) -> None:
         message = message_of(body)
         content = message.get("content")
         if isinstance(content, str):
-            message["content"] = change(content, call, given)
-            if given.get("finish_reason"):
-                body["choices"][0]["finish_reason"] = given["finish_reason"]
+            message["content"] = fault.change(content, call, options)
+            if options.get("finish_reason"):
+                body["choices"][0]["finish_reason"] = options["finish_reason"]
 
-    return _fault(name, says, spoil, options, loses=loses)
+    return _fault(fault.name, fault.does, spoil, fault.options, loses=fault.loses_answer)
 
 
 FAULTS = (
@@ -151,22 +151,22 @@ FAULTS = (
     _fault("all_reasoning", "spends all tokens on thinking", _all_reasoning),
     _fault("cut_off", "cuts the content by length", _cut_off, {"share": 0.5}, loses=False),
     _fault("content_filter", "filters the content", _filtered),
-    _fault("refusal", "refuses in `refusal`", _refused, {"content": ""}),
+    _fault("refusal", "refuses in the member `refusal`", _refused, {"content": ""}),
     _fault(
         "error_in_choice",
-        "fails half-way: the error stands inside the choice (when streaming: mid-stream)",
+        "fails half-way: the error is inside the choice (in a stream: in a chunk)",
         _error_in_choice,
         {"code": 502, "error_type": "provider_unavailable"},
     ),
-    _fault("choices_empty", "sends no choices; `value`: empty or null", _choices, {"value": "empty"}),
-    _fault("verdict", "answers with a safety verdict; `form`: 0 to 6, else at random", _verdict, {"form": None}),
-    _fault("leaked_reasoning", "says its thoughts instead of an answer", _leaked),
+    _fault("choices_empty", "sends no choices; `value`: empty (a list) or null", _choices, {"value": "empty"}),
+    _fault("verdict", "answers with a safety verdict; `form`: 0 to 6, null: random", _verdict, {"form": None}),
+    _fault("leaked_reasoning", "sends its thoughts instead of an answer", _leaked),
     _fault("charged", "charges for the answer", _charged, {"cost": 0.0001}, loses=False),
     _fault("paid_model", "lets a paid model answer", _paid_model, {"id": ""}, loses=False),
     _fault("content_parts", "sends the content as a list of parts", _parts, loses=False),
     _fault(
-        "without", "leaves out a member of the body: usage, model, id, …", _without, {"member": "usage"}, loses=False
+        "without", "leaves out a `member` of the body: usage, model, id, …", _without, {"member": "usage"}, loses=False
     ),
     _fault("tool_arguments", "breaks the JSON of tool arguments", _tool_arguments, loses=False),
-    *(_text(*row, loses=loses) for row, loses in text_faults.CHANGES),
+    *map(_from_text_fault, text_faults.TEXT_FAULTS),
 )

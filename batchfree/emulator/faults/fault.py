@@ -16,14 +16,14 @@ Options: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`says` completes the sentence "The service …". `options` maps each option to its default, which gives its type.
+    """`does` completes the sentence "The service …". `options` maps each option to its default, which gives its type.
 
     Exactly one of the functions `refuse`, `spoil` (changes the completion in place) and `carry` is set.
     `loses_answer`: the reply holds nothing that could be read as the answer.
     """
 
     name: str
-    says: str
+    does: str
     options: Mapping[str, Any] = field(default_factory=dict)
     refuse: Callable[[ModelCall, Options], Refusal] | None = None
     spoil: Callable[[JsonObject, ModelCall, Options], None] | None = None

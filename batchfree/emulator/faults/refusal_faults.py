@@ -1,4 +1,4 @@
-"""Faults that stand in for an answer: error bodies, word for word, with their status or inside a 200.
+"""Faults that are sent instead of an answer: error bodies, word for word, with their status or inside a 200.
 
 Sources: OpenRouter docs (errors, limits), and recorded traffic of July to October 2026.
 """
@@ -143,7 +143,7 @@ def _attestation_403(call: ModelCall, options: Options) -> Refusal:
 
 
 def _plain(status: int, message: str, *, falls_over: bool = False, **metadata: Any) -> Callable[..., Refusal]:
-    """A refusal that is one sentence; `{model}` and `{provider}` are filled in, in metadata too."""
+    """A refusal of one sentence; `{model}` and `{provider}` are filled in, also in the metadata."""
 
     def refuse(call: ModelCall, options: Options) -> Refusal:
         names = {"model": call.model, "provider": call.provider}
@@ -164,18 +164,17 @@ def _funnel(message: str, step: str, *, falls_over: bool = True) -> Callable[...
     return lambda call, options: bodies.no_endpoints(message.format(model=call.model), step, falls_over=falls_over)
 
 
-def _fault(name: str, says: str, refuse: Callable[..., Refusal], options: Mapping[str, Any] | None = None) -> Fault:
+def _fault(name: str, does: str, refuse: Callable[..., Refusal], options: Mapping[str, Any] | None = None) -> Fault:
     def named(call: ModelCall, given: Options) -> Refusal:
         return replace(refuse(call, given), name=name)
 
-    return Fault(name=name, says=says, options=options or {}, refuse=named)
+    return Fault(name=name, does=does, options=options or {}, refuse=named)
 
 
 PARAMETERS = (
     "No endpoints found that can handle the requested parameters. To learn more, visit: https://openrouter.ai/docs"
 )
 ENDED = "This model is unavailable for free. The paid version is available now"
-HINTS = "body"
 
 FAULTS = (
     _fault(
@@ -185,7 +184,7 @@ FAULTS = (
         {"code": 502, "message": "", "choices": "absent"},
     ),
     _fault("overloaded_200", "answers 200 with a 503 `provider_overloaded` inside", _overloaded_200),
-    _fault("invalid_400", "calls the request malformed", _plain(400, "Input must have at least 1 token.")),
+    _fault("invalid_400", "says that the request is malformed", _plain(400, "Input must have at least 1 token.")),
     _fault("content_policy_400", "refuses the content", _plain(
         400, "The request was refused by the content policy.", falls_over=True,
         error_type="content_policy_violation", provider_name="{provider}")),
@@ -196,28 +195,29 @@ FAULTS = (
     _fault("max_tokens_400", "refuses `max_tokens`", _provider(400, "max_tokens must be at least 16")),
     _fault("reasoning_400", "refuses thinking switched off", _plain(
         400, "Reasoning is mandatory for this endpoint and cannot be disabled.", falls_over=True)),
-    _fault("context_400", "finds the request too long", _context_400, {"limit": 16_384}),
+    _fault("context_400", "says that the request is too long", _context_400, {"limit": 16_384}),
     _fault("unknown_model_400", "does not know the model", _plain(400, "{model} is not a valid model ID")),
     _fault("key_401", "refuses the key", _plain(401, "User not found.")),
-    _fault("provider_401", "has a provider whose own key is refused", _provider(401, "Unauthorized: invalid API key")),
-    _fault("credits_402", "wants credits", _plain(402, CREDITS, limit_source="openrouter_credits")),
-    _fault("key_limit_402", "finds the key's limit too low", _plain(402, AFFORD, limit_source="openrouter_key_limit")),
-    _fault("in_flight_402", "has too much in flight; with Retry-After", _budget_402, {"seconds": 5}),
-    _fault("budget_403", "has a spent budget", _budget_403,
+    _fault("provider_401", "has a provider that refuses its key", _provider(401, "Unauthorized: invalid API key")),
+    _fault("credits_402", "demands credits", _plain(402, CREDITS, limit_source="openrouter_credits")),
+    _fault("key_limit_402", "says that the limit of the key is too low", _plain(
+        402, AFFORD, limit_source="openrouter_key_limit")),
+    _fault("in_flight_402", "says that too much is in flight; with Retry-After", _budget_402, {"seconds": 5}),
+    _fault("budget_403", "says that a budget is spent", _budget_403,
            {"source": "openrouter_guardrail_budget", "resets_at": "2030-01-01T00:00:00Z"}),
-    _fault("agent_403", "keeps the model for coding agents", lambda call, options: bodies.agents_only(call.model)),
+    _fault("agent_403", "reserves the model for coding agents", lambda call, options: bodies.agents_only(call.model)),
     _fault("moderation_403", "flags the input", _moderation_403),
     _fault("guardrail_403", "blocks the content by a guardrail", _plain(
         403, "Request blocked by guardrail: content matched a blocked pattern", patterns=["secret"])),
-    _fault("attestation_403", "wants an attestation", _attestation_403),
+    _fault("attestation_403", "demands an attestation", _attestation_403),
     _fault("region_403", "is closed in this region", _plain(
         403, "The model is not available in your region", falls_over=True, provider_name="{provider}")),
-    _fault("terms_403", "sees the provider's terms violated", _plain(403, TERMS, falls_over=True)),
-    _fault("privacy_404", "finds no endpoint that fits the account's privacy settings",
+    _fault("terms_403", "says that the provider's terms are violated", _plain(403, TERMS, falls_over=True)),
+    _fault("privacy_404", "has no endpoint that fits the account's privacy settings",
            lambda call, options: bodies.privacy(options["kind"]), {"kind": "Free model training"}),
     _fault("gone_404", "has no endpoint for the model any more", _plain(
         404, "No endpoints found for {model}.", falls_over=True)),
-    _fault("unavailable_404", "serves the model for money only", _plain(404, ENDED, falls_over=True)),
+    _fault("unavailable_404", "serves the model only for money", _plain(404, ENDED, falls_over=True)),
     _fault("free_ended_404", "ended the free variant and names the paid one", _free_ended, {"fallback": ""}),
     _fault("provider_404", "has a provider that does not know the model", _provider(404, "model not found")),
     _fault("parameters_404", "has no endpoint for these parameters", _funnel(PARAMETERS, "Filter by Parameters")),
@@ -228,20 +228,21 @@ FAULTS = (
     _fault("providers_404", "allows no provider of the model", _funnel(
         "No allowed providers are available for the selected model.", "Filter by Guardrails")),
     _fault("timeout_408", "timed out", _plain(408, "Request timed out")),
-    _fault("precondition_412", "misses a precondition", _plain(412, "Precondition failed")),
-    _fault("too_large_413", "finds the body too large", _plain(413, "Payload too large")),
+    _fault("precondition_412", "says that a precondition failed", _plain(412, "Precondition failed")),
+    _fault("too_large_413", "says that the body is too large", _plain(413, "Payload too large")),
     _fault("unprocessable_422", "can't process the request", _plain(422, "Unprocessable entity")),
-    _fault("upstream_429", "has a full shared pool; `seconds`: its hint; `form`: new, short or old", _upstream_429,
+    _fault("upstream_429", "has a provider that is full; `seconds`: its hint; `form`: new, short or old", _upstream_429,
            {"seconds": None, "form": "new"}),
     _fault("capacity_429", "has no capacity (`availability`)", _capacity_429, {"seconds": 5}),
-    _fault("limit_rpm_429", "limits one model's requests", _limit_rpm, {"limit": 8, "window": "limit_rpm"}),
-    _fault("day_429", "says that the day's quota is spent", _day_429, {"limit": 50, "hint": HINTS}),
-    _fault("minute_429", "says that the minute's quota is spent", _minute_429, {"limit": 20, "hint": HINTS}),
-    _fault("server_500", "fails inside", _plain(500, "Internal Server Error", falls_over=True)),
-    _fault("upstream_502", "gets an invalid answer upstream", _plain(
+    _fault("limit_rpm_429", "limits the requests to one model", _limit_rpm, {"limit": 8, "window": "limit_rpm"}),
+    _fault("day_429", "says that the day's quota is spent", _day_429, {"limit": 50, "hint": "body"}),
+    _fault("minute_429", "says that the minute's quota is spent", _minute_429, {"limit": 20, "hint": "body"}),
+    _fault("server_500", "fails itself", _plain(500, "Internal Server Error", falls_over=True)),
+    _fault("upstream_502", "gets an invalid answer from the provider", _plain(
         502, "Upstream error from {provider}: " + EXHAUSTED, falls_over=True, provider_name="{provider}")),
     _fault("overloaded_503", "is overloaded; `seconds`: Retry-After", _overloaded_503, {"seconds": 3}),
-    _fault("upstream_504", "waits in vain upstream", _plain(504, "Upstream timeout exceeded", falls_over=True)),
+    _fault("upstream_504", "gets no answer from the provider in time", _plain(
+        504, "Upstream timeout exceeded", falls_over=True)),
     _fault("cdn_524", "times out at the CDN", _plain(524, "A timeout occurred")),
     _fault("overloaded_529", "has an overloaded provider", _plain(529, "Provider overloaded", falls_over=True)),
 )  # fmt: skip

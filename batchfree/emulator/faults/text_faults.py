@@ -1,11 +1,12 @@
-"""Faults of the text itself: fences, commas, prose, wrong labels, and everything that packs suffer."""
+"""Faults of the text: fences, commas, prose, wrong labels, and all faults of packs."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
 
 from batchfree.emulator.chance import generator
 from batchfree.emulator.faults.fault import Options
@@ -72,13 +73,13 @@ def renumber(text: str, call: ModelCall, options: Options) -> str:
 
 
 def swap_codes(text: str, call: ModelCall, options: Options) -> str:
-    """Codes of rows that exist, at other rows' answers: the one fault that no client can notice."""
+    """Gives each answer to the code of another row: the one fault that no client can notice."""
     pairs = _pairs(text)
     return _object([(pairs[index - 1][0], value) for index, (_, value) in enumerate(pairs)]) if pairs else text
 
 
 def duplicate_codes(text: str, call: ModelCall, options: Options) -> str:
-    """Some codes come twice, the second time with another row's answer, or with nonsense."""
+    """Sends some codes twice, the second time with the answer of another row or with nonsense."""
     pairs = _pairs(text)
     rng = _rng(call, "duplicate")
     for code, value in list(pairs):
@@ -89,7 +90,7 @@ def duplicate_codes(text: str, call: ModelCall, options: Options) -> str:
 
 
 def unknown_codes(text: str, call: ModelCall, options: Options) -> str:
-    """Codes that nobody asked for; the answers of the others stay."""
+    """Adds codes that the request does not hold; the other answers stay."""
     pairs = _pairs(text)
     rng = _rng(call, "unknown")
     for _ in range(options["count"]):
@@ -104,7 +105,7 @@ def truncate(text: str, call: ModelCall, options: Options) -> str:
 
 
 def interleave(text: str, call: ModelCall, options: Options) -> str:
-    """Prose between the pairs: no JSON any more, though every answer is there."""
+    """Writes prose between the pairs: the text is no JSON any more, but it holds every answer."""
     lines = [f"For this one I would say:\n{json.dumps(code)}: {json.dumps(value)}," for code, value in _pairs(text)]
     return "{\n" + "\n".join(lines) + "\n}" if lines else text
 
@@ -121,7 +122,7 @@ def wrong_rows(text: str, call: ModelCall, options: Options) -> str:
 
 
 def _pairs(text: str) -> list[tuple[str, Any]]:
-    """The pairs of a JSON object; none where the text is something else."""
+    """The pairs of a JSON object in the text; none if the text holds something else."""
     try:
         pairs = json.loads(text[text.index("{") : text.rindex("}") + 1], object_pairs_hook=_Pairs)
     except ValueError:
@@ -130,7 +131,7 @@ def _pairs(text: str) -> list[tuple[str, Any]]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object as its pairs, duplicates kept."""
+    """A JSON object as its pairs, repeated keys included."""
 
 
 def _plain(value: Any) -> Any:
@@ -140,42 +141,42 @@ def _plain(value: Any) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> str:
-    """A JSON object in the spelling of the emulated models, duplicates and all."""
+    """A JSON object as the emulated models write it; repeated keys stay."""
     written = (f"{json.dumps(code)}: {json.dumps(value, ensure_ascii=False)}" for code, value in pairs)
     return "{" + ", ".join(written) + "}"
 
 
-CHANGES: tuple[tuple[tuple[str, str, Change, Mapping[str, Any]], bool], ...] = (
-    (("fenced", "wraps the answer in a Markdown fence", fenced, {}), False),
-    (("trailing_comma", "leaves a comma before the last brace", trailing_comma, {}), False),
-    (("prose", "wraps the answer in prose", prose, {}), False),
-    (("thinking", "writes its thoughts into the content, in <think> tags", thinking, {}), False),
-    (("single_quotes", "writes Python instead of JSON", single_quotes, {}), False),
-    (("half_json", "stops in the middle of the JSON and calls it finished", half_json, {"share": 0.6}), False),
-    (("wrong_label", "answers with a label that nobody offered", wrong_label, {"label": "perhaps"}), True),
-    (("lose_rows", "leaves out a `share` of a pack's rows", lose_rows, {"share": 0.02}), False),
-    (("permute", "answers a pack's rows in another order", permute, {}), False),
-    (("renumber", "numbers a pack's rows from one instead of using their codes", renumber, {}), True),
-    (("swap_codes", "gives a pack's answers to the wrong codes (can't be noticed)", swap_codes, {}), True),
-    (("duplicate_codes", "answers a `share` of a pack's codes twice", duplicate_codes, {"share": 0.2}), False),
-    (("unknown_codes", "invents `count` codes", unknown_codes, {"count": 2}), False),
-    (
-        (
-            "truncate",
-            "cuts the text by length after a `share` (else somewhere)",
-            truncate,
-            {"share": None, "finish_reason": "length"},
-        ),
-        False,
-    ),
-    (("interleave", "writes prose between a pack's pairs", interleave, {}), False),
-    (
-        (
-            "wrong_rows",
-            "gives a `share` of a pack's rows a wrong label",
-            wrong_rows,
-            {"share": 0.1, "label": "perhaps"},
-        ),
-        False,
+class TextFault(NamedTuple):
+    """A fault that changes only the text of an answer; the members are those of `Fault`."""
+
+    name: str
+    does: str
+    change: Change
+    options: Mapping[str, Any] = MappingProxyType({})
+    loses_answer: bool = False
+
+
+CUT = {"share": None, "finish_reason": "length"}
+TEXT_FAULTS = (
+    TextFault("fenced", "wraps the answer in a Markdown fence", fenced),
+    TextFault("trailing_comma", "leaves a comma before the last brace", trailing_comma),
+    TextFault("prose", "wraps the answer in prose", prose),
+    TextFault("thinking", "writes its thoughts into the content, in <think> tags", thinking),
+    TextFault("single_quotes", "writes Python instead of JSON", single_quotes),
+    TextFault("half_json", "stops after a `share` of the JSON and calls it finished", half_json, {"share": 0.6}),
+    TextFault("wrong_label", "answers with a label that was not offered", wrong_label, {"label": "perhaps"}, True),
+    TextFault("lose_rows", "leaves out a `share` of a pack's rows", lose_rows, {"share": 0.02}),
+    TextFault("permute", "answers a pack's rows in another order", permute),
+    TextFault("renumber", "numbers a pack's rows from one instead of using their codes", renumber, {}, True),
+    TextFault("swap_codes", "gives a pack's answers to wrong codes (no client can notice)", swap_codes, {}, True),
+    TextFault("duplicate_codes", "answers a `share` of a pack's codes twice", duplicate_codes, {"share": 0.2}),
+    TextFault("unknown_codes", "invents `count` codes", unknown_codes, {"count": 2}),
+    TextFault("truncate", "cuts the text by length after a `share` (null: at random)", truncate, CUT),
+    TextFault("interleave", "writes prose between a pack's pairs", interleave),
+    TextFault(
+        "wrong_rows",
+        "gives a `share` of a pack's rows a wrong label",
+        wrong_rows,
+        {"share": 0.1, "label": "perhaps"},
     ),
 )

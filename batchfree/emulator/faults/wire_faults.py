@@ -1,4 +1,4 @@
-"""Faults of the bytes on their way: blanks, drips, cuts, floods, wrong wrappings. They only plan the steps."""
+"""Faults of the bytes on their way: blanks, slow bytes, cuts, endless bodies, wrong types. They only plan the steps."""
 
 from __future__ import annotations
 
@@ -97,22 +97,22 @@ def _redirect(reply: HttpReply, call: ModelCall, options: Options) -> HttpReply:
 
 def _fault(
     name: str,
-    says: str,
+    does: str,
     carry: Callable[[HttpReply, ModelCall, Options], HttpReply],
     options: Mapping[str, Any] | None = None,
     *,
     loses: bool = True,
 ) -> Fault:
-    return Fault(name=name, says=says, options=options or {}, carry=carry, loses_answer=loses)
+    return Fault(name=name, does=does, options=options or {}, carry=carry, loses_answer=loses)
 
 
 ELSEWHERE = "https://elsewhere.invalid/api/v1/chat/completions"
 
 FAULTS = (
-    _fault("html_page", "sends a page of the CDN", _html, {"status": 502}),
+    _fault("html_page", "sends an HTML error page of the CDN", _html, {"status": 502}),
     _fault("broken_utf8", "sends bytes that are no UTF-8", _broken_utf8),
-    _fault("not_json", "sends something else with a JSON label", _not_json, {"body": "upstream connect error"}),
-    _fault("half_body", "sends the first `share` of the body as if it were all", _half_body, {"share": 0.5}),
+    _fault("not_json", "sends text that is no JSON as application/json", _not_json, {"body": "upstream connect error"}),
+    _fault("half_body", "sends the first `share` of the body as if it were the whole", _half_body, {"share": 0.5}),
     _fault("only_blanks", "sends nothing but blanks for `seconds`", _only_blanks, {"seconds": 5.0, "every": 1.0}),
     _fault(
         "padding",
@@ -128,11 +128,11 @@ FAULTS = (
         {"lines": 3, "every": 0.5},
         loses=False,
     ),
-    _fault("drip", "sends `bytes` at a time, one every `every` s", _drip, {"bytes": 16, "every": 1.0}, loses=False),
+    _fault("drip", "sends `bytes` bytes every `every` seconds", _drip, {"bytes": 16, "every": 1.0}, loses=False),
     _fault("endless", "never ends the body", _endless, {"every": 1.0}),
-    _fault("silence", "says nothing at all for `seconds`", _silence, {"seconds": 600.0}, loses=False),
-    _fault("cut", "breaks the connection after `share` of the body (0: before the status)", _cut, {"share": 0.5}),
+    _fault("silence", "sends nothing at all for `seconds`", _silence, {"seconds": 600.0}, loses=False),
+    _fault("cut", "cuts the connection after `share` of the body (0: before the status)", _cut, {"share": 0.5}),
     _fault("over_long", "sends a body of `size` bytes", _over_long, {"size": 64 * 1024 * 1024}),
-    _fault("wrong_type", "labels the body wrongly", _wrong_type, {"type": "text/html"}, loses=False),
-    _fault("redirect", "sends the client elsewhere", _redirect, {"status": 307, "location": ELSEWHERE}),
+    _fault("wrong_type", "sends the wrong content type", _wrong_type, {"type": "text/html"}, loses=False),
+    _fault("redirect", "redirects the client", _redirect, {"status": 307, "location": ELSEWHERE}),
 )

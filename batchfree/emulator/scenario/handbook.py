@@ -33,4 +33,4 @@ def _fault_lines() -> Iterator[str]:
         for fault in FAULTS.values():
             if getattr(fault, stage):
                 options = ", ".join(f"{name}: {value!r}" for name, value in fault.options.items())
-                yield f"  {fault.name:<20} {fault.says}{f'  {{{options}}}' if options else ''}"
+                yield f"  {fault.name:<20} {fault.does}{f'  {{{options}}}' if options else ''}"
