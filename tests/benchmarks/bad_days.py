@@ -1,6 +1,6 @@
-"""What bad days cost: requests per row over dead, lossy and mixed pools, by seed. Run by hand, in virtual time:
+"""Requests per row on bad days: over dead, lossy and mixed pools, for several seeds, in virtual time. Run by hand:
 
-python tests/benchmarks/bad_days.py [seeds]
+PYTHONPATH=tests python tests/benchmarks/bad_days.py [seeds]
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(seeds: int) -> None:
 
 
 def measured(preset: str, rows: int, spec: dict[str, Any], seeds: int) -> Iterator[tuple[int, int]]:
-    """Requests and answered rows of a run for each seed, of the service and of the draws."""
+    """Requests and answered rows of one run per seed; the seed is the emulator's and the router's."""
     prompts = [{"prompt": f"Review {n}: {'great' if n % 3 else 'awful'} thing {n * 79 % 107}."} for n in range(rows)]
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:

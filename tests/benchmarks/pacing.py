@@ -1,10 +1,10 @@
-"""How close a run comes to the ideal on the real clock, against a service that counts clock minutes. Run by hand:
+"""Compares the duration of a run with the shortest possible one, on the real clock. Run by hand:
 
-    python tests/benchmarks/pacing.py [--rows 60] [--cap 20] [--told 20] [--unnamed] [--align SECONDS]
+    PYTHONPATH=tests python tests/benchmarks/pacing.py [--rows 60] [--cap 20] [--told 20] [--unnamed] [--align SECONDS]
 
-`--cap` is what the service allows a minute, `--told` what the job file says (0: a number far too large). The ideal
-keeps promise of `--cap` starts in any 60 seconds: the last start after 60 s for every full `--cap` rows before it, and
-then one answer's time. Takes as long as it says: 60 rows at 20 a minute are two minutes.
+`--cap`: the requests per minute that the service allows; it counts clock minutes. `--told`: the limit in the job file
+(0: far too large a number). The shortest possible run has `--cap` starts in each 60 seconds, and ends with the time of
+one answer. The benchmark takes that time: 60 rows at 20 a minute take two minutes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=60)
     parser.add_argument("--cap", type=int, default=20)
     parser.add_argument("--told", type=int, default=20)
-    parser.add_argument("--unnamed", action="store_true", help="the service names a higher cap than it keeps to")
-    parser.add_argument("--align", type=float, help="begin at this second of a clock minute")
+    parser.add_argument("--unnamed", action="store_true", help="the service names a higher limit than it applies")
+    parser.add_argument("--align", type=float, help="start at this second of a clock minute")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -62,7 +62,7 @@ def write(folder: Path, arguments: argparse.Namespace) -> None:
 
 
 def timed(folder: Path, arguments: argparse.Namespace) -> int:
-    """Runs the job against the emulator in another process; says how long it took and what was wasted."""
+    """Runs the job against an emulator in another process; prints the duration and the refused requests."""
     book = folder / "book.jsonl"
     emulate = ["emulate", "--port", "0", "--scenario", str(folder / "scenario.yaml"), "--book", str(book)]
     with batchfree(folder, emulate, stderr=subprocess.PIPE, text=True) as emulator:

@@ -1,9 +1,9 @@
-"""How long a job with a million answered rows takes until it asks on, and how much memory. Run by hand:
+"""Measures time and memory of a job with a million answered rows until it sends the next request. Run by hand:
 
-    python tests/benchmarks/resume.py [ROWS] [--id] [--keep FOLDER]
+    PYTHONPATH=tests python tests/benchmarks/resume.py [ROWS] [--id] [--keep FOLDER]
 
-Input and journal are written with the product's own classes, then a real run against the emulator is timed: from the
-start of its process to the arrival of the first request, and on to the end of the run with its table.
+The script writes input and journal with batchfree's own classes. Then it measures a real run against the emulator:
+from the start of the process to the arrival of the first request, and to the end of the run with its table.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--id", action="store_true", help="with input.id")
-    parser.add_argument("--keep", type=Path, help="make the files here, or take those that are here")
+    parser.add_argument("--keep", type=Path, help="use the files in this folder; write them first if it is empty")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.keep or Path(temporary)).absolute()
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def make(folder: Path, rows: int) -> None:
-    """The input and the journal of a run that answered all rows but the last."""
+    """Writes the input, and the journal of a run that answered all rows except the last one."""
     began = time.time()
     with (folder / "input.jsonl").open("w") as file:
         for row in range(rows + NEW):
@@ -86,10 +86,10 @@ def _answered(row: int, question: str) -> Attempt:
 
 
 def timed(folder: Path, job: Path) -> int:
-    """Runs the job; says how long it took until the first request and until its end."""
+    """Runs the job; prints the seconds until the first request and until the end."""
     book, journal = folder / "book.jsonl", folder / "job.run" / "journal.jsonl"
     book.unlink(missing_ok=True)
-    os.truncate(journal, int((folder / "made").read_text()))  # forgets what an earlier timing has added
+    os.truncate(journal, int((folder / "made").read_text()))  # removes the attempts of an earlier measurement
     state = {"BATCHFREE_STATE_DIR": str(folder / "state"), "BATCHFREE_CACHE_DIR": str(folder / "cache")}
     environment = os.environ | state
     emulate = [sys.executable, "-m", "batchfree", "emulate", "--port", "0", "--scenario", "calm", "--book", str(book)]

@@ -1,4 +1,4 @@
-"""Which room may import which, and what the pure modules keep away from; both are read from the rooms' docstrings."""
+"""The imports that each room may have, and which modules are pure. The rooms' docstrings name both."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -15,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "batchfree"
 
-# The emulator is a referee: it has its own files and these (httpx for the embedded transport), nothing of the client.
+# The emulator is a referee: apart from its own files it imports only these, and nothing of the client.
 REFEREE_MAY_IMPORT = {"anyio", "httpx", "pydantic", "pydantic_core", "starlette", "uvicorn", "yaml"}
 
 HEAVY = {"httpx", "jinja2", "json_repair", "jsonschema", "polars", "pydantic", "rich", "starlette", "uvicorn"}
@@ -24,7 +25,7 @@ WORLDLY_MODULES = {
     *("anyio", "asyncio", "fcntl", "glob", "httpx", "io", "logging", "os", "secrets", "shutil"),
     *("signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uuid"),
 }
-# A path may be a value like any other, as long as nobody looks whether it is there.
+# A pure module may hold a path as a value, but may not look at the file system.
 WORLDLY_METHODS = re.compile(
     r"(read|write)_(text|bytes|parquet|csv|ndjson|json|ipc)|(scan|sink)_\w+"
     r"|exists|is_file|is_dir|iterdir|mkdir|open|rglob|stat|touch|unlink"
@@ -33,29 +34,30 @@ WORLDLY_CALLS = {"open", "print", "input", "exec", "eval"}
 CLOCK_READINGS = {"now", "utcnow", "today"}
 
 
+@cache
 def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
 
 def dotted(path: Path) -> str:
-    """`batchfree/spec/model.py` → `spec.model`; a package is named like its folder, the whole one is the empty name."""
+    """`batchfree/core/chat.py` → `core.chat`; a package is named like its folder, and batchfree is the empty name."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def room_of(name: str) -> str:
-    """`service.quota.limits` → `service`; the package's own files are in no room."""
+    """`service.quota.limits` → `service`; the files at the top of the package have no room."""
     return name.split(".")[0] if name.split(".")[0] in rooms() else ""
 
 
 @cache
 def rooms() -> dict[str, str]:
-    """Every room with its docstring."""
+    """The docstring of every room, by name."""
     return {path.parent.name: ast.get_docstring(tree_of(path)) or "" for path in sorted(PACKAGE.glob("*/__init__.py"))}
 
 
 def listed(room: str, heading: str) -> str:
-    """What a room's docstring says under `Imports:` or `Pure:`, up to the full stop."""
+    """The text after `Imports:` or `Pure:` in a room's docstring, up to the full stop."""
     found = re.search(rf"^{heading}: (.+?)\.$", rooms()[room], re.MULTILINE | re.DOTALL)
     assert found, f"the docstring of batchfree/{room}/__init__.py has no line `{heading}: ….`"
     return " ".join(found[1].split())
@@ -67,26 +69,27 @@ def allowed_imports(room: str) -> set[str]:
 
 
 def is_pure(name: str) -> bool:
-    """Whether the room of a module says that the module is pure."""
+    """Whether the docstring of a module's room calls the module pure."""
     room, _, inner = name.partition(".")
     if room not in rooms():
         return False
     said = listed(room, "Pure")
     names = said.removeprefix("all but ").split(", ")
     named_there = any(inner == each or inner.startswith(f"{each}.") for each in names)
-    if said == "all" or not inner:  # a room's entrance is pure where everything in it is
+    if said == "all" or not inner:  # the room's own __init__ is pure only if the whole room is
         return said == "all"
     if said.startswith("all but "):
         return not named_there
     return named_there
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
 class Imports(ast.NodeVisitor):
-    """Every module that is imported anywhere in a file, also inside functions, but not for type checkers only."""
+    """Every module that a file imports, also inside functions; imports for type checkers alone do not count."""
 
     def __init__(self, path: Path) -> None:
         self.names: set[str] = set()
@@ -108,18 +111,18 @@ class Imports(ast.NodeVisitor):
         if node.level:
             here = self._path.relative_to(PACKAGE.parent).with_suffix("").parts
             source = ".".join([*here[: len(here) - node.level], *([source] if source else [])])
-        # `from batchfree import journal` imports a module, `from batchfree.chat import Kind` does not.
+        # `from batchfree.journal import file` imports a module, `from batchfree.core.chat import Kind` does not.
         for alias in node.names:
             inner = PACKAGE.parent.joinpath(*source.split("."), alias.name)
             is_module = inner.is_dir() or inner.with_suffix(".py").exists()
             self.names.add(f"{source}.{alias.name}" if source.startswith("batchfree") and is_module else source)
 
 
-def own_imports(path: Path) -> Iterator[str]:
-    """The modules of batchfree that a file imports, named as `dotted` does."""
-    for name in Imports(path).names:
-        if name == "batchfree" or name.startswith("batchfree."):
-            yield name.removeprefix("batchfree").removeprefix(".")
+@cache
+def own_imports(path: Path) -> frozenset[str]:
+    """The modules of batchfree that a file imports, with the names of `dotted`."""
+    own = [name for name in Imports(path).names if name == "batchfree" or name.startswith("batchfree.")]
+    return frozenset(name.removeprefix("batchfree").removeprefix(".") for name in own)
 
 
 def named(path: Path) -> str:
@@ -135,7 +138,7 @@ each_room = pytest.mark.parametrize("room", rooms())
 each_pure_module = pytest.mark.parametrize("path", [path for path in modules() if is_pure(dotted(path))], ids=named)
 
 
-def test_the_top_of_the_package_is_seen_at_a_glance() -> None:
+def test_the_package_has_at_most_sixteen_entries_at_its_top() -> None:
     assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 16
 
 
@@ -156,7 +159,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
 
 @each_room
-def test_what_a_room_calls_pure_is_there(room: str) -> None:
+def test_the_modules_that_a_room_calls_pure_exist(room: str) -> None:
     said = listed(room, "Pure").removeprefix("all but ")
     inside = [dotted(path).removeprefix(f"{room}.") for path in modules() if room_of(dotted(path)) == room]
     for name in [] if said in ("all", "none") else said.split(", "):
@@ -173,8 +176,19 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree_of(path))
 
 
+def test_no_file_name_stands_twice() -> None:
+    stems = Counter(path.stem for path in modules() if path.stem not in ("__init__", "__main__"))
+    assert [stem for stem, count in stems.items() if count > 1] == []
+
+
+def test_no_class_name_stands_twice() -> None:
+    nodes = (node for path in modules() for node in ast.walk(tree_of(path)))
+    classes = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef))
+    assert [name for name, count in classes.items() if count > 1] == []
+
+
 def worldly(tree: ast.Module) -> Iterator[str]:
-    """The places of a module where it waits, reads, writes, or asks for the time or for luck."""
+    """The places where a module waits, reads, writes, reads the clock or draws a random number."""
     for node in ast.walk(tree):
         if isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield f"line {node.lineno}: waits"
@@ -198,7 +212,7 @@ def test_a_pure_module_neither_waits_nor_reads_nor_writes(path: Path) -> None:
 
 
 @each_pure_module
-def test_a_pure_module_leans_on_pure_modules_only(path: Path) -> None:
+def test_a_pure_module_imports_only_pure_modules(path: Path) -> None:
     impure = {name for name in own_imports(path) if not is_pure(name) and (is_module(name) or name == "")}
     assert impure == set()
 
@@ -218,12 +232,12 @@ def test_a_pure_module_leans_on_pure_modules_only(path: Path) -> None:
         ("async def f(): ...", 1),
     ],
 )
-def test_impurity_is_seen(source: str, count: int) -> None:
+def test_impure_code_is_recognised(source: str, count: int) -> None:
     assert len(list(worldly(ast.parse(source)))) == count
 
 
 @pytest.mark.parametrize("path", [p for p in modules() if room_of(dotted(p)) == "emulator"], ids=named)
-def test_the_emulator_borrows_nothing_from_the_client(path: Path) -> None:
+def test_the_emulator_imports_nothing_of_the_client(path: Path) -> None:
     foreign = {name for name in own_imports(path) if room_of(name) != "emulator"}
     others = {name.split(".")[0] for name in Imports(path).names} - {"batchfree", "__future__"}
     assert foreign == set()
@@ -231,7 +245,7 @@ def test_the_emulator_borrows_nothing_from_the_client(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", ["batchfree", "batchfree.cli", "batchfree.__main__"])
-def test_importing_it_loads_nothing_heavy(module: str) -> None:
+def test_the_import_loads_no_heavy_dependency(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

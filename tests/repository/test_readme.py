@@ -24,21 +24,21 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def marked(name: str) -> str:
-    """What stands between `<!-- name -->` and `<!-- /name -->`."""
+    """The text between `<!-- name -->` and `<!-- /name -->`."""
     found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
     assert found, f"the README has no part marked {name}"
     return found[1]
 
 
 def fenced(text: str) -> str:
-    """The content of the first code block of a text."""
+    """The content of the first code block in a text."""
     found = re.search(r"```\w*\n(.*?)```", text, re.DOTALL)
     assert found
     return found[1]
 
 
 def first_cells(table: str) -> list[str]:
-    """The first column of a Markdown table, without its head."""
+    """The first column of a Markdown table without its heading."""
     return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:]
 
 
@@ -49,7 +49,7 @@ def section(title: str) -> str:
 
 
 def not_built() -> set[str]:
-    """The keys and commands that the README says are still to come."""
+    """The keys and commands that the README lists as not built yet."""
     found = re.search(r"\*\*Not built yet:\*\*(.*?)\n\n", README, re.DOTALL)
     assert found
     return set(re.findall(r"`(\w+)`", found[1]))

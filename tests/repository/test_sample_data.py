@@ -1,4 +1,4 @@
-"""The sample data is what its README says."""
+"""The sample data agrees with its README."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def test_the_labels_are_balanced(name: str, labels: int, each: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["prompts", "reviews", "orders", "images", "support", "banking"])
-def test_every_row_has_a_name_of_its_own(name: str) -> None:
+def test_every_row_has_its_own_id(name: str) -> None:
     assert pl.read_ndjson(DATA / f"{name}.jsonl")["id"].is_unique().all()
 
 
 def pixels(png: bytes) -> bytes:
-    """The unpacked image data; zlib packs differently from version to version."""
+    """The unpacked image data, since zlib's packed data differs from version to version."""
     packed, at = b"", 8
     while at < len(png):
         (length,) = struct.unpack(">I", png[at : at + 4])
@@ -52,7 +52,7 @@ def pixels(png: bytes) -> bytes:
     return zlib.decompress(packed)
 
 
-def test_the_pictures_are_those_that_the_script_draws() -> None:
+def test_the_script_draws_the_pictures() -> None:
     script = runpy.run_path(str(DATA / "images" / "draw.py"))
     for name, (background, figures) in script["PICTURES"].items():
         drawn = script["png"](background, figures)
