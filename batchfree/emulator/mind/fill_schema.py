@@ -11,10 +11,11 @@ from typing import Any
 from batchfree.emulator.emulated_model import JsonObject
 
 DEEPEST = 12
-NUMBER = re.compile(r"(?<![\w.-])-?\d[\d,]*(?:\.\d+)?(?![\w-])")
+NUMBER = re.compile(r"(?<![\w.-])-?\d[\d,]{0,15}(?:\.\d+)?(?![\w-])")
 PROPER_NAME = r"[A-Z][\w'-]+(?: (?:de |van |von )?[A-Z][\w'-]+)"
 FINDERS = (
     (r"e-?mail", r"([\w.+-]+@[\w-]+(?:\.[\w-]+)+)"),
+    (r"date-time", r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)"),
     (r"date|day|deadline", r"(\d{4}-\d{2}-\d{2})"),
     (r"url|uri|link", r"(https?://[^\s<>\"')]+)"),
     (r"name|customer|person|author", rf"({PROPER_NAME}+)"),
@@ -65,7 +66,7 @@ class SchemaFiller:
                 return bool(_words(name) & _words(self.text))
         number = self._number(name, kind) if kind in ("integer", "number") else None
         text = self._string(schema, name) if kind == "string" else None
-        if number is None and text is None and isinstance(kinds, list):
+        if number is None and text is None and isinstance(kinds, list) and "null" in kinds:
             return None
         return _fitted(text or "", schema) if kind == "string" else _bounded(number or 0, schema, kind)
 
@@ -76,7 +77,7 @@ class SchemaFiller:
         values: list[Any] = []
         if member.get("type") in ("integer", "number"):
             values = [_bounded(value, member, member["type"]) for value in numbers(self.text)]
-        elif member.get("type") == "string" and "enum" not in member:
+        elif member.get("type") == "string" and not member.keys() & {"const", "enum", "format"}:
             values = [_fitted(found, member) for found in re.findall(f"{PROPER_NAME}*", self.text)]
         values = list(dict.fromkeys(values)) or [self.fill(member, name, depth + 1)]
         values += [self.fill(member, name, depth + 1) for _ in range(least - len(values))]
