@@ -133,6 +133,8 @@ class QuestionState:
     """One name per counted attempt, in order: the column of the same name."""
     models_reached: frozenset[str] = frozenset()
     """Every model that received the question, also as a fallback within a request."""
+    voters: frozenset[str] = frozenset()
+    """The models that answered the question."""
     wrong_answers: int = 0
     """Unusable answers since the question was last opened."""
     pack_failures: int = 0
@@ -163,6 +165,7 @@ class QuestionState:
             attempts=self.attempts + attempt.is_counted,
             models_tried=(*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried,
             models_reached=self.models_reached | attempt.models_reached,
+            voters=self.voters | {attempt.model_or_route} if outcome.kind is None else self.voters,
             wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
             pack_failures=(0 if reopened else self.pack_failures) + packed,
             last_bad_answer=attempt if bad and alone else self.last_bad_answer,

@@ -22,7 +22,7 @@ from batchfree.run.packer import Packer, halves
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.exchange import Exchange, Response
 from batchfree.service.router import lesson_of
-from batchfree.service.routing import Ask, Criteria, Draw, Reject, Stop, Wait, analyze, stop_after
+from batchfree.service.routing import Ask, Criteria, Draw, NoVoterLeft, Reject, Stop, Wait, analyze, stop_after
 
 DISK_FULL = "the disk of the run folder is full or gone; make room, then run again"
 
@@ -89,6 +89,8 @@ class Sender:
                 return AttemptResult(then=FollowUp(retry=rows), wait=seconds_until(until, self._clock()))
             case Reject(rows=rows, failure=failure):
                 return self._reject(rows, failure)
+            case NoVoterLeft(rows=rows, spared=spared):
+                return self._close(rows, spared)
             case Stop(stopped=stopped):
                 return AttemptResult(stopped=stopped)
 
@@ -114,6 +116,16 @@ class Sender:
         attempt = attempt_of(reply, each, draw=Draw(route=LOCAL, models=()), at=self._now())
         self._recorded(self._journal.append(attempt))
         return AttemptResult()
+
+    def _close(self, parcel: Parcel, spared: Parcel) -> AttemptResult:
+        """Notes in the journal that every model has voted on these rows; the spared ones return to the queue."""
+        failure = Failure(kind=Kind.TIED, message="every model that may answer has voted on this row")
+        for task in parcel:
+            reply = RowResults(judged=failure, results=(failure,))
+            each = outcomes(reply, (task,), self._rules.retry, larger_left=False)
+            attempt = attempt_of(reply, each, draw=Draw(route=LOCAL, models=()), at=self._now())
+            self._recorded(self._journal.append(attempt))
+        return AttemptResult(then=FollowUp(requeue=spared))
 
     def _settle(self, response: Response[Task], sent: Outgoing, criteria: Criteria) -> AttemptResult:
         """Records the attempt and draws the conclusions. Synchronous from end to end, so nothing can be lost."""

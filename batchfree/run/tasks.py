@@ -28,6 +28,11 @@ class Task:
         """The models that have seen the question."""
         return self.state.models_reached | set(self.state.models_tried)
 
+    @property
+    def voters(self) -> frozenset[str]:
+        """The models that answered the question."""
+        return self.state.voters
+
 
 Parcel: TypeAlias = tuple[Task, ...]
 """The tasks of one request."""

@@ -17,7 +17,7 @@ from batchfree.service.openrouter import wire
 from batchfree.service.quota.ledger import Start
 from batchfree.service.quota.rate_limiter import RateLimiter
 from batchfree.service.router import Lesson, Router
-from batchfree.service.routing import Ask, Criteria, Reject, RoutedRow, Stop, Wait
+from batchfree.service.routing import Ask, Criteria, NoVoterLeft, Reject, RoutedRow, Stop, Wait
 
 RowT = TypeVar("RowT", bound=RoutedRow)
 Complete: TypeAlias = Callable[[JsonObject], Awaitable[Judged]]
@@ -56,7 +56,7 @@ class Exchange:
         criteria: Criteria,
         compose: Callable[[Ask[RowT]], ChatRequest],
         spare: Callable[[Sequence[RowT]], None],
-    ) -> Response[RowT] | Wait[RowT] | Reject[RowT] | Stop:
+    ) -> Response[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] | Stop:
         """One request for these rows, or why there is none. `spare` takes the rows that do not travel, at once.
 
         The decision is made before the wait for a start and again after it, since the world may have changed. If

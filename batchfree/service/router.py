@@ -13,20 +13,17 @@ from batchfree.core.routes import LOCAL
 from batchfree.journal.attempts import Attempt
 from batchfree.service import routing
 from batchfree.service.routing import (
-    Ask,
     ContextTooSmall,
     Criteria,
+    Decision,
     Draw,
     Health,
     Model,
     ModelPool,
-    Reject,
     Requirements,
     RoutedRow,
     RoutingPolicy,
     Situation,
-    Stop,
-    Wait,
 )
 
 RowT = TypeVar("RowT", bound=RoutedRow)
@@ -77,7 +74,7 @@ class Router:
         if offered is not self._offered:
             self._offered, self._pool = offered, ModelPool(offered, self.policy)
 
-    def decide(self, rows: Sequence[RowT], criteria: Criteria) -> Ask[RowT] | Wait[RowT] | Reject[RowT] | Stop:
+    def decide(self, rows: Sequence[RowT], criteria: Criteria) -> Decision[RowT]:
         """What to do with rows that may share a request, as things stand now."""
         return routing.decide(rows, criteria, self._situation(), self.policy)
 

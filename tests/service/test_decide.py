@@ -18,6 +18,7 @@ from batchfree.service.routing import (
     Health,
     Model,
     ModelPool,
+    NoVoterLeft,
     Reject,
     Requirements,
     RoutingPolicy,
@@ -38,6 +39,7 @@ class Row:
     number: int
     models_met: frozenset[str] = frozenset()
     attempts: int = 0
+    voters: frozenset[str] = frozenset()
 
 
 def model(letter: str, **facts: Any) -> Model:
@@ -123,13 +125,28 @@ def test_rows_that_are_too_long_for_every_model_are_rejected_and_not_the_models_
     assert isinstance(decided(needs=both), Stop)
 
 
-def test_rows_travel_together_while_a_model_is_left_that_none_of_them_has_met() -> None:
-    met = [frozenset({"m/a:free"}), frozenset({"m/b:free"}), frozenset({"m/c:free"}), frozenset({"m/a:free"})]
-    rows = [Row(number, models, 1) for number, models in enumerate(met)]
-    decision = decided(rows, POOL[:3], pack_size=lambda model_id: 9)
-    assert [row.number for row in decision.rows] == [0, 1, 3]
-    assert [row.number for row in decision.spared] == [2]
-    assert decision.draw.models == ("m/c:free",)
+def met(*letters: str) -> frozenset[str]:
+    return frozenset(f"m/{letter}:free" for letter in letters)
+
+
+def test_a_request_carries_the_rows_that_its_model_has_not_met() -> None:
+    rows = [Row(number, met(letter), 1) for number, letter in enumerate("abca")]
+    for salt in range(30):
+        decision = decided(rows, POOL[:3], pack_size=lambda model_id: 9, salt=str(salt))
+        (drawn,) = decision.draw.models
+        assert drawn != "m/a:free" and decision.rows[0] is rows[0]
+        assert all(drawn not in row.models_met for row in decision.rows)
+        assert all(drawn in row.models_met for row in decision.spared)
+
+
+def test_rows_that_have_met_every_model_may_meet_one_again_but_never_a_voter() -> None:
+    rows = [Row(0, met("a", "b"), 1, met("a"))]
+    assert {decided(rows, POOL[:2], salt=str(n)).draw.models for n in range(20)} == {("m/b:free",)}
+
+
+def test_a_row_on_which_every_model_has_voted_is_asked_no_more() -> None:
+    rows = [Row(0, met("a", "b"), 1, met("a", "b")), Row(1)]
+    assert decided(rows, POOL[:2]) == NoVoterLeft(rows=(rows[0],), spared=(rows[1],))
 
 
 @pytest.mark.parametrize(

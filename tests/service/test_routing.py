@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -351,13 +351,21 @@ def test_at_most_three_models_travel() -> None:
 # Who is drawn
 
 
+@dataclass(frozen=True)
+class Row:
+    models_met: frozenset[str] = frozenset()
+    voters: frozenset[str] = frozenset()
+    attempts: int = 0
+
+
 def draw(models: Any = POOL, **changes: Any) -> Draw | Rest | Nothing:
     salt = str(changes.pop("rng", random.Random(1)).getrandbits(64))
     pool = ModelPool(models, RoutingPolicy())
     situation = Situation(pool=pool, now=changes.pop("now", NOON), health=changes.pop("health", {}))
-    tried, fallbacks, rows = changes.pop("tried", ()), changes.pop("fallbacks", 0), changes.pop("rows", 1)
+    rows = [Row(frozenset(changes.pop("tried", ())))] * changes.pop("rows", 1)
+    fallbacks = changes.pop("fallbacks", 0)
     criteria = Criteria(needs=Requirements(), salt=salt, **changes)
-    return choose(models, rows, tried=tried, criteria=criteria, situation=situation, fallbacks=fallbacks)
+    return choose(models, rows, criteria, situation, fallbacks=fallbacks)
 
 
 def chi_square(counts: Counter[str], cells: int) -> float:
@@ -480,19 +488,13 @@ def planned(
     health: dict[str, Health] | None = None,
     now: float = NOON,
     rng: random.Random | None = None,
-    **changes: Any,
+    tried: Any = (),
+    first: bool = True,
 ) -> Draw | Rest | Nothing:
     policy = replace(policy, route=route, fallbacks=fallbacks)
-    salt = str((rng or random.Random(1)).getrandbits(64))
-    asked: dict[str, Any] = {
-        "tried": (),
-        "first": True,
-        "criteria": Criteria(needs=requirements, salt=salt),
-        "situation": Situation(pool=ModelPool(models, policy), now=now, health=health or {}),
-        "policy": policy,
-        **changes,
-    }
-    return draw_for_route(models, 1, **asked)
+    criteria = Criteria(needs=requirements, salt=str((rng or random.Random(1)).getrandbits(64)))
+    situation = Situation(pool=ModelPool(models, policy), now=now, health=health or {})
+    return draw_for_route(models, [Row(frozenset(tried), attempts=int(not first))], criteria, situation, policy)
 
 
 def test_the_service_draws_first_and_retries_are_drawn_here() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from batchfree.core.chat import Failure, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER
@@ -69,27 +69,33 @@ class Reject(Generic[RowT]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoVoterLeft(Generic[RowT]):
+    """Every eligible model has voted on `rows`; the `spared` rows need another decision."""
+
+    rows: tuple[RowT, ...]
+    spared: tuple[RowT, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """The rows stay pending, and the run ends for this reason; None: the run is ending already."""
 
     stopped: Stopped | None
 
 
-def decide(
-    rows: Sequence[RowT], criteria: Criteria, situation: Situation, policy: RoutingPolicy
-) -> Ask[RowT] | Wait[RowT] | Reject[RowT] | Stop:
-    """What to do with rows that may share a request. The same arguments always give the same decision."""
-    models = situation.pool.eligible(criteria.needs, situation.today)
-    together = _with_a_model_in_common(rows, models, situation)
-    drawn = draw(
-        models,
-        len(together),
-        tried=frozenset().union(*(row.models_met for row in together)),
-        first=all(row.attempts == 0 for row in together),
-        criteria=criteria,
-        situation=situation,
-        policy=policy,
-    )
+Decision: TypeAlias = Ask[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] | Stop
+
+
+def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, policy: RoutingPolicy) -> Decision[RowT]:
+    """What to do with rows that may share a request. The same arguments always give the same decision.
+
+    The model is drawn for the first row; the request then carries the rows that this model has not met.
+    """
+    eligible = situation.pool.eligible(criteria.needs, situation.today)
+    models = None if eligible is None else tuple(model for model in eligible if model.id not in rows[0].voters)
+    if eligible and not models:
+        return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]))
+    drawn = draw(models, rows, criteria, situation, policy)
     if isinstance(drawn, Nothing):
         return _nothing(rows, drawn, models, criteria.needs, situation)
     if policy.ids and _are_gone(models or (), situation):
@@ -99,28 +105,22 @@ def decide(
     if isinstance(drawn, Rest):
         return Wait(rows=tuple(rows), until=drawn.until)
     asked = tuple(model for model in models or () if drawn.is_services or model.id in drawn.models)
-    travelling = together[: _rows_for(together, drawn, asked, criteria)]
-    left = [row for row in rows if not any(row is other for other in travelling)]
+    together = _unmet_by(drawn, rows, models or (), situation)
+    carried = together[: _rows_for(together, drawn, asked, criteria)]
+    left = tuple(row for row in rows if not any(row is other for other in carried))
     native = _native(models, asked, drawn, criteria, situation)
-    return Ask(draw=drawn, rows=travelling, spared=tuple(left), models=asked, native=native)
+    return Ask(draw=drawn, rows=carried, spared=left, models=asked, native=native)
 
 
-def _with_a_model_in_common(
-    rows: Sequence[RowT], models: Sequence[Model] | None, situation: Situation
-) -> tuple[RowT, ...]:
-    """The first row and those after it for which one available model is left that none of them has met."""
-    together, met = list[RowT](), frozenset[str]()
-    for row in rows:
-        all_met = met | row.models_met
-        if not together or all_met == met or _leaves_one(models, all_met, situation):
-            together.append(row)
-            met = all_met
-    return tuple(together)
-
-
-def _leaves_one(models: Sequence[Model] | None, met: frozenset[str], situation: Situation) -> bool:
-    return models is None or any(
-        model.id not in met and is_available(situation.health_of(model.id), situation.now) for model in models
+def _unmet_by(drawn: Draw, rows: Sequence[RowT], models: Sequence[Model], situation: Situation) -> tuple[RowT, ...]:
+    """The rows that may go to the drawn model: it has not met them, or they have no other model left."""
+    available = {model.id for model in models if is_available(situation.health_of(model.id), situation.now)}
+    primary = drawn.models[0]
+    return tuple(
+        row
+        for row in rows
+        if row is rows[0]
+        or (primary not in row.voters and (primary not in row.models_met or not available - row.models_met))
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -12,7 +12,7 @@ from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id
 from batchfree.service.routing.health import available_at, is_available, is_left, refuses, weight
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.policy import RoutingPolicy
-from batchfree.service.routing.situation import Criteria, Situation
+from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
 
 PATIENCE_S = 60.0
 """An untried model that rests no longer than this is waited for."""
@@ -56,23 +56,20 @@ class Nothing:
 
 def draw(
     models: Sequence[Model] | None,
-    rows: int,
-    *,
-    tried: Collection[str],
-    first: bool,
+    rows: Sequence[RoutedRow],
     criteria: Criteria,
     situation: Situation,
     policy: RoutingPolicy,
 ) -> Draw | Rest | Nothing:
-    """The models for one attempt of `rows` rows. `models` are the eligible ones; None: there is no catalogue.
+    """The models for one attempt of these rows. `models` are the eligible ones; None: there is no catalogue.
 
-    `first`: none of the rows was asked in this run. On the route `openrouter/free` the service draws for a first
-    attempt, unless the rows have tried models in earlier runs, the user restricts the draw, the prompt is long, or the
-    service's draw keeps failing.
+    On the route `openrouter/free` the service draws for rows that were not asked in this run, unless they have tried
+    models in earlier runs, the user restricts the draw, the prompt is long, or the service's draw keeps failing.
     """
     router_at = available_at(situation.health_of(FREE_ROUTER), situation.now)
     on_service = policy.route == (FREE_ROUTER,)
-    fresh = first and not tried and not policy.restricts and criteria.needs.context <= SERVICE_TOKENS
+    new = all(row.attempts == 0 and not row.models_met for row in rows)
+    fresh = new and not policy.restricts and criteria.needs.context <= SERVICE_TOKENS
     if on_service and (models is None or (fresh and models)) and router_at <= situation.now:
         return SERVICE_DRAW
     if on_service and models is None:
@@ -81,7 +78,7 @@ def draw(
     able = [model for model in candidates if not refuses(situation.health_of(model.id), criteria.needs.parameters)]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
-    drawn = choose(able, rows, tried=tried, criteria=criteria, situation=situation, fallbacks=policy.fallbacks)
+    drawn = choose(able, rows, criteria, situation, fallbacks=policy.fallbacks)
     if isinstance(drawn, Rest) and on_service and fresh:
         return Rest(until=min(drawn.until, router_at))
     return replace(drawn, route=drawn.models[0]) if isinstance(drawn, Draw) and policy.ids else drawn
@@ -89,22 +86,21 @@ def draw(
 
 def choose(
     models: Sequence[Model],
-    rows: int,
-    *,
-    tried: Collection[str],
+    rows: Sequence[RoutedRow],
     criteria: Criteria,
     situation: Situation,
+    *,
     fallbacks: int = 0,
 ) -> Draw | Rest | Nothing:
-    """One of these eligible models at random, and up to `fallbacks` more to travel with it.
+    """A random model for the first row, and up to `fallbacks` more to travel with it.
 
-    No model that the rows have tried is drawn while another is left. A model that rests for at most a minute is waited
-    for. One that rests for longer is asked early before a row goes back to a model that it has tried, unless that one
-    is gone for the day.
+    No model that the first row has tried is drawn while another is left. A model that rests for at most a minute is
+    waited for. One that rests for longer is asked early before the row goes back to a model that it has tried, unless
+    that one is gone for the day.
     """
     if not models:
         return Nothing(reason="no free model can do what the request needs")
-    now, health_of = situation.now, situation.health_of
+    now, health_of, tried = situation.now, situation.health_of, rows[0].models_met
     ready = [model for model in models if is_available(health_of(model.id), now)]
     if not ready:
         return Rest(until=min(available_at(health_of(model.id), now) for model in models))
@@ -120,15 +116,19 @@ def choose(
     return Draw(route=LOCAL, models=tuple(model.id for model in drawn), of=len(models))
 
 
-def _may_join(model: Model, first: Model, rows: int, criteria: Criteria, situation: Situation) -> bool:
+def _may_join(model: Model, first: Model, rows: Sequence[RoutedRow], criteria: Criteria, situation: Situation) -> bool:
     """Whether a healthy free model may be a fallback: it is asked in the same words and takes as many rows."""
     if situation.health_of(model.id).strikes or not (is_free_id(first.id) and is_free_id(model.id)):
         return False
     alike = not criteria.wants_schema or situation.takes_schema(model) is situation.takes_schema(first)
-    return alike and criteria.share(model, rows) >= criteria.share(first, rows)
+    carried = [row for row in rows if first.id not in row.models_met]
+    met = any(model.id in row.models_met for row in carried)
+    return alike and not met and criteria.load(model, rows) >= criteria.load(first, rows)
 
 
-def _shuffled(models: Sequence[Model], rows: int, criteria: Criteria, situation: Situation) -> list[Model]:
+def _shuffled(
+    models: Sequence[Model], rows: Sequence[RoutedRow], criteria: Criteria, situation: Situation
+) -> list[Model]:
     """The models in random order. Models of more weight tend to come first (Efraimidis and Spirakis, 2006).
 
     The weight is that of the health, times the share of the rows that the model takes. Each model's rank depends only
@@ -136,7 +136,7 @@ def _shuffled(models: Sequence[Model], rows: int, criteria: Criteria, situation:
     """
 
     def rank(model: Model) -> float:
-        heavy = weight(situation.health_of(model.id), situation.now) * criteria.share(model, rows) / rows
+        heavy = weight(situation.health_of(model.id), situation.now) * criteria.load(model, rows) / len(rows)
         digest = hashlib.blake2b(f"{criteria.salt} {model.id}".encode(), digest_size=8).digest()
         return math.log((int.from_bytes(digest) + 1) / 2**64) / max(heavy, 1e-9)
 

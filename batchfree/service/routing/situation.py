@@ -14,13 +14,22 @@ from batchfree.service.routing.requirements import STRUCTURED, Requirements
 
 
 class RoutedRow(Protocol):
-    """What routing must know of a row: the models that have seen it, and how often it was asked in this run."""
+    """What routing must know of a row."""
 
     @property
-    def models_met(self) -> frozenset[str]: ...
+    def models_met(self) -> frozenset[str]:
+        """The models that have seen the row; they are asked again only if no other model is left."""
+        ...
 
     @property
-    def attempts(self) -> int: ...
+    def voters(self) -> frozenset[str]:
+        """The models whose vote the row has; they are never asked again."""
+        ...
+
+    @property
+    def attempts(self) -> int:
+        """How often the row was asked in this run."""
+        ...
 
 
 def _one_row(model_id: str) -> int:
@@ -51,9 +60,10 @@ class Criteria:
         """Whether only models that take a schema will do."""
         return self.wants_schema and STRUCTURED in self.needs.parameters
 
-    def share(self, model: Model, rows: int) -> int:
-        """The number of these rows that one request to the model would carry."""
-        return min(rows, self.pack_size(model.id))
+    def load(self, model: Model, rows: Sequence[RoutedRow]) -> int:
+        """The number of these rows that one request to the model would carry: those that it has not met."""
+        unmet = sum(model.id not in row.models_met for row in rows)
+        return min(unmet or len(rows), self.pack_size(model.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
