@@ -1,0 +1,148 @@
+"""Every command line that the README shows is run here, in a folder with the repository's jobs and sample data.
+
+A command that needs a real service asks the emulator instead; nothing else in it changes. Only the command that runs
+this very suite is left out: `.ci/run` runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from support.processes import PATIENCE, Emulator, emulator, environment
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+SHELL_BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+CRONTAB_LINES = re.findall(r"^(?:[\d*/,-]+ ){5} *(.+)$", README, re.MULTILINE)
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+INLINE = sorted(
+    set(re.findall(r"`((?:eval|batchfree|python -m batchfree) [^`]+)`", re.sub(r"```.*?```", "", README, flags=re.S)))
+)
+
+INSTALLATION = re.compile(r"^python3 -m venv \.venv && \.venv/bin/pip install -q (\.|-e '\.\[dev\]') && ")
+"""What `.ci/run` does in fresh environments: the development environment, and the wheel with the first command."""
+SUITE = ".venv/bin/pytest"
+REAL_KEY = "sk-or-…"
+RUNNING_EMULATOR = re.compile(r"^(batchfree emulate --port (\d+))\n", re.MULTILINE)
+
+SEED = "router.seed=7"
+
+PLACEHOLDER = "COMMAND"
+"""Stands for any command in `batchfree COMMAND`."""
+ONLY_NAMED = re.compile(r"batchfree (emulate|completion)")
+"""Sentences speak of these commands; as command lines they stand elsewhere, with their arguments."""
+OTHER_SHELL = re.compile(r'eval "\$\((batchfree completion zsh)\)"|(batchfree completion fish) \| source')
+"""Lines for a shell that is not on every machine: only what they ask of batchfree is run."""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with emulator(tmp_path_factory.mktemp("service")) as served:
+        yield served
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder like a clone of the repository in which batchfree is installed."""
+    for name in ("jobs", "sample_data"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, started in (("python", ""), ("batchfree", " -m batchfree")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{started} "$@"\n')
+        (programs / name).chmod(0o755)
+    (tmp_path / ".env").write_text("OPENROUTER_API_KEY=sk-or-v1-test\n")
+    return tmp_path
+
+
+def shell(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs shell commands; the first one that fails ends them."""
+    variables = environment(folder)
+    variables["PATH"] = f"{folder / '.venv' / 'bin'}{os.pathsep}{variables['PATH']}"
+    command = ["bash", "-euo", "pipefail", "-c", text]
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def beside_the_emulator(text: str) -> str:
+    """The first command of a block serves the emulation: the others wait until it does, and end it."""
+    found = RUNNING_EMULATOR.match(text)
+    if found is None:
+        return text
+    port = str(free_port())
+    up = f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do sleep 0.05; done"
+    rest = text[found.end() :].replace(found[2], port)
+    return f"{found[1].replace(found[2], port)} &\ntrap 'kill $!' EXIT\n{up}\n{rest}"
+
+
+def asking(text: str, service: Emulator) -> str:
+    """The same commands without installation; what would ask OpenRouter asks the emulator, and draws are repeatable."""
+    lines = INSTALLATION.sub("", text).replace(REAL_KEY, "sk-or-v1-test").splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\S*batchfree (run|models|quota)\b", line) and "--endpoint" not in line:
+            lines[number] += f" --endpoint {service.url}"
+        if re.match(r"\S*batchfree run\b", line):
+            lines[number] += f" --set {SEED}"
+    return beside_the_emulator("\n".join(lines))
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(SHELL_BLOCKS) >= 6 and len(CRONTAB_LINES) == 1 and len(PYTHON_BLOCKS) == 1 and len(INLINE) >= 5
+
+
+@pytest.mark.parametrize("block", [block for block in SHELL_BLOCKS[1:] if SUITE not in block])
+def test_a_block_of_commands_runs(block: str, folder: Path, service: Emulator) -> None:
+    done = shell(asking(block, service), folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_the_command_that_runs_this_suite_is_left_out() -> None:
+    (block,) = [block for block in SHELL_BLOCKS if SUITE in block]
+    assert INSTALLATION.sub("", block).strip() == SUITE
+
+
+def test_the_first_command_leaves_the_table_that_the_readme_names(folder: Path, service: Emulator) -> None:
+    done = shell(asking(SHELL_BLOCKS[0], service), folder)
+    assert "quickstart: 12 of 12 rows answered, 0 failed, 0 pending" in done.stderr
+    assert pl.read_parquet(folder / "out" / "quickstart.parquet").height == 12
+
+
+@pytest.mark.parametrize("line", CRONTAB_LINES)
+def test_the_crontab_line_runs(line: str, folder: Path, service: Emulator) -> None:
+    here = line.replace("/home/me/batch", str(folder)).replace(" -q ", f" -q --set {SEED} --endpoint {service.url} ")
+    assert here.count(str(folder)) == here.count(service.url) == 1
+    done = shell(here, folder)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (folder / "out" / "cron.parquet").exists()
+
+
+@pytest.mark.parametrize("text", [text for text in INLINE if not ONLY_NAMED.fullmatch(text)])
+def test_a_command_in_a_sentence_runs(text: str, folder: Path, service: Emulator) -> None:
+    command = OTHER_SHELL.sub(lambda found: found[1] or found[2], text.replace(PLACEHOLDER, "schema"))
+    done = shell(asking(command, service), folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_the_python_example_runs(block: str, folder: Path) -> None:
+    rehearsed = block.replace('labels.yaml")', f'labels.yaml", endpoint="embedded", overrides=["{SEED}"])')
+    assert rehearsed != block
+    done = shell(f"python - <<'END'\n{rehearsed}\nassert summary.counts['ok'] == table.collect().height\nEND", folder)
+    assert done.returncode == 0, done.stderr
