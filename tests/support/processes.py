@@ -21,7 +21,7 @@ import yaml
 from batchfree.jobspec.job import Job, load
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Real seconds to wait for a process before a test fails; far more than a slow machine needs."""
 POLL = 0.01
 """Real seconds between two looks at what a process has done."""
