@@ -21,8 +21,8 @@ TEMPORARY_NAME_BYTES = 16
 def check_place(spec: JobSpec, dataset: Dataset | None = None) -> None:
     """Checks, before anything is sent, that the table can be written at the job's output. Raises SpecError.
 
-    The input and the job's own records are known by their inodes, so a link to one of them is found too. Without `dataset`
-    the input is not compared.
+    The input and the job's own records are known by their inodes, so a link to one of them is found too. Without
+    `dataset` the input is not compared.
     """
     path = spec.output.path
     problem = _obstacle(path) or next(_overwritten(path, spec.run_dir, dataset), None)
