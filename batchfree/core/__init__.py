@@ -1,5 +1,5 @@
-"""The words everybody uses: chat requests and responses, failures and what they lead to, errors, stop reasons, routes,
-URLs and text.
+"""What every room uses: chat requests and replies, failures and their consequences, errors, stop reasons, routes,
+request parameters, file formats, URLs and text.
 
 Imports: nothing.
 Pure: all.

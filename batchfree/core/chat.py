@@ -1,7 +1,7 @@
-"""The words of one exchange: what is asked, what was answered, and how it failed.
+"""One exchange with the service: the request, the completion, and the failure.
 
-Field names follow OpenAI's chat completions; `ErrorKind` is the vocabulary of the output column `error_kind`,
-`Kind` adds what is never a row's failure: limits of the account, and what only a person can mend.
+Field names follow OpenAI's chat completions. The values of `Kind` are those of the output column `error_kind`, and a
+few more that are never the failure of a row: limits of the account, and problems that only a person can solve.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Kind(StrEnum):
     BAD_RESPONSE = "bad_response"
     RENDER = "render"
     TIED = "tied"
-    # The account's: nobody's failure, never in the table.
+    # Limits of the account: no row and no model has failed. They never appear in the table.
     MINUTE_LIMIT = "minute_limit"
     DAY_LIMIT = "day_limit"
-    # A person's: the run can't go on without one.
+    # Problems that only a person can solve. The run stops.
     KEY_REFUSED = "key_refused"
     CREDITS_OWED = "credits_owed"
     PRIVACY_SETTING = "privacy_setting"
@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """What is asked: messages, and the parameters that go with them under OpenAI's names (no `model`)."""
+    """Messages, and request parameters under OpenAI's names. The model is chosen later, so there is no `model`."""
 
     messages: tuple[JsonObject, ...]
     parameters: Mapping[str, Json] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A tool call in a reply; `arguments` as the model wrote them: JSON text, hopefully."""
+    """A tool call in a reply. `arguments` is the text that the model wrote; it should be JSON but may not be."""
 
     name: str
     arguments: str
@@ -61,7 +61,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one request in the provider's own count, and its price in USD (must be 0)."""
+    """Tokens of one request as the provider counts them, and its price in USD, which must be 0."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -70,7 +70,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A reply with something in it: text or tool calls. Whether it is an answer is another question."""
+    """A reply that holds text or tool calls. Whether it is a valid answer is checked elsewhere."""
 
     model: str | None
     content: str
@@ -80,15 +80,15 @@ class Completion:
     request_id: str | None = None
     usage: Usage = Usage()
     router: JsonObject | None = None
-    """`openrouter_metadata`, where the service sent it."""
+    """`openrouter_metadata`, if the service sent it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An attempt that brought no reply to read: a fact to be recorded, not an exception.
+    """Why an attempt has no usable reply: a fact to be recorded, not an exception.
 
-    `message` is one sentence without keys or account ids. `retry_after` is the service's hint in seconds,
-    `resets_at` its mark in epoch seconds; neither is capped yet.
+    `message` is one sentence without keys and account ids. `retry_after` is the service's hint in seconds and
+    `resets_at` the moment that it named, in epoch seconds; neither is capped yet.
     """
 
     kind: Kind
@@ -102,14 +102,15 @@ class Failure:
     retry_after: float | None = None
     resets_at: float | None = None
     limit: int | None = None
-    """The limit that a 429 of the account named: requests per minute or per day, by `kind`."""
+    """The limit that a 429 for the account named: requests per minute or per day, depending on `kind`."""
     permanent: bool = False
-    """The model will not answer this account in this run: it is gone, gated, or its free variant ended."""
+    """Whether the model can't answer this account during this run: it is gone or gated, or its free variant ended."""
     unsupported: str | None = None
-    """The request parameter that the model refused, where the error names one (`response_format`, …)."""
+    """The request parameter that the model refused, such as `response_format`, if the error names one."""
     content: str = ""
-    """What the model said before it failed, for the record."""
+    """What the model wrote before it failed, for the journal."""
     router: JsonObject | None = None
+    """`openrouter_metadata`, if the service sent it."""
 
 
 Judged: TypeAlias = Completion | Failure

@@ -1,4 +1,4 @@
-"""What each kind of failure leads to."""
+"""What each kind of failure means for the row, the account and the run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from batchfree.core.chat import Kind
 
 
 class Consequence(StrEnum):
-    """What a failure leads to."""
+    """What happens after a failure."""
 
     REJECT = "reject"
-    """The row fails at once (a context that is too small: unless an eligible model has a larger one)."""
+    """The row fails at once. If its context is too small, a larger eligible model is asked first."""
     ANOTHER_ANSWER = "another_answer"
-    """Another model; the row fails when `retry.max_attempts` such answers have come, over all runs."""
+    """Another model is asked. The row fails after `retry.max_attempts` such answers, counted over all runs."""
     ANOTHER_MODEL = "another_model"
-    """Another model; the row stays pending when `retry.max_attempts` such attempts were made in this run."""
+    """Another model is asked. The row stays pending after `retry.max_attempts` such attempts in this run."""
     ACCOUNT = "account"
-    """Nobody's failure: everyone waits for the reset, or the run stops."""
+    """A limit of the account is reached: every worker waits for the reset, or the run stops."""
     PERSON = "person"
-    """The run stops after the requests in flight: only a person can mend it."""
+    """Only a person can solve it. The run stops once the requests in flight are recorded."""
 
 
 CONSEQUENCES: Mapping[Kind, Consequence] = MappingProxyType(

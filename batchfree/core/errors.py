@@ -1,14 +1,14 @@
-"""Every exception that a caller of batchfree may meet.
+"""Every exception that batchfree raises on purpose.
 
     BatchfreeError
-    ├── MistakesError        the user's files are wrong; carries every `Mistake` that was found
-    │   ├── SpecError        the job spec
-    │   └── DatasetError     the input
-    ├── StorageError         a journal, ledger, cache or table can't be read or written where it should be
+    ├── MistakesError        the user's files are wrong; it holds every `Mistake` that was found
+    │   ├── SpecError        the job spec is wrong
+    │   └── DatasetError     the input is wrong
+    ├── StorageError         a journal, ledger, cache or table can't be read or written
     │   └── OutputError      the table or the run folder can't be written there; nothing was sent
     └── UnavailableError     the service can't be reached, or can't do what the job asks
 
-A failed attempt is not here: it is a fact, `chat.Failure`. Spent limits are not here either: they are a normal end.
+A failed attempt is no exception but a `chat.Failure`. A spent limit is a normal end of a run, a `stops.Stopped`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """One thing wrong in the user's files, with the place to look at.
+    """One mistake in the user's files, and its place.
 
-    `line` counts from one; `key` is the dotted spec key (`limits.concurrency`) or the column.
+    `file` is a path, or the command-line option that holds the mistake. `line` counts from one. `key` is the dotted
+    key of the job spec, such as `limits.concurrency`, or a column of the input.
     """
 
     message: str
@@ -36,7 +37,7 @@ class Mistake:
 
 
 class BatchfreeError(Exception):
-    """Anything that batchfree says on purpose."""
+    """Any error that batchfree raises on purpose. Its text is a sentence for the user."""
 
 
 class MistakesError(BatchfreeError):
@@ -56,22 +57,22 @@ class DatasetError(MistakesError):
 
 
 class StorageError(BatchfreeError):
-    """A file of batchfree's own can't be read or written; the message names it and says what is lost."""
+    """A file that batchfree keeps can't be read or written. The message names it and says what is lost."""
 
 
 class OutputError(StorageError):
-    """The table or the run folder can't be written where the spec wants it; nothing was sent."""
+    """The table or the run folder can't be written where the job wants it; nothing was sent."""
 
 
 class UnavailableError(BatchfreeError):
-    """The service can't be reached, or offers nothing that can do what the job asks."""
+    """The service can't be reached, or none of its models can do what the job asks."""
 
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Errors of the system that say that the disk is full, or fails."""
+"""Error numbers of the operating system for a disk that is full or broken."""
 
 
 def unwritable(what: str, error: OSError) -> StorageError:
-    """The error of a run that can't begin: on a full disk a person must make room, elsewhere the spec is wrong."""
+    """The error of a run that can't begin. A full disk needs a person; anything else is a mistake in the job spec."""
     kind = StorageError if error.errno in FULL else OutputError
     return kind(f"{what}: {error.strerror}. Nothing was sent.")

@@ -1,4 +1,4 @@
-"""Why a run ends before its rows do, and which exit code that is."""
+"""Why a run stops before every row is done, and the exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERRUPTED, TERMINATED = 130, 143
 
 
 class StopReason(StrEnum):
-    """Why a run stopped early; `EXIT_CODES` says how it ends."""
+    """Why a run stopped early. `EXIT_CODES` holds the exit code of each reason."""
 
     QUOTA = "quota"
     DEADLINE = "deadline"
@@ -51,7 +51,7 @@ EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """An early end: a reason, a sentence for a person, and in epoch seconds when to go on, where that is known."""
+    """An early end: its reason, a sentence for the user, and the moment to go on in epoch seconds, if it is known."""
 
     reason: StopReason
     message: str
@@ -59,18 +59,18 @@ class Stopped:
 
     @property
     def is_outside(self) -> bool:
-        """Whether the run never began: another one may not have written its table yet."""
+        """Whether the run never began because another run holds the lock. That run has yet to write the table."""
         return self.reason is StopReason.LOCKED
 
     @property
     def exit_code(self) -> int:
-        """The exit code that this end asks for."""
+        """The exit code of this reason."""
         return EXIT_CODES[self.reason]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts(Mapping[str, int]):
-    """Rows of the job by status: `counts.ok`, or as in a dictionary `counts["ok"]`."""
+    """Number of rows by status: `counts.ok`, or `counts["ok"]` as in a dictionary."""
 
     ok: int = 0
     failed: int = 0
@@ -87,14 +87,15 @@ class Counts(Mapping[str, int]):
 
     @property
     def rows(self) -> int:
-        """All of them."""
+        """Number of all rows."""
         return self.ok + self.failed + self.pending
 
 
 def exit_code(stopped: Stopped | None, counts: Counts, *, limit_reached: bool, fail_threshold: float) -> int:
-    """The exit code of a run. `fail_threshold` is the per cent of the rows that may fail for good.
+    """The exit code of a run.
 
-    `limit_reached`: as many rows as the run was allowed to answer were taken, and none of them is pending.
+    `fail_threshold` is the percentage of rows that may fail for good, from 0 to 100. `limit_reached` says that the run
+    took as many rows as it was allowed to (`--limit`) and none of them is pending.
     """
     if stopped is not None and (counts.pending or stopped.exit_code in (NEEDS_A_PERSON, USAGE) or stopped.is_outside):
         return stopped.exit_code

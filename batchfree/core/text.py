@@ -19,12 +19,12 @@ def dotted(path: KeyPath) -> str:
 
 
 def key_path(key: str) -> KeyPath:
-    """The path that a dotted key means, as `dotted` wrote it."""
+    """The path of a dotted key; the inverse of `dotted`."""
     return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key))
 
 
 def without_surrogates(value: Json) -> Json:
-    """The same value with every text in it fit to be encoded."""
+    """The same value, with `clean` applied to every text and key in it."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
@@ -35,7 +35,7 @@ def without_surrogates(value: Json) -> Json:
 
 
 def clean(text: str) -> str:
-    """The same text without lone surrogates; pairs of them become the character that they mean."""
+    """The text in a form that UTF-8 can hold: a lone surrogate becomes �, a pair of them the character they mean."""
     if text.isascii():
         return text
     try:
@@ -53,9 +53,9 @@ def iso(seconds: float | None) -> str | None:
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known word that looks most like `word`, for "did you mean"; None if none is near.
+    """The known word that is most similar to `word`; None if none is similar enough.
 
-    `cutoff` is the least similarity, from 0 to 1, as `difflib.SequenceMatcher.ratio` measures it.
+    `cutoff` is the smallest similarity that counts, from 0 to 1, as `difflib.SequenceMatcher.ratio` measures it.
     """
     from difflib import get_close_matches
 

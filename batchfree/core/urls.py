@@ -1,11 +1,11 @@
-"""Base URLs of endpoints: their one spelling, and whose host they name."""
+"""Base URLs of endpoints: their normal form, and whether their host is OpenRouter's."""
 
 from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
 EMBEDDED = "embedded"
-"""Stands for a base URL: the emulated OpenRouter inside the process."""
+"""Written in place of a base URL, it means the emulated OpenRouter inside the process."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -13,21 +13,21 @@ def split_url(url: str) -> SplitResult | None:
     """The parts of a URL; None if it cannot be parsed."""
     try:
         parts = urlsplit(url.strip())
-        _ = parts.port, parts.hostname  # both raise ValueError late
+        _ = parts.port, parts.hostname  # both are parsed only here, and may raise ValueError
     except ValueError:
         return None
     return parts
 
 
 def host_of(parts: SplitResult | None) -> str:
-    """The host in lower case, without brackets and without the dot of a fully qualified name."""
+    """The host in lower case, without brackets and without a final dot; empty if there is none."""
     return ((parts and parts.hostname) or "").rstrip(".").lower()
 
 
 def normalize_base_url(base_url: str) -> str:
-    """The one spelling of a base URL: lower-case scheme and host, no default port, no trailing slash or dot.
+    """The normal form of a base URL: scheme and host in lower case, no default port, no final slash or dot.
 
-    User, query and fragment are dropped. A text that is no URL comes back as it is.
+    User, query and fragment are dropped. A text that is no URL is returned unchanged.
     """
     parts = split_url(base_url)
     if parts is None or not parts.hostname:
@@ -39,6 +39,6 @@ def normalize_base_url(base_url: str) -> str:
 
 
 def is_openrouter(base_url: str) -> bool:
-    """Whether the host is openrouter.ai or one of its subdomains, in whatever spelling."""
+    """Whether the host is openrouter.ai or one of its subdomains, however it is written."""
     host = host_of(split_url(base_url))
     return host == "openrouter.ai" or host.endswith(".openrouter.ai")

@@ -1,4 +1,4 @@
-"""The job file: YAML in, a frozen and validated `JobSpec` out, or every mistake with file, line and key.
+"""The job file: YAML in; out comes a frozen, validated `JobSpec`, or every mistake with file, line and key.
 
 Imports: core.
 Pure: all but job, loader, spec_files.

@@ -1,6 +1,6 @@
-"""Rules that look at several keys of a job spec, or at a value's meaning.
+"""Rules about several keys of a job spec, or about the meaning of a value.
 
-A rule is passed over where a value that it looks at is already known to be wrong.
+A rule is skipped if a value that it needs is already known to be wrong.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ QUOTED_TAGS = {"bool": "a boolean", "int": "a number", "float": "a number", "nul
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A rule that is broken, and the key to look at."""
+    """A broken rule, and the key that breaks it."""
 
     path: KeyPath
     message: str
 
 
 def take_out_keys(draft: Draft) -> None:
-    """Blames every key of a service that stands in the spec, in a value or by its name, and removes it."""
+    """Blames and removes every API key in the spec. It is known by its form, or by the name it is written under."""
     for path in list(draft.origins):
         value = draft.get(*path)
         named = bool(path) and str(path[-1]).lower() in KEY_NAMES and isinstance(value, str | int)
@@ -61,7 +61,7 @@ def take_out_keys(draft: Draft) -> None:
 
 
 def check_labels(draft: Draft) -> None:
-    """Blames labels that YAML reads as something else than text, and puts their own text in their place."""
+    """Blames labels that YAML does not read as text, and replaces them by the text as it was written."""
     labels = draft.get("answer", "labels")
     for index in range(len(labels) if isinstance(labels, list) else 0):
         path: KeyPath = ("answer", "labels", index)
@@ -73,7 +73,7 @@ def check_labels(draft: Draft) -> None:
 
 
 def check(draft: Draft, spec: JobSpec) -> None:
-    """Walks the table of rules."""
+    """Tries every rule whose keys are sound, and blames what breaks it."""
     for rule, looks_at in RULES.items():
         if not any(draft.broken(tuple(key.split("."))) for key in looks_at):
             for finding in list(rule(spec)):
@@ -98,29 +98,34 @@ def _paths(spec: JobSpec) -> Iterator[Finding]:
     places += [(("output", "path"), str(spec.output.path)), (("run_dir",), str(spec.run_dir))]
     for key, path in places:
         if any(ord(character) < ord(" ") for character in path):
-            yield Finding(path=key, message="a path holds no control characters")
+            yield Finding(path=key, message="a path can't hold control characters; leave them out")
 
 
 def _name(spec: JobSpec) -> Iterator[Finding]:
     name = spec.name
     if name in (".", "..") or any(sign in name for sign in "/\\") or not name.isprintable() or name != name.strip():
-        yield Finding(path=("name",), message="the name is also that of a folder: no slashes, no control characters")
+        yield Finding(
+            path=("name",),
+            message="the name is also the name of a folder: no slashes, no control characters, no spaces around it",
+        )
 
 
 def _one_way_to_ask(spec: JobSpec) -> Iterator[Finding]:
     if spec.prompt is not None and spec.messages is not None:
-        yield Finding(path=("messages",), message="`prompt` and `messages` say two things; keep one of them")
+        yield Finding(path=("messages",), message="`prompt` and `messages` contradict each other; keep one of them")
 
 
 def _one_first_message(spec: JobSpec) -> Iterator[Finding]:
     if spec.system and spec.messages and spec.messages[0].get("role") in FIRST_ROLES:
-        message = "`system` and a first system message in `messages` say two things; keep one of them"
+        message = "`system` and the first message of `messages` are both system messages; keep one of them"
         yield Finding(path=("system",), message=message)
 
 
 def _one_kind_of_answer(spec: JobSpec) -> Iterator[Finding]:
     if spec.answer.labels is not None and spec.answer.schema_ is not None:
-        yield Finding(path=("answer", "schema"), message="`labels` and `schema` say two things; keep one of them")
+        yield Finding(
+            path=("answer", "schema"), message="`labels` and `schema` contradict each other; keep one of them"
+        )
 
 
 def _labels(spec: JobSpec) -> Iterator[Finding]:
@@ -131,10 +136,11 @@ def _labels(spec: JobSpec) -> Iterator[Finding]:
         if not plain:
             yield Finding(path=path, message="a label must not be blank")
         elif not label.isprintable():
-            yield Finding(path=path, message="a label stands on one line, without tabs or control characters")
+            yield Finding(path=path, message="a label is one line without tabs and control characters")
         elif plain in first:
             yield Finding(
-                path=path, message=f"this label equals `{first[plain]}` (case and blanks around it don't count)"
+                path=path,
+                message=f"this label equals `{first[plain]}`, since case and spaces around it don't count; leave one of them out",
             )
         first.setdefault(plain, label)
 
@@ -142,7 +148,7 @@ def _labels(spec: JobSpec) -> Iterator[Finding]:
 def _one_format(spec: JobSpec) -> Iterator[Finding]:
     kind = "labels" if spec.answer.labels is not None else "schema" if spec.answer.schema_ is not None else None
     if kind and spec.request.get("response_format") is not None:
-        message = f"`answer.{kind}` already says what is sent as response_format; leave it out here"
+        message = f"`answer.{kind}` decides what is sent as response_format; leave it out here"
         yield Finding(path=("request", "response_format"), message=message)
 
 
@@ -150,7 +156,10 @@ def _pack(spec: JobSpec) -> Iterator[Finding]:
     if spec.pack == 1:
         return
     if spec.answer.labels is None and spec.answer.schema_ is None:
-        yield Finding(path=("pack",), message="several rows in one request need `answer.labels` or `answer.schema`")
+        yield Finding(
+            path=("pack",),
+            message="several rows can share a request only with `answer.labels` or `answer.schema`; add one, or write pack: 1",
+        )
     if spec.request.get("tools"):
         yield Finding(
             path=("pack",), message="rows with tools can't share a request; write pack: 1, or leave out request.tools"
@@ -163,7 +172,7 @@ def _refused_parameters(spec: JobSpec) -> Iterator[Finding]:
 
 
 def _slips(spec: JobSpec) -> Iterator[Finding]:
-    """Parameters that OpenRouter would drop without a word. Another service may know more of them."""
+    """Misspelt parameters, which OpenRouter would silently ignore. Another service may know more parameters."""
     if spec.endpoint.is_openrouter or spec.endpoint.embedded:
         for name in spec.request:
             near = near_parameter(name)
@@ -195,7 +204,7 @@ def _own_output(spec: JobSpec) -> Iterator[Finding]:
 def _reserve(spec: JobSpec) -> Iterator[Finding]:
     day = spec.limits.requests_per_day
     if isinstance(day, int) and spec.limits.reserve >= day:
-        message = f"all {day} requests of the day are left for others, so none could be sent"
+        message = f"this reserves all {day} requests of the day, so none could be sent; write a smaller number"
         yield Finding(path=("limits", "reserve"), message=message)
 
 
@@ -216,4 +225,5 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _own_output: ("output.path", "input.path", "run_dir"),
     _reserve: ("limits.reserve", "limits.requests_per_day"),
 }
-"""Rule → the keys that must be sound for it to mean anything. In this order: a bad host doesn't hide a paid route."""
+"""Rule → the keys that must be sound before the rule makes sense. The route comes before the base URL, because a wrong
+base URL must not hide a paid route."""

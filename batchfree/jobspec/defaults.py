@@ -1,6 +1,6 @@
-"""What depends on the job file's place or on other keys: absolute paths, names, limits of free routes.
+"""Defaults that depend on the job file's folder or on other keys: absolute paths, names, limits of free routes.
 
-Works on data that may still be wrong: what has the wrong type is left as it is, and said later.
+The data may still hold mistakes. A value of the wrong type is left as it is and reported later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def absolute(path: str, folder: Path, home: Path) -> str:
-    """A path as seen from the job file's folder. URLs stay, `~` is the home folder, `..` is worked out."""
+    """The absolute path, starting at the job file's folder. URLs stay; `~` is the home folder; `..` is resolved."""
     if _URL.match(path) or not path.strip():
         return path
     if path == "~" or path.startswith(("~/", "~\\")):
@@ -29,7 +29,7 @@ def absolute(path: str, folder: Path, home: Path) -> str:
 
 
 def complete(draft: Draft, file: Path, home: Path) -> None:
-    """Fills in what a user may leave out and a run needs to know."""
+    """Fills in the values that a user may leave out and a run needs."""
     data, folder = draft.data, file.parent
     for section in SECTIONS:
         if data.get(section) is None:
@@ -52,7 +52,7 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
 
 
 def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
-    """The output and the run folder beside it."""
+    """Fills in the output, and the run folder beside it."""
     data, name = draft.data, draft.data["name"] or "job"
     output = data["output"]
     if isinstance(output, dict):
@@ -70,7 +70,10 @@ def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
 
 
 def _complete_limits(draft: Draft) -> None:
-    """Null and nothing mean the same: 20 a minute and the service's own day on free routes, none on other models."""
+    """Fills in the limits: on free routes 20 requests a minute and the day's limit of the service, else no limits.
+
+    Null means the same as leaving a key out.
+    """
     limits = draft.data["limits"]
     if not isinstance(limits, dict):
         return
@@ -82,13 +85,13 @@ def _complete_limits(draft: Draft) -> None:
 
 
 def _free(route: Json) -> bool:
-    """Whether free limits apply: where any of the routes is free, or none is given."""
+    """Whether the free limits apply: any of the routes is free, or no route is given."""
     routes = route if isinstance(route, list) else [FREE_ROUTER]
     return any(isinstance(each, str) and is_free_route(each) for each in routes)
 
 
 def _tidy(path: Path) -> str:
-    """Without `.` and `..`; the folder in front holds no links, so `..` may be worked out in the text."""
+    """The path without `.` and `..`. The job file's folder has no links in it, so `..` may be resolved as text."""
     parts: list[str] = []
     for part in path.parts:
         if part == ".." and len(parts) > 1:

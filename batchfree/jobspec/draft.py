@@ -1,4 +1,4 @@
-"""A job spec on its way from text to values: plain data, where each value came from, and what is wrong so far."""
+"""A job spec while it is being checked: plain data, the origin of each value, and the mistakes found so far."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _KEY = re.compile(r"sk-or-v1-[0-9A-Za-z]+|(?<![0-9A-Za-z])sk-(?=[A-Za-z_-]*[0-9]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a value came from. `line` counts from one and is that of its key; `text` is a scalar's own text."""
+    """Where a value was written. `line` counts from one and is the line of the key; `text` is the text of a scalar."""
 
     file: str
     line: int | None = None
     text: str | None = None
     tag: str = "map"
-    """What YAML takes the value for: str, int, float, bool, null, timestamp, map or seq."""
+    """YAML's type of the value: str, int, float, bool, null, timestamp, map or seq."""
     plain: bool = False
-    """A scalar without quotes."""
+    """Whether it is a scalar without quotes."""
     source: str | None = None
-    """The text before environment variables were put in, where there were any."""
+    """The text before environment variables were filled in; None if it had none."""
 
 
 def holds_key(text: str) -> bool:
-    """Whether something in the text looks like the key of a service."""
+    """Whether the text holds something that looks like an API key."""
     return _KEY.search(text) is not None
 
 
 def masked(text: str) -> str:
-    """The text without anything that looks like the key of a service."""
+    """The text with everything hidden that looks like an API key."""
     return _KEY.sub("sk-…", text)
 
 
 def shown(value: Json) -> str:
-    """A value as a message may quote it: short, on one line, without keys."""
+    """A value in the form that a message may quote: short, on one line, without API keys."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -58,10 +58,10 @@ def _short(text: str) -> str:
 
 
 class Draft:
-    """Data and origins by path, and the mistakes found so far; a broken value is hidden from later rules."""
+    """Data and origins by path, and the mistakes found so far. It remembers which values are wrong."""
 
     def __init__(self, file: str, data: JsonObject, origins: Mapping[KeyPath, Origin]) -> None:
-        """`origins` holds every path of `data`, the empty one too."""
+        """`origins` holds every path of `data`, and the empty path."""
         self.file = file
         self.data = data
         self.origins = dict(origins)
@@ -69,7 +69,7 @@ class Draft:
         self._broken: set[KeyPath] = set()
 
     def get(self, *path: str | int) -> Json:
-        """The value at a path; None where there is none."""
+        """The value at a path; None if there is none."""
         value: Json = self.data
         for part in path:
             if isinstance(value, dict) and isinstance(part, str):
@@ -85,7 +85,7 @@ class Draft:
         self.get(*path[:-1])[path[-1]] = value
 
     def remove(self, path: KeyPath) -> None:
-        """Takes a value out of its mapping or list, if it is there."""
+        """Removes a value from its mapping or list, if it is there."""
         parent = self.get(*path[:-1])
         if isinstance(parent, dict):
             parent.pop(path[-1], None)
@@ -93,21 +93,21 @@ class Draft:
             parent.pop(path[-1])
 
     def place(self, path: KeyPath) -> KeyPath:
-        """The longest part of a path that was written down somewhere."""
+        """The longest beginning of a path that the user has written."""
         while path and path not in self.origins:
             path = path[:-1]
         return path
 
     def origin(self, path: KeyPath) -> Origin:
-        """Where the value at a path came from, or its nearest parent."""
+        """The origin of the value at a path, or of its nearest parent that was written."""
         return self.origins[self.place(path)]
 
     def under(self, path: KeyPath) -> Iterator[KeyPath]:
-        """Every written path that is `path` or lies below it."""
+        """Every written path that equals `path` or lies below it."""
         return (other for other in list(self.origins) if other[: len(path)] == path)
 
     def blame(self, path: KeyPath, message: str, *, breaks: bool = True) -> None:
-        """Records a mistake; `breaks` says that the value can't be relied on by rules that look at several keys."""
+        """Records a mistake. With `breaks`, rules that need this value are skipped."""
         origin = self.origin(path)
         key = masked(dotted(path)) or None
         mistake = Mistake(message=masked(message), file=origin.file, line=origin.line, key=key)
@@ -117,13 +117,13 @@ class Draft:
             self._broken.add(path)
 
     def accept(self, mistake: Mistake, path: KeyPath | None = None) -> None:
-        """Takes over a mistake found by a reader of text; `path` is what it breaks, else what its key names."""
+        """Records a mistake that was found while a file was parsed. It breaks `path`, else the path of its key."""
         self.mistakes.append(mistake)
         found = [each for each in self.origins if dotted(each) == mistake.key]
         self._broken.update([path] if path else found)
 
     def blamed(self, path: KeyPath) -> bool:
-        """Whether this very value is known to be wrong."""
+        """Whether exactly this value is known to be wrong."""
         return path in self._broken
 
     def broken(self, path: KeyPath) -> bool:
@@ -131,6 +131,6 @@ class Draft:
         return any(path[: len(other)] == other[: len(path)] for other in self._broken)
 
     def shown(self, path: KeyPath, value: Json) -> str:
-        """A value as a message may quote it; what came from the environment is named, never quoted."""
+        """A value in the form that a message may quote. A value from the environment is named, never quoted."""
         source = self.origins[path].source if path in self.origins else None
         return shown(value) if source is None else f"the value of {masked(source)}"

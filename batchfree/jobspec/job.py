@@ -1,4 +1,4 @@
-"""A job file that was read: its spec, and the environment in which its key is looked up."""
+"""A job: its spec, and the environment that holds its API key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batchfree.jobspec import JobSpec, load_spec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job: its spec, and the environment in which its key and variables are looked up."""
+    """A job: its spec, and the environment variables that hold its API key."""
 
     spec: JobSpec
     environment: Mapping[str, str] = field(repr=False)
@@ -26,7 +26,11 @@ def load(
     endpoint: str | None = None,
     output: Path | None = None,
 ) -> Job:
-    """Reads a job spec. `overrides` are dotted, as in `limits.concurrency=4`. Raises SpecError with every mistake."""
+    """Reads a job file. Raises SpecError with every mistake.
+
+    `overrides` are of the form KEY=VALUE, such as `limits.concurrency=4`. `endpoint` and `output` take the place of the
+    job's own. `environment` is that of the process if None.
+    """
     environment = os.environ if environment is None else environment
     spec = load_spec(Path(file), overrides=overrides, environment=environment, endpoint=endpoint, output=output)
     return Job(spec=spec, environment=dict(environment))

@@ -1,4 +1,4 @@
-"""A job file → a frozen, checked job spec, or every mistake in it at once."""
+"""From a job file to a frozen, checked job spec, or to all its mistakes at once."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _put_output(draft: Draft, output: Path) -> None:
 
 
 def _read(file: Path) -> Draft:
-    """The job file as it stands, with the mistakes of its YAML; raises SpecError where nothing can be read from it."""
+    """The content of the job file, with the mistakes of its YAML. Raises SpecError if nothing can be read from it."""
     text = read_text(file, str(file))
     if isinstance(text, Mistake):
         raise SpecError([text])
@@ -113,7 +113,7 @@ def _kind(data: Json) -> str:
 
 
 def _validate(draft: Draft, place: Path) -> JobSpec | None:
-    """The typed spec; wrong values are blamed and left out, so that rules can be tried on the rest; else None."""
+    """The typed spec. Wrong values are blamed and left out, so that the rules can be tried on the rest."""
     for _ in range(MAX_PASSES):
         try:
             return _typed(draft, place)
@@ -129,7 +129,7 @@ def _typed(draft: Draft, place: Path) -> JobSpec:
 
 
 def _reread_variables(draft: Draft, place: Path) -> None:
-    """Tries the other reading of every value from the environment that does not fit."""
+    """Reads every value from the environment in its other way, text or number, if it does not fit."""
     try:
         _typed(draft, place)
     except ValidationError as error:
@@ -138,7 +138,7 @@ def _reread_variables(draft: Draft, place: Path) -> None:
 
 
 def _leave_out(draft: Draft, path: KeyPath) -> None:
-    """Removes a wrong value, or the whole list that it stands in; a required one gets a stand-in."""
+    """Removes a wrong value, or the whole list around it. The required input gets a stand-in."""
     within = next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))
     draft.remove(path[:within])
     if path[0] == "input" and not draft.get("input", "path"):
@@ -146,7 +146,7 @@ def _leave_out(draft: Draft, path: KeyPath) -> None:
 
 
 def _load_schema(draft: Draft, place: Path) -> None:
-    """Reads the file that `answer.schema` names, and checks the schema wherever it came from."""
+    """Reads the file that `answer.schema` names, and checks the schema."""
     path: KeyPath = ("answer", "schema")
     named = draft.get(*path)
     if isinstance(named, str):
@@ -185,7 +185,9 @@ def _parse_json(text: str, file: str) -> ParsedYaml:
     except json.JSONDecodeError as error:
         mistake = Mistake(file=file, line=error.lineno, message=f"this is not valid JSON: {error.msg}")
     except (ValueError, RecursionError):
-        mistake = Mistake(file=file, message="this JSON is nested too deeply, or holds a number that JSON has not")
+        mistake = Mistake(
+            file=file, message="this JSON is nested too deeply, or holds NaN, Infinity or a number that is too long"
+        )
     return ParsedYaml(mistakes=(mistake,))
 
 

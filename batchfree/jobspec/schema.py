@@ -1,6 +1,6 @@
-"""The job spec as typed, frozen values, with a sentence on every key for editors.
+"""The job spec as typed, frozen values, with a sentence about every key for editors.
 
-Values come in resolved: paths absolute, a schema loaded, defaults that depend on other keys filled in.
+The values are resolved: paths are absolute, a schema is loaded, defaults that depend on other keys are filled in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_CONCURRENCY = 10_000
 
 
 class AlsoAccepts:
-    """Marks a key that a job file may write in further forms, which are brought into the one form before checking."""
+    """Marks a key that a job file may also write in other forms. They are changed into the one form before checking."""
 
     def __init__(self, *forms: JsonObject) -> None:
         self.forms = forms
@@ -43,7 +43,7 @@ Texts: TypeAlias = tuple[Filled, ...]
 
 
 class Section(BaseModel):
-    """A mapping of the job spec."""
+    """A mapping of the job spec with fixed keys."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -52,9 +52,9 @@ class InputSpec(Section):
     """Where the rows come from."""
 
     path: Annotated[Texts, Field(min_length=1), AlsoAccepts(ONE_TEXT)]
-    """Path, glob or URL of the rows, or a list of them; relative paths start at the job file."""
+    """Path, glob or URL of the rows, or a list of these; relative paths start at the job file."""
     format: Literal["auto", Format] = "auto"
-    """Format of the input; auto goes by the suffix."""
+    """Format of the input; auto takes the format that the suffix names."""
     id: Filled | None = None
     """Column that names a row in messages, logs and OpenAI batch results; unique and never null."""
     where: Filled | None = None
@@ -62,25 +62,25 @@ class InputSpec(Section):
 
 
 class AnswerSpec(Section):
-    """How an answer is read and checked; by default any text that is not empty is one."""
+    """How an answer is read and checked; by default any text that is not empty is an answer."""
 
     labels: tuple[str, ...] | None = Field(default=None, min_length=2)
     """The answer is exactly one of these labels."""
     schema_: Annotated[JsonObject | None, AlsoAccepts(ONE_TEXT)] = Field(default=None, alias="schema")
-    """JSON Schema that the answer, as JSON, must satisfy; or the path of a file that holds one."""
+    """JSON Schema that the answer must satisfy, or the path of a file that holds one."""
     mode: Literal["native", "prompt", "auto"] = "auto"
-    """native: response_format is sent; prompt: only words; auto: native for schemas and packs where models list it."""
+    """native: response_format is sent; prompt: words only; auto: native for schemas and packs if the model lists it."""
     repair: bool = True
-    """Mend JSON syntax locally before another request is spent."""
+    """Repair JSON syntax locally before another request is spent."""
     reask: int = Field(default=1, ge=0)
-    """Times to ask again, with the error shown, when an answer does not fit."""
+    """How many times to ask again, with the error shown, if an answer is wrong."""
 
 
 class RouterSpec(Section):
-    """Which models are asked."""
+    """The models to ask."""
 
     route: Annotated[tuple[str, ...], AlsoAccepts(ONE_TEXT)] = (FREE_ROUTER,)
-    """openrouter/free, local, an id that ends in :free, or a list of such ids; any id on an endpoint of your own."""
+    """openrouter/free, local, an id that ends in :free, or a list of such ids; on your own endpoint any id."""
     only: Texts = ()
     """Glob patterns on model ids that a draw may take."""
     exclude: Texts = ()
@@ -90,57 +90,57 @@ class RouterSpec(Section):
     seed: int | None = None
     """Makes the draws repeatable."""
     fallbacks: int = Field(default=2, ge=0, le=MOST_MODELS - 1)
-    """Further models sent along on draws made here."""
+    """Further models that OpenRouter may fall back to within one request, if batchfree draws the model."""
 
 
 class LimitsSpec(Section):
-    """How much is asked, and how fast."""
+    """How many requests are sent, and how fast."""
 
     requests_per_minute: int | None = Field(default=None, ge=1)
-    """Requests started in any 60 seconds; 20 on free routes where nothing is given, no limit on your own models."""
+    """Most requests in any 60 seconds; by default 20 on free routes and no limit on your own models."""
     requests_per_day: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
-    """Requests of a UTC day; auto asks the service; no limit on your own models."""
+    """Most requests of a UTC day; auto takes what the service says; by default no limit on your own models."""
     reserve: int = Field(default=0, ge=0)
-    """Requests of the day that are left for others."""
+    """Requests of the day that this job leaves for other jobs."""
     concurrency: int = Field(default=8, ge=1, le=MAX_CONCURRENCY)
     """Requests in flight at once."""
     on_quota: Literal["stop", "wait"] = "stop"
-    """When the day's requests are spent: stop with exit code 75, or wait until they come back."""
+    """What to do when the day's requests are spent: stop with exit code 75, or wait until the next day."""
 
 
 class RetrySpec(Section):
-    """How patient a run is."""
+    """How often and how long a run tries."""
 
     max_attempts: int = Field(default=5, ge=1)
-    """Attempts per row and run."""
+    """Most attempts for a row in one run."""
     timeout: float = Field(default=120, gt=0)
-    """Seconds for one whole call."""
+    """Most seconds for one whole request."""
     max_wait: float = Field(default=60, ge=0)
-    """Seconds, cap of one backoff."""
+    """Most seconds of waiting between two attempts."""
 
 
 class OutputSpec(Section):
-    """Where the table goes."""
+    """Where the table is written."""
 
     path: Path
     """Path of the table; its suffix names the format: .parquet, .jsonl, .csv, .arrow or .openai.jsonl."""
     prefix: str = ""
-    """Put before batchfree's columns, where they would collide with the input's."""
+    """Put before the names of batchfree's columns, in case the input has columns of the same names."""
 
 
 class EndpointSpec(Section):
-    """Which service is asked."""
+    """The service to ask."""
 
     base_url: Filled = DEFAULT_BASE_URL
-    """URL of an API like OpenRouter's or OpenAI's, or embedded for the emulated service inside the process."""
+    """URL of an API like OpenRouter's or OpenAI's, or embedded for the emulated service inside this process."""
     api_key_env: str = Field(default="OPENROUTER_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the environment variable that holds the key; the key itself never stands in a job."""
+    """Name of the environment variable that holds the API key; the key itself is never written into a job."""
     account: Filled | None = None
-    """Name of the account: several keys of one account then share one quota ledger."""
+    """Name of the account, so that several keys of one account share one quota ledger."""
 
     @property
     def embedded(self) -> bool:
-        """Whether the emulated service is started inside the process."""
+        """Whether the service is the emulated one inside this process."""
         return self.base_url == EMBEDDED
 
     @property
@@ -150,36 +150,36 @@ class EndpointSpec(Section):
 
 
 class JobSpec(Section):
-    """A batchfree job: which rows are asked what, of whom, and where the table goes."""
+    """A batchfree job: the rows, the question for each of them, the models to ask, and the table."""
 
     name: Filled
-    """Name of the job and of its run folder; the job file's stem where none is given."""
+    """Name of the job and of its run folder; by default the job file's name without its suffix."""
     run_dir: Path
-    """Folder of the journal; <folder of output.path>/<name>.run where none is given."""
+    """Folder of the journal; by default <folder of output.path>/<name>.run."""
     input: Annotated[InputSpec, AlsoAccepts(ONE_TEXT, {"type": "array", "items": ONE_TEXT, "minItems": 1})]
     """The rows: a path, a list of paths, or a mapping."""
     prompt: Filled | None = None
-    """Jinja template over the columns of a row; "{{ prompt }}" where neither this nor messages is given."""
+    """Jinja template over the columns of a row; by default "{{ prompt }}" if there are no messages either."""
     messages: Annotated[tuple[Annotated[JsonObject, AsWritten(Message)], ...], Field(min_length=1)] | None = None
     """Messages with templates, instead of a prompt; content is text or parts such as {type: image, image: …}."""
     system: str | None = None
-    """Shorthand for a first system message."""
+    """Short form of a first system message."""
     answer: Annotated[AnswerSpec, AlsoAccepts(NOTHING)] = AnswerSpec()
     """How an answer is read and checked."""
     request: Annotated[JsonObject, AsWritten(RequestParameters), AlsoAccepts(NOTHING)] = Field(default_factory=dict)
-    """Parameters passed on under OpenAI's names: temperature, max_tokens, stop, tools, reasoning, …"""
+    """Parameters that are passed on, under OpenAI's names: temperature, max_tokens, stop, tools, reasoning, …"""
     router: Annotated[RouterSpec, AlsoAccepts(NOTHING)] = RouterSpec()
-    """Which models are asked."""
+    """The models to ask."""
     pack: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     """Rows per request, or auto; more than one needs answer.labels or answer.schema."""
     limits: Annotated[LimitsSpec, AlsoAccepts(NOTHING)] = LimitsSpec()
-    """How much is asked, and how fast."""
+    """How many requests are sent, and how fast."""
     retry: Annotated[RetrySpec, AlsoAccepts(NOTHING)] = RetrySpec()
-    """How patient a run is."""
+    """How often and how long a run tries."""
     output: Annotated[OutputSpec, AlsoAccepts(ONE_TEXT, NOTHING)]
-    """The table: a path or a mapping; <name>.parquet beside the job file where none is given."""
+    """The table: a path or a mapping; by default <name>.parquet beside the job file."""
     endpoint: Annotated[EndpointSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = EndpointSpec()
-    """Which service is asked: a URL, embedded, or a mapping."""
+    """The service to ask: a URL, embedded, or a mapping."""
 
     _file: Path = PrivateAttr()
 
@@ -193,9 +193,9 @@ class JobSpec(Section):
 
     @property
     def folder(self) -> Path:
-        """The job file's folder: relative paths start here."""
+        """The job file's folder, at which relative paths start."""
         return self._file.parent
 
     def resolved(self) -> JsonObject:
-        """The whole job as plain JSON data, without secrets: there are none in it."""
+        """The whole job as plain JSON data. A job holds no secrets."""
         return self.model_dump(mode="json", by_alias=True)

@@ -15,7 +15,7 @@ from batchfree.jobspec.yaml.parse import MAX_BYTES, decode, parse
 
 
 def read_text(path: Path, shown: str) -> str | Mistake:
-    """The text of a file; `shown` is its name in messages."""
+    """The text of a file, or the mistake that prevents reading it. `shown` is the name of the file in messages."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -30,7 +30,7 @@ def read_text(path: Path, shown: str) -> str | Mistake:
 
 
 def placed(path: Path) -> Path:
-    """The absolute path of a file, with links in its folder followed but not the file itself."""
+    """The absolute path of a file. Links in its folder are followed; a link that the file itself is, is not."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
@@ -40,7 +40,7 @@ def home() -> Path:
 
 
 def line_of(file: Path, path: KeyPath) -> int | None:
-    """The line of a key in the job file, or of what it would stand in; None where neither is there."""
+    """The line of a key in the job file, or of the mapping around it; None if neither is there."""
     text = read_text(file, str(file))
     origins = parse(text, str(file)).origins if isinstance(text, str) else {}
     while path and path not in origins:
@@ -49,7 +49,7 @@ def line_of(file: Path, path: KeyPath) -> int | None:
 
 
 def located(mistake: Mistake, file: Path) -> Mistake:
-    """The mistake with file and line, where it names only a key of the job."""
+    """The mistake with file and line added, if it names only a key of the job."""
     if mistake.key is None or mistake.line is not None or mistake.file not in (None, str(file)):
         return mistake
     return replace(mistake, file=str(file), line=line_of(file, key_path(mistake.key)))

@@ -1,6 +1,7 @@
 """`${VAR}` and `${VAR:-default}` in the values of a job spec.
 
-Templates and data are left alone: `prompt`, `messages`, `system` and `answer`. `$${` stands for a literal `${`.
+`prompt`, `messages`, `system` and `answer` are left alone, because they are templates or data. `$${` means a literal
+`${`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<def
 
 
 def substitute(draft: Draft, environment: Mapping[str, str]) -> None:
-    """Puts the environment's values in. An unquoted value is then read as YAML reads one: `${N}` may be a number."""
+    """Fills in the values of variables. An unquoted value is then read again as YAML: `${N}` may be a number."""
     for path, origin in list(draft.origins.items()):
         value = draft.get(*path)
         if not path or path[0] in UNTOUCHED or not isinstance(value, str) or "${" not in value:
@@ -33,9 +34,10 @@ def substitute(draft: Draft, environment: Mapping[str, str]) -> None:
 
 
 def reread(draft: Draft, path: KeyPath) -> bool:
-    """Takes the other reading of what came from the environment, text or number, where the first one does not fit.
+    """Reads a value from the environment in its other way, as text or as a number. Returns whether there was one.
 
-    The environment holds nothing but text: `name: ${YEAR}` stays text, and a quoted "${N}" may still be a number.
+    The environment holds only text, so `name: ${YEAR}` may be text although it looks like a number, and a quoted "${N}"
+    may be a number.
     """
     origin = draft.origins.get(path)
     if origin is None or origin.source is None or origin.text is None:
@@ -45,7 +47,7 @@ def reread(draft: Draft, path: KeyPath) -> bool:
 
 
 def _fill(draft: Draft, path: KeyPath, text: str, environment: Mapping[str, str]) -> str | None:
-    """The text with its variables filled in; None where a mistake was found."""
+    """The text with its variables filled in; None if a mistake was found."""
     complaints: list[str] = []
 
     def fill(match: re.Match[str]) -> str:

@@ -222,8 +222,8 @@ def test_another_output_starts_at_the_current_folder_and_leaves_the_run_folder_w
         ("jobs/x.jsonl", "over the input"),
         ("jobs/../jobs/x.jsonl", "over the input"),
         ("jobs/reviews.run/journal.jsonl", "the job's own records"),
-        ("a\tb.csv", "no control characters"),
-        ("https://host/x.csv", "not to a URL"),
+        ("a\tb.csv", "can't hold control characters"),
+        ("https://host/x.csv", "can't be written to a URL"),
         (f"{KEY}.csv", "a key must not stand here"),
     ],
 )

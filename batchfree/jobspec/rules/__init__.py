@@ -1,1 +1,1 @@
-"""Checks of one part of the job spec each."""
+"""Rules and models, each for one part of the job spec."""

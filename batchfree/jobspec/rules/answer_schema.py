@@ -25,20 +25,20 @@ _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaFault:
-    """A mistake in a schema; `path` starts at the schema."""
+    """A mistake in a schema. `path` starts at the top of the schema."""
 
     path: KeyPath
     message: str
 
 
 def schema_faults(schema: JsonObject) -> list[SchemaFault]:
-    """Every reason why the schema can't be used."""
+    """Every mistake that makes the schema unusable."""
     validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     faults = [_fault(error) for error in validator.iter_errors(schema)]
     faults += list(_reference_faults(schema))
     if not faults and _endless(schema):
         faults.append(
-            SchemaFault(path=(), message="the `$ref`s of this schema lead in a circle; no answer could satisfy it")
+            SchemaFault(path=(), message="the `$ref`s of this schema lead in a circle, so no answer could satisfy it")
         )
     return faults
 
@@ -55,7 +55,7 @@ def _fault(error: Json) -> SchemaFault:
 
 
 def _reference_faults(schema: JsonObject) -> Iterator[SchemaFault]:
-    """References that lead out of the schema or nowhere, and patterns that can't be read."""
+    """References that lead out of the schema or to nothing, and patterns that are no regular expressions."""
     lookup = _Lookup(schema)
     for path, part in _parts(schema, ()):
         for key in ("$ref", "$dynamicRef"):
@@ -63,20 +63,21 @@ def _reference_faults(schema: JsonObject) -> Iterator[SchemaFault]:
             if not isinstance(reference, str):
                 continue
             if not reference.startswith("#"):
-                yield SchemaFault(path=(*path, key), message="only references within the schema (#/…) are followed")
+                yield SchemaFault(
+                    path=(*path, key),
+                    message="only references within the schema (#/…) are followed; copy the other schema under $defs",
+                )
             elif lookup.target(reference) is None:
-                yield SchemaFault(path=(*path, key), message=f"{shown(reference)} leads nowhere in this schema")
+                yield SchemaFault(path=(*path, key), message=f"{shown(reference)} leads to nothing in this schema")
         patterns = part.get("patternProperties")
         texts = [part.get("pattern"), *(patterns if isinstance(patterns, dict) else ())]
         for text in texts:
             if isinstance(text, str) and not _compiles(text):
-                yield SchemaFault(
-                    path=path, message=f"the pattern {shown(text)} is no regular expression that can be read"
-                )
+                yield SchemaFault(path=path, message=f"the pattern {shown(text)} is no valid regular expression")
 
 
 def _parts(value: Json, path: KeyPath) -> Iterator[tuple[KeyPath, JsonObject]]:
-    """Every mapping inside that may be a schema, with its path."""
+    """Every mapping inside the schema that may be a schema itself, with its path."""
     if isinstance(value, dict):
         yield path, value
         for key, inner in value.items():
@@ -88,7 +89,7 @@ def _parts(value: Json, path: KeyPath) -> Iterator[tuple[KeyPath, JsonObject]]:
 
 
 class _Lookup:
-    """Follows references within one schema."""
+    """Resolves references within one schema."""
 
     def __init__(self, schema: JsonObject) -> None:
         resource: Resource[Json] = DRAFT202012.create_resource(schema)
@@ -98,7 +99,7 @@ class _Lookup:
         self._registry = registry.with_resource(self._base, resource)
 
     def target(self, reference: str) -> Json:
-        """The schema that a reference means; None where there is none."""
+        """The schema that a reference names; None if there is none."""
         try:
             return self._registry.resolver(self._base).lookup(reference).contents
         except (Unresolvable, ValueError, TypeError, KeyError, IndexError, AttributeError):
@@ -114,7 +115,7 @@ def _compiles(pattern: str) -> bool:
 
 
 def _endless(schema: JsonObject) -> bool:
-    """Whether checking one value would come back to a schema that is being checked against that same value."""
+    """Whether the check of one value against the schema would never end."""
     lookup = _Lookup(schema)
     settled: set[int] = set()
 

@@ -1,4 +1,4 @@
-"""Where a table may be written."""
+"""Which paths a table may have, as far as the names of files show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePath
 from batchfree.core.formats import OUTPUT_SUFFIXES, output_format
 
 RECORDS = ("journal.jsonl", "journal.*.jsonl", "log.jsonl")
-"""Files of a run folder that a table's name could be."""
+"""Files of a run folder whose suffix a table may have too."""
 
 OVER_INPUT = "the table would be written over the input"
 OVER_RECORDS = "the table would be written over the job's own records"
@@ -18,15 +18,17 @@ OVER_RECORDS = "the table would be written over the job's own records"
 def output_complaints(path: str) -> Iterator[str]:
     """What is wrong with an output path."""
     if "://" in path or ":/" in path[2:]:
-        yield "the table is written to a local file, not to a URL"
+        yield "the table can't be written to a URL; name a local file"
     if output_format(path) is None:
         expected = f"expected one of {', '.join(OUTPUT_SUFFIXES)}"
         yield f"the suffix of the output names its format; {expected}, got {PurePath(path).name or 'no name at all'}"
 
 
 def overwriting(path: str, inputs: Sequence[str], run_dir: str) -> Iterator[str]:
-    """What the table would be written over: an input, what a glob among them would find, or the job's records; all
-    paths are absolute."""
+    """What the table would overwrite: an input, a file that a glob of the input would find, or the job's records.
+
+    All paths are absolute.
+    """
     if any(path == each or _matches(path, each) for each in inputs):
         yield OVER_INPUT
     if any(_matches(path, str(PurePath(run_dir, record))) for record in RECORDS):
@@ -34,7 +36,7 @@ def overwriting(path: str, inputs: Sequence[str], run_dir: str) -> Iterator[str]
 
 
 def _matches(path: str, glob: str) -> bool:
-    """A star stays within one folder, two go through several."""
+    """Whether the glob finds the path. `*` stays within one folder, `**` goes through several."""
     if "**" in glob:
         return fnmatchcase(path, glob)
     parts, patterns = PurePath(path).parts, PurePath(glob).parts

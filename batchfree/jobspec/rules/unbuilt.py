@@ -1,7 +1,7 @@
-"""Keys of the job spec whose feature this version does not have.
+"""Keys of the job spec whose feature this version does not have yet.
 
-A value that asks for nothing passes, so that a job which spells out every default can be read. When a feature is
-built, its line goes.
+The default value is accepted, so that a job which writes out every default can be read. When a feature is built, its
+line is deleted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ UNBUILT: dict[str, Json] = {
     "consensus": "dawid-skene",
     "evaluate": None,
 }
-"""Key → the one value that asks for nothing."""
+"""Key → its default value, the only one that is accepted."""
 
 
 def take_out_unbuilt(draft: Draft) -> None:
-    """Blames what is not built yet and removes these keys from the data."""
+    """Blames every key that asks for a missing feature, and removes these keys from the data."""
     for key, harmless in UNBUILT.items():
         if key not in draft.data:
             continue
@@ -29,6 +29,6 @@ def take_out_unbuilt(draft: Draft) -> None:
 
 
 def unbuilt_schema() -> JsonObject:
-    """What an editor may accept under these keys."""
+    """The JSON Schema of these keys, for editors."""
     description = "Not in this version of batchfree yet; only this value is taken."
     return {key: {"const": harmless, "description": description} for key, harmless in UNBUILT.items()}
