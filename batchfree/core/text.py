@@ -45,6 +45,11 @@ def clean(text: str) -> str:
     return text
 
 
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can hold the text. Python reads other bytes of paths and variables as lone surrogates."""
+    return text.isascii() or clean(text) == text
+
+
 def iso(seconds: float | None) -> str | None:
     """Epoch seconds as an ISO 8601 time in UTC, to the second."""
     if seconds is None:

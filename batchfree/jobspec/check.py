@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from batchfree.core.chat import JsonObject
-from batchfree.core.text import KeyPath
-from batchfree.jobspec.draft import Draft, Origin, holds_key
+from batchfree.core.text import KeyPath, clean, is_utf8
+from batchfree.jobspec.draft import Draft, Finding, Origin, holds_key
 from batchfree.jobspec.rules.base_url import base_url_complaints
 from batchfree.jobspec.rules.chat_messages import FIRST_ROLES
 from batchfree.jobspec.rules.free_routes import route_complaints
@@ -39,14 +38,6 @@ KEY_ADVICE = (
 QUOTED_TAGS = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "nothing", "timestamp": "a date"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A broken rule, and the key that breaks it."""
-
-    path: KeyPath
-    message: str
-
-
 def take_out_keys(draft: Draft) -> None:
     """Blames and removes every API key in the spec. It is known by its form, or by the name it is written under."""
     for path in list(draft.origins):
@@ -58,6 +49,15 @@ def take_out_keys(draft: Draft) -> None:
                 draft.remove(path)
             else:
                 draft.put(path, "hidden")
+
+
+def take_out_bytes(draft: Draft) -> None:
+    """Blames and cleans every text that came from the environment or the command line and is not UTF-8."""
+    for path in list(draft.origins):
+        value = draft.get(*path)
+        if isinstance(value, str) and not is_utf8(value):
+            draft.blame(path, "this holds bytes that are not UTF-8 text; rename the file, or mend the variable")
+            draft.put(path, clean(value))
 
 
 def check_labels(draft: Draft) -> None:
@@ -98,34 +98,30 @@ def _paths(spec: JobSpec) -> Iterator[Finding]:
     places += [(("output", "path"), str(spec.output.path)), (("run_dir",), str(spec.run_dir))]
     for key, path in places:
         if any(ord(character) < ord(" ") for character in path):
-            yield Finding(path=key, message="a path can't hold control characters; leave them out")
+            yield Finding(key, "a path can't hold control characters; leave them out")
 
 
 def _name(spec: JobSpec) -> Iterator[Finding]:
     name = spec.name
     if name in (".", "..") or any(sign in name for sign in "/\\") or not name.isprintable() or name != name.strip():
-        yield Finding(
-            path=("name",),
-            message="the name is also the name of a folder: no slashes, no control characters, no spaces around it",
-        )
+        advice = "no slashes, no control characters, no spaces around it"
+        yield Finding(("name",), f"the name is also that of a folder: {advice}")
 
 
 def _one_way_to_ask(spec: JobSpec) -> Iterator[Finding]:
     if spec.prompt is not None and spec.messages is not None:
-        yield Finding(path=("messages",), message="`prompt` and `messages` contradict each other; keep one of them")
+        yield Finding(("messages",), "`prompt` and `messages` contradict each other; keep one of them")
 
 
 def _one_first_message(spec: JobSpec) -> Iterator[Finding]:
     if spec.system and spec.messages and spec.messages[0].get("role") in FIRST_ROLES:
-        message = "`system` and the first message of `messages` are both system messages; keep one of them"
-        yield Finding(path=("system",), message=message)
+        both = "`system` and the first message of `messages` are both system messages"
+        yield Finding(("system",), f"{both}; keep one of them")
 
 
 def _one_kind_of_answer(spec: JobSpec) -> Iterator[Finding]:
     if spec.answer.labels is not None and spec.answer.schema_ is not None:
-        yield Finding(
-            path=("answer", "schema"), message="`labels` and `schema` contradict each other; keep one of them"
-        )
+        yield Finding(("answer", "schema"), "`labels` and `schema` contradict each other; keep one of them")
 
 
 def _labels(spec: JobSpec) -> Iterator[Finding]:
@@ -134,14 +130,12 @@ def _labels(spec: JobSpec) -> Iterator[Finding]:
         path: KeyPath = ("answer", "labels", index)
         plain = label.strip().casefold()
         if not plain:
-            yield Finding(path=path, message="a label must not be blank")
+            yield Finding(path, "a label must not be blank")
         elif not label.isprintable():
-            yield Finding(path=path, message="a label is one line without tabs and control characters")
+            yield Finding(path, "a label is one line without tabs and control characters")
         elif plain in first:
-            yield Finding(
-                path=path,
-                message=f"this label equals `{first[plain]}`, since case and spaces around it don't count; leave one of them out",
-            )
+            why = "case and spaces around a label don't count"
+            yield Finding(path, f"this label equals `{first[plain]}`, since {why}; leave one of them out")
         first.setdefault(plain, label)
 
 
@@ -149,63 +143,59 @@ def _one_format(spec: JobSpec) -> Iterator[Finding]:
     kind = "labels" if spec.answer.labels is not None else "schema" if spec.answer.schema_ is not None else None
     if kind and spec.request.get("response_format") is not None:
         message = f"`answer.{kind}` decides what is sent as response_format; leave it out here"
-        yield Finding(path=("request", "response_format"), message=message)
+        yield Finding(("request", "response_format"), message)
 
 
 def _pack(spec: JobSpec) -> Iterator[Finding]:
     if spec.pack == 1:
         return
     if spec.answer.labels is None and spec.answer.schema_ is None:
-        yield Finding(
-            path=("pack",),
-            message="several rows can share a request only with `answer.labels` or `answer.schema`; add one, or write pack: 1",
-        )
+        need = "several rows in one request need `answer.labels` or `answer.schema`"
+        yield Finding(("pack",), f"{need}; add one of them, or write pack: 1")
     if spec.request.get("tools"):
-        yield Finding(
-            path=("pack",), message="rows with tools can't share a request; write pack: 1, or leave out request.tools"
-        )
+        yield Finding(("pack",), "rows with tools can't share a request; write pack: 1, or leave out request.tools")
 
 
 def _refused_parameters(spec: JobSpec) -> Iterator[Finding]:
     for name, message in refusals(spec.request):
-        yield Finding(path=("request", name), message=message)
+        yield Finding(("request", name), message)
 
 
-def _slips(spec: JobSpec) -> Iterator[Finding]:
-    """Misspelt parameters, which OpenRouter would silently ignore. Another service may know more parameters."""
+def _misspelt_parameters(spec: JobSpec) -> Iterator[Finding]:
+    """OpenRouter would silently ignore these. Another service may know more parameters."""
     if spec.endpoint.is_openrouter or spec.endpoint.embedded:
         for name in spec.request:
             near = near_parameter(name)
             if near:
                 message = f"OpenRouter knows no such parameter; did you mean `request.{near}`?"
-                yield Finding(path=("request", name), message=message)
+                yield Finding(("request", name), message)
 
 
 def _base_url(spec: JobSpec) -> Iterator[Finding]:
     for complaint in base_url_complaints(spec.endpoint.base_url):
-        yield Finding(path=("endpoint", "base_url"), message=complaint)
+        yield Finding(("endpoint", "base_url"), complaint)
 
 
 def _route(spec: JobSpec) -> Iterator[Finding]:
     for complaint in route_complaints(spec.router.route, spec.endpoint.base_url):
-        yield Finding(path=("router", "route"), message=complaint)
+        yield Finding(("router", "route"), complaint)
 
 
 def _output(spec: JobSpec) -> Iterator[Finding]:
     for complaint in output_complaints(str(spec.output.path)):
-        yield Finding(path=("output", "path"), message=complaint)
+        yield Finding(("output", "path"), complaint)
 
 
-def _own_output(spec: JobSpec) -> Iterator[Finding]:
+def _overwriting(spec: JobSpec) -> Iterator[Finding]:
     for complaint in overwriting(str(spec.output.path), spec.input.path, str(spec.run_dir)):
-        yield Finding(path=("output", "path"), message=complaint)
+        yield Finding(("output", "path"), complaint)
 
 
 def _reserve(spec: JobSpec) -> Iterator[Finding]:
     day = spec.limits.requests_per_day
     if isinstance(day, int) and spec.limits.reserve >= day:
         message = f"this reserves all {day} requests of the day, so none could be sent; write a smaller number"
-        yield Finding(path=("limits", "reserve"), message=message)
+        yield Finding(("limits", "reserve"), message)
 
 
 RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
@@ -218,11 +208,11 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _one_format: ("answer.labels", "answer.schema", "request.response_format"),
     _pack: ("pack", "answer.labels", "answer.schema", "request.tools"),
     _refused_parameters: (),
-    _slips: ("endpoint.base_url",),
+    _misspelt_parameters: ("endpoint.base_url",),
     _route: ("router.route", "endpoint.base_url"),
     _base_url: ("endpoint.base_url",),
     _output: ("output.path",),
-    _own_output: ("output.path", "input.path", "run_dir"),
+    _overwriting: ("output.path", "input.path", "run_dir"),
     _reserve: ("limits.reserve", "limits.requests_per_day"),
 }
 """Rule → the keys that must be sound before the rule makes sense. The route comes before the base URL, because a wrong

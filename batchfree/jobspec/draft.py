@@ -30,6 +30,14 @@ class Origin:
     """The text before environment variables were filled in; None if it had none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A broken rule: the path of the value that breaks it, and a sentence."""
+
+    path: KeyPath
+    message: str
+
+
 def holds_key(text: str) -> bool:
     """Whether the text holds something that looks like an API key."""
     return _KEY.search(text) is not None
@@ -51,6 +59,11 @@ def shown(value: Json) -> str:
     if isinstance(value, list | tuple):
         return "a list"
     return "a mapping" if isinstance(value, Mapping) else _short(str(value))
+
+
+def shape(data: Json) -> str:
+    """What a file holds that should hold a mapping."""
+    return "a list" if isinstance(data, list) else "a single value"
 
 
 def _short(text: str) -> str:

@@ -9,20 +9,19 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from batchfree.core.chat import Json, JsonObject
 from batchfree.core.errors import Mistake, SpecError
-from batchfree.core.text import KeyPath
-from batchfree.jobspec.check import check, check_labels, take_out_keys
-from batchfree.jobspec.defaults import absolute, complete
-from batchfree.jobspec.draft import Draft, Origin
+from batchfree.core.text import KeyPath, is_utf8
+from batchfree.jobspec.check import check, check_labels, take_out_bytes, take_out_keys
+from batchfree.jobspec.defaults import complete
+from batchfree.jobspec.draft import Draft, Origin, shape
 from batchfree.jobspec.overrides import COMMAND_LINE, ENDPOINT, OUTPUT, expand, override, put_option
-from batchfree.jobspec.rules.answer_schema import schema_faults
 from batchfree.jobspec.rules.unbuilt import take_out_unbuilt
 from batchfree.jobspec.schema import EndpointSpec, JobSpec
+from batchfree.jobspec.schema_file import load_answer_schema
 from batchfree.jobspec.spec_files import home, placed, read_text
 from batchfree.jobspec.type_errors import blame_all, wrong_paths
 from batchfree.jobspec.variables import reread, substitute
-from batchfree.jobspec.yaml.parse import ParsedYaml, parse
+from batchfree.jobspec.yaml.parse import parse
 
 MAX_PASSES = 10
 
@@ -41,6 +40,8 @@ def load_spec(
     output.path and are held to the same rules. A relative `output` starts at the current folder, and the run folder
     stays where the job file puts it.
     """
+    if not is_utf8(str(placed(file))):
+        raise SpecError([Mistake(file=str(file), message="the path of a job file must be UTF-8 text; rename it")])
     draft = _read(file)
     expand(draft)
     override(draft, overrides)
@@ -64,8 +65,9 @@ def load_endpoint(base_url: str) -> EndpointSpec:
 def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
     """The spec that a draft makes; raises SpecError with every mistake. `place` is the absolute path of the job."""
     take_out_keys(draft)
+    take_out_bytes(draft)
     take_out_unbuilt(draft)
-    _load_schema(draft, place)
+    load_answer_schema(draft, place.parent)
     check_labels(draft)
     _reread_variables(draft, place)
     complete(draft, place, home())
@@ -89,6 +91,7 @@ def _put_output(draft: Draft, output: Path) -> None:
     if isinstance(draft.get("output"), dict):
         put_option(draft, ("output", "path"), str(placed(Path(os.path.expanduser(output)))), OUTPUT)  # noqa: PTH111
         take_out_keys(draft)
+        take_out_bytes(draft)
 
 
 def _read(file: Path) -> Draft:
@@ -100,16 +103,12 @@ def _read(file: Path) -> Draft:
     if read.data is None and not read.mistakes:
         raise SpecError([Mistake(file=str(file), line=1, message="the file is empty")])
     if not isinstance(read.data, dict):
-        message = f"a job file is a mapping of keys such as `input: rows.jsonl`, not {_kind(read.data)}"
+        message = f"a job file is a mapping of keys such as `input: rows.jsonl`, not {shape(read.data)}"
         raise SpecError(read.mistakes or [Mistake(file=str(file), line=1, message=message)])
     draft = Draft(str(file), read.data, read.origins)
     for mistake in read.mistakes:
         draft.accept(mistake)
     return draft
-
-
-def _kind(data: Json) -> str:
-    return "a list" if isinstance(data, list) else "a single value"
 
 
 def _validate(draft: Draft, place: Path) -> JobSpec | None:
@@ -143,53 +142,3 @@ def _leave_out(draft: Draft, path: KeyPath) -> None:
     draft.remove(path[:within])
     if path[0] == "input" and not draft.get("input", "path"):
         draft.data["input"] = {"path": ["missing"]}
-
-
-def _load_schema(draft: Draft, place: Path) -> None:
-    """Reads the file that `answer.schema` names, and checks the schema."""
-    path: KeyPath = ("answer", "schema")
-    named = draft.get(*path)
-    if isinstance(named, str):
-        origin = Path(absolute(named, place.parent, home()))
-        schema = _schema_in(draft, path, origin)
-        draft.put(path, schema)
-        if schema is None:
-            return
-        for fault in schema_faults(schema):
-            draft.blame(path, f"in {origin.name}, at {'.'.join(map(str, fault.path)) or 'its top'}: {fault.message}")
-    elif isinstance(named, dict):
-        for fault in schema_faults(named):
-            draft.blame((*path, *fault.path), fault.message)
-    elif named is not None:
-        draft.blame(path, f"expected a JSON Schema (a mapping) or the path of one, got {draft.shown(path, named)}")
-        draft.put(path, None)
-
-
-def _schema_in(draft: Draft, path: KeyPath, file: Path) -> JsonObject | None:
-    text = read_text(file, str(file))
-    if isinstance(text, Mistake):
-        draft.blame(path, f"the schema file {file}: {text.message}")
-        return None
-    reader = parse if file.suffix in (".yaml", ".yml") else _parse_json
-    read = reader(text, str(file))
-    for mistake in read.mistakes:
-        draft.accept(mistake, path)
-    if not read.mistakes and not isinstance(read.data, dict):
-        draft.blame(path, f"{file.name} holds {_kind(read.data)}, not a JSON Schema (a mapping)")
-    return read.data if isinstance(read.data, dict) and not read.mistakes else None
-
-
-def _parse_json(text: str, file: str) -> ParsedYaml:
-    try:
-        return ParsedYaml(data=json.loads(text, parse_constant=_refuse_constant))
-    except json.JSONDecodeError as error:
-        mistake = Mistake(file=file, line=error.lineno, message=f"this is not valid JSON: {error.msg}")
-    except (ValueError, RecursionError):
-        mistake = Mistake(
-            file=file, message="this JSON is nested too deeply, or holds NaN, Infinity or a number that is too long"
-        )
-    return ParsedYaml(mistakes=(mistake,))
-
-
-def _refuse_constant(name: str) -> Json:
-    raise ValueError(name)

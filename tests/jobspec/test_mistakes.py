@@ -246,6 +246,18 @@ def test_a_file_that_is_no_job_text_is_named(tmp_path, content, line, fragment):
     assert (mistake.line, fragment in mistake.message) == (line, True)
 
 
+def test_bytes_that_are_not_utf8_are_a_mistake_like_any_other(tmp_path):
+    (mistake,) = mistakes_in(tmp_path / "job.yaml", "input: ${DATA}/x.jsonl\n", DATA="\udcff")
+    assert (mistake.line, mistake.key, "not UTF-8" in mistake.message) == (1, "input.path", True)
+    with pytest.raises(SpecError, match=r"--output: output\.path: .* not UTF-8"):
+        (tmp_path / "job.yaml").write_text(X)
+        load_spec(tmp_path / "job.yaml", environment={}, output=Path("\udcff.csv"))
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    with pytest.raises(SpecError, match="must be UTF-8"):
+        load_spec(folder / "job.yaml", environment={})
+
+
 def test_a_file_that_can_not_be_read_is_named(tmp_path):
     for path, fragment in ((tmp_path / "none.yaml", "no such file"), (tmp_path, "a folder")):
         with pytest.raises(SpecError, match=fragment):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
@@ -13,48 +12,38 @@ from referencing.jsonschema import DRAFT202012
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import KeyPath, did_you_mean
-from batchfree.jobspec.draft import shown
+from batchfree.jobspec.draft import Finding, shown
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 MAX_MESSAGE_CHARACTERS = 160
 
 _DATA = {"const", "enum", "default", "examples", "example"}
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
-"""Keywords whose schemas apply to the same value as the schema they stand in."""
+"""Keywords whose schemas apply to the same value as the schema around them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaFault:
-    """A mistake in a schema. `path` starts at the top of the schema."""
-
-    path: KeyPath
-    message: str
-
-
-def schema_faults(schema: JsonObject) -> list[SchemaFault]:
-    """Every mistake that makes the schema unusable."""
+def schema_findings(schema: JsonObject) -> list[Finding]:
+    """Every mistake that makes the schema unusable. The paths start at the top of the schema."""
     validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    faults = [_fault(error) for error in validator.iter_errors(schema)]
-    faults += list(_reference_faults(schema))
-    if not faults and _endless(schema):
-        faults.append(
-            SchemaFault(path=(), message="the `$ref`s of this schema lead in a circle, so no answer could satisfy it")
-        )
-    return faults
+    findings = [_finding(error) for error in validator.iter_errors(schema)]
+    findings += list(_reference_findings(schema))
+    if not findings and _endless(schema):
+        findings.append(Finding((), "the `$ref`s of this schema lead in a circle, so no answer could satisfy it"))
+    return findings
 
 
-def _fault(error: Json) -> SchemaFault:
+def _finding(error: Json) -> Finding:
     path = tuple(error.absolute_path)
     if path and path[-1] == "type" and not isinstance(error.instance, list):
         message = f"{shown(error.instance)} is no type of JSON Schema; expected one of {', '.join(TYPES)}"
-        return SchemaFault(path=path, message=message + did_you_mean(error.instance, TYPES))
-    text = (
-        error.message if len(error.message) <= MAX_MESSAGE_CHARACTERS else error.message[:MAX_MESSAGE_CHARACTERS] + "…"
+        return Finding(path, message + did_you_mean(error.instance, TYPES))
+    cut = "…" if len(error.message) > MAX_MESSAGE_CHARACTERS else ""
+    return Finding(
+        path, f"this is not valid JSON Schema (draft 2020-12): {error.message[:MAX_MESSAGE_CHARACTERS]}{cut}"
     )
-    return SchemaFault(path=path, message=f"this is not valid JSON Schema (draft 2020-12): {text}")
 
 
-def _reference_faults(schema: JsonObject) -> Iterator[SchemaFault]:
+def _reference_findings(schema: JsonObject) -> Iterator[Finding]:
     """References that lead out of the schema or to nothing, and patterns that are no regular expressions."""
     lookup = _Lookup(schema)
     for path, part in _parts(schema, ()):
@@ -63,17 +52,15 @@ def _reference_faults(schema: JsonObject) -> Iterator[SchemaFault]:
             if not isinstance(reference, str):
                 continue
             if not reference.startswith("#"):
-                yield SchemaFault(
-                    path=(*path, key),
-                    message="only references within the schema (#/…) are followed; copy the other schema under $defs",
-                )
+                message = "only references within the schema (#/…) are followed; copy the other schema under $defs"
+                yield Finding((*path, key), message)
             elif lookup.target(reference) is None:
-                yield SchemaFault(path=(*path, key), message=f"{shown(reference)} leads to nothing in this schema")
+                yield Finding((*path, key), f"{shown(reference)} leads to nothing in this schema")
         patterns = part.get("patternProperties")
         texts = [part.get("pattern"), *(patterns if isinstance(patterns, dict) else ())]
         for text in texts:
             if isinstance(text, str) and not _compiles(text):
-                yield SchemaFault(path=path, message=f"the pattern {shown(text)} is no valid regular expression")
+                yield Finding(path, f"the pattern {shown(text)} is no valid regular expression")
 
 
 def _parts(value: Json, path: KeyPath) -> Iterator[tuple[KeyPath, JsonObject]]:

@@ -1,7 +1,8 @@
-"""YAML text → plain JSON data, with the line of every key and every mistake that the text itself has.
+"""From YAML text to plain JSON data, with the line of every key and every mistake in the text.
 
-YAML 1.1 as PyYAML reads it, less what a job spec never needs: tags beyond the plain types, more than one document,
-deep nesting, anchors that multiply. Keys are always text. Dates stay text. `1e-3` is a number, as in YAML 1.2.
+This is YAML 1.1 as PyYAML reads it, without what a job spec never needs: tags beyond the plain types, several
+documents, deep nesting, aliases that multiply. Keys are always text. Dates stay text. `1e-3` is a number, as in
+YAML 1.2.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedYaml:
-    """What a YAML text holds; `data` is worth nothing where there are mistakes without a key."""
+    """The content of a YAML text. `data` means nothing if there is a mistake without a key."""
 
     data: Json = None
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
@@ -39,11 +40,11 @@ class ParsedYaml:
 
 
 class _Stop(Exception):
-    """The text is not read any further."""
+    """Ends the reading of a text."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, but none too deep."""
+    """PyYAML's safe loader with a limit on the depth."""
 
     depth = 0
 
@@ -62,7 +63,7 @@ _Loader.add_implicit_resolver(f"{_PREFIX}float", _FLOAT, list("-+.0123456789"))
 
 
 def decode(content: bytes, file: str) -> str | Mistake:
-    """The text of a UTF-8 file, with or without a byte order mark."""
+    """The text of a UTF-8 file, with or without a byte order mark, or the mistake in it."""
     if len(content) > MAX_BYTES:
         return Mistake(file=file, message=f"the file is larger than {MAX_BYTES:,} bytes, too large for a job spec")
     try:
@@ -73,7 +74,7 @@ def decode(content: bytes, file: str) -> str | Mistake:
 
 
 def parse(text: str, file: str) -> ParsedYaml:
-    """Reads one document. Every mistake of structure is collected; a mistake of syntax ends the reading."""
+    """Reads one document. Mistakes of structure are collected; a mistake of syntax ends the reading."""
     reader = _NodeReader(file)
     try:
         return reader.read(text)
@@ -86,7 +87,7 @@ def parse(text: str, file: str) -> ParsedYaml:
 
 
 def plain_value(text: str) -> Json:
-    """What an unquoted scalar with this text would be; the text itself where that is no JSON value."""
+    """The value of an unquoted scalar with this text; the text itself if that is no JSON value."""
     loader = _Loader("")
     tag = loader.resolve(yaml.ScalarNode, text.strip(), (True, False))  # type: ignore[no-untyped-call]
     node = yaml.ScalarNode(tag, text.strip())
@@ -96,7 +97,7 @@ def plain_value(text: str) -> Json:
 
 
 class _NodeReader:
-    """Turns nodes into data; holds what was found on the way."""
+    """Turns YAML nodes into data, and collects origins and mistakes on the way."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -169,7 +170,7 @@ class _NodeReader:
         return inherited | data
 
     def merged(self, node: yaml.Node, path: KeyPath, line: int, depth: int) -> dict[str, Json]:
-        """What `<<` brings in: one mapping, or several of which the first to have a key wins."""
+        """The keys that `<<` brings in, from one mapping or a list of them; the first mapping with a key wins."""
         nodes = reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]
         data: dict[str, Json] = {}
         for each in nodes:
@@ -181,7 +182,7 @@ class _NodeReader:
         return data
 
     def scalar(self, node: yaml.Node | None, path: KeyPath, line: int) -> Json:
-        if not isinstance(node, yaml.ScalarNode):  # only an alias to nothing comes here, and PyYAML refuses that
+        if not isinstance(node, yaml.ScalarNode):  # an alias without a target, which PyYAML refuses before
             raise _Stop
         tag = node.tag.removeprefix(_PREFIX)
         plain = node.style is None
@@ -203,7 +204,7 @@ class _NodeReader:
         return value
 
     def text(self, text: str, path: KeyPath, line: int) -> str:
-        """Joins surrogate pairs, as JSON writes them; a lone one is no character."""
+        """The text with surrogate pairs, as JSON writes them, joined. A lone surrogate is a mistake."""
         try:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:

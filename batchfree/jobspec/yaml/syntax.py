@@ -1,4 +1,4 @@
-"""What PyYAML says about broken syntax, as a sentence with a line."""
+"""PyYAML's syntax errors as sentences with a line."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class SyntaxFault:
 
 
 _ADVICE = (
-    # what PyYAML says, what we say, whether the place to look at is where the construct began
-    ("'\\t' that cannot start", "a tab stands here; YAML wants blanks, never tabs, before keys and values", False),
+    # words of PyYAML's message, our sentence, whether the mistake is where the construct begins
+    ("'\\t' that cannot start", "a tab stands here; YAML takes spaces, never tabs, before keys and values", False),
     (
         "mapping values are not allowed",
-        "a `:` stands where none may; put a value that contains `: ` in quotes, and check the indentation",
+        "no `:` may stand here; put a value that contains `: ` in quotes, and check the indentation",
         False,
     ),
-    ("cannot start any token", "no value may begin with this character unless it stands in quotes", False),
-    ("could not find expected ':'", "this line lacks a `:` after its key", True),
+    ("cannot start any token", "a value that begins with this character must be in quotes", False),
+    ("could not find expected ':'", "a `:` is missing after the key on this line", True),
     ("found unexpected end of stream", "a quotation mark is opened here and never closed", True),
     ("found unexpected document separator", "a quotation mark is opened here and never closed", True),
     ("found unknown escape", "a backslash in double quotes begins an escape; use single quotes instead", False),
@@ -49,17 +49,17 @@ _ADVICE = (
     ("nested deeper", "this is nested too deeply for a job spec", False),
     (
         "expected <block end>",
-        "this does not go on from the line above; check the indentation, "
-        "and put the whole of a value that begins with a quote or a brace in quotes",
+        "this line does not fit the line above; check the indentation, "
+        "and put a value that begins with a quote or a brace in quotes as a whole",
         False,
     ),
     ("tag", "this YAML tag is not allowed; a job spec has only text, numbers, booleans, lists and mappings", False),
-    ("found a tab", "a tab stands here; YAML wants blanks, never tabs, before keys and values", False),
+    ("found a tab", "a tab stands here; YAML takes spaces, never tabs, before keys and values", False),
 )
 
 
 def sentence(error: yaml.YAMLError, text: str) -> SyntaxFault:
-    """The fault that stopped the reading of `text`."""
+    """The mistake at which PyYAML stopped reading `text`."""
     if isinstance(error, ReaderError):
         line = text.count("\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
