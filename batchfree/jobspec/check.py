@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import ValidationError
 
 from batchfree.core.chat import JsonObject
-from batchfree.core.text import KeyPath, clean, is_utf8
+from batchfree.core.text import KeyPath
 from batchfree.jobspec.draft import Draft, Finding, Origin, holds_key
 from batchfree.jobspec.rules.base_url import base_url_complaints
 from batchfree.jobspec.rules.chat_messages import FIRST_ROLES
@@ -49,15 +49,6 @@ def take_out_keys(draft: Draft) -> None:
                 draft.remove(path)
             else:
                 draft.put(path, "hidden")
-
-
-def take_out_bytes(draft: Draft) -> None:
-    """Blames and cleans every text that came from the environment or the command line and is not UTF-8."""
-    for path in list(draft.origins):
-        value = draft.get(*path)
-        if isinstance(value, str) and not is_utf8(value):
-            draft.blame(path, "this holds bytes that are not UTF-8 text; rename the file, or mend the variable")
-            draft.put(path, clean(value))
 
 
 def check_labels(draft: Draft) -> None:

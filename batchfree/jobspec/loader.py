@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.text import KeyPath, is_utf8
-from batchfree.jobspec.check import check, check_labels, take_out_bytes, take_out_keys
+from batchfree.jobspec.check import check, check_labels, take_out_keys
 from batchfree.jobspec.defaults import complete
 from batchfree.jobspec.draft import Draft, Origin, shape
 from batchfree.jobspec.overrides import COMMAND_LINE, ENDPOINT, OUTPUT, expand, override, put_option
@@ -65,7 +65,6 @@ def load_endpoint(base_url: str) -> EndpointSpec:
 def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
     """The spec that a draft makes; raises SpecError with every mistake. `place` is the absolute path of the job."""
     take_out_keys(draft)
-    take_out_bytes(draft)
     take_out_unbuilt(draft)
     load_answer_schema(draft, place.parent)
     check_labels(draft)
@@ -91,7 +90,6 @@ def _put_output(draft: Draft, output: Path) -> None:
     if isinstance(draft.get("output"), dict):
         put_option(draft, ("output", "path"), str(placed(Path(os.path.expanduser(output)))), OUTPUT)  # noqa: PTH111
         take_out_keys(draft)
-        take_out_bytes(draft)
 
 
 def _read(file: Path) -> Draft:

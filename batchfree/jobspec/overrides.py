@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from batchfree.core.chat import Json
 from batchfree.core.errors import Mistake
-from batchfree.core.text import KeyPath, dotted
+from batchfree.core.text import KeyPath, dotted, is_utf8
 from batchfree.jobspec.draft import Draft, Origin, masked
 from batchfree.jobspec.yaml.parse import parse
 
@@ -53,6 +53,10 @@ def override(draft: Draft, overrides: Sequence[str]) -> None:
 
 def put_option(draft: Draft, path: KeyPath, value: str, option: str) -> None:
     """Puts the value of a command-line option in the place of a key of the job file."""
+    if not is_utf8(value):
+        message = "this holds bytes that are not UTF-8 text; take another name"
+        draft.mistakes.append(Mistake(file=option, key=dotted(path), message=message))
+        return
     _put(draft, path, value, {(): Origin(file=option, text=value, tag="str")}, option)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from batchfree.core.text import KeyPath
+from batchfree.core.text import KeyPath, is_utf8
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.yaml.parse import plain_value
 
@@ -63,6 +63,8 @@ def _fill(draft: Draft, path: KeyPath, text: str, environment: Mapping[str, str]
         if value is None:
             complaints.append(f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
             return ""
+        if not is_utf8(value):
+            complaints.append(f"the environment variable {name} holds bytes that are not UTF-8 text; set it anew")
         return value
 
     filled = _VARIABLE.sub(fill, text)

@@ -249,8 +249,8 @@ def test_a_file_that_is_no_job_text_is_named(tmp_path, content, line, fragment):
 def test_bytes_that_are_not_utf8_are_a_mistake_like_any_other(tmp_path):
     (mistake,) = mistakes_in(tmp_path / "job.yaml", "input: ${DATA}/x.jsonl\n", DATA="\udcff")
     assert (mistake.line, mistake.key, "not UTF-8" in mistake.message) == (1, "input.path", True)
+    (tmp_path / "job.yaml").write_text(X)
     with pytest.raises(SpecError, match=r"--output: output\.path: .* not UTF-8"):
-        (tmp_path / "job.yaml").write_text(X)
         load_spec(tmp_path / "job.yaml", environment={}, output=Path("\udcff.csv"))
     folder = tmp_path / "\udcff"
     folder.mkdir()

@@ -37,10 +37,8 @@ def _finding(error: Json) -> Finding:
     if path and path[-1] == "type" and not isinstance(error.instance, list):
         message = f"{shown(error.instance)} is no type of JSON Schema; expected one of {', '.join(TYPES)}"
         return Finding(path, message + did_you_mean(error.instance, TYPES))
-    cut = "…" if len(error.message) > MAX_MESSAGE_CHARACTERS else ""
-    return Finding(
-        path, f"this is not valid JSON Schema (draft 2020-12): {error.message[:MAX_MESSAGE_CHARACTERS]}{cut}"
-    )
+    message = error.message[:MAX_MESSAGE_CHARACTERS] + ("…" if len(error.message) > MAX_MESSAGE_CHARACTERS else "")
+    return Finding(path, f"this is not valid JSON Schema (draft 2020-12): {message}")
 
 
 def _reference_findings(schema: JsonObject) -> Iterator[Finding]:
