@@ -58,14 +58,13 @@ def _fill(draft: Draft, path: KeyPath, text: str, environment: Mapping[str, str]
             complaints.append("a variable is written ${NAME} or ${NAME:-default}; a literal ${ is written $${")
             return ""
         value = environment.get(name)
+        if value is not None and not is_utf8(value):
+            complaints.append(f"the environment variable {name} holds bytes that are not UTF-8 text; set it again")
         if default is not None:
             return value or default
         if value is None:
             complaints.append(f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
-            return ""
-        if not is_utf8(value):
-            complaints.append(f"the environment variable {name} holds bytes that are not UTF-8 text; set it anew")
-        return value
+        return value or ""
 
     filled = _VARIABLE.sub(fill, text)
     for complaint in complaints:

@@ -31,7 +31,7 @@ SPECS = {
     "pilot: {rows: 40}": "job.yaml:4: pilot: this version of batchfree does not have `pilot` yet",
     "consensus: majority": "job.yaml:4: consensus: this version of batchfree does not have `consensus` yet",
     "evaluate: {expected: lang}": "job.yaml:4: evaluate: this version of batchfree does not have `evaluate` yet",
-    "endpoint: {api_key: sk-or-v1-abcdef0123456789}": "job.yaml:4: endpoint.api_key: a key must not stand",
+    "endpoint: {api_key: sk-or-v1-abcdef0123456789}": "job.yaml:4: endpoint.api_key: an API key must not stand",
     "endpoint: localhost": "job.yaml:4: endpoint.base_url: expected a URL",
     "router: {route: openai/gpt-4o}": "job.yaml:4: router.route: `openai/gpt-4o` is no free route",
     "request: {stream: true}": "job.yaml:4: request.stream: `stream` can't stand under `request`: answers are read",

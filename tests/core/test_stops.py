@@ -1,4 +1,4 @@
-"""How a run ends, and which exit code that is."""
+"""The exit code of every end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose host a base URL names, and how it is written."""
+"""The normal form of base URLs, and whether their host is OpenRouter's."""
 
 from __future__ import annotations
 

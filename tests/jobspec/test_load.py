@@ -1,4 +1,4 @@
-"""What a job file that is right comes out as."""
+"""The spec that a correct job file gives."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_another_output_starts_at_the_current_folder_and_leaves_the_run_folder_w
         ("jobs/reviews.run/journal.jsonl", "the job's own records"),
         ("a\tb.csv", "can't hold control characters"),
         ("https://host/x.csv", "can't be written to a URL"),
-        (f"{KEY}.csv", "a key must not stand here"),
+        (f"{KEY}.csv", "an API key must not stand here"),
     ],
 )
 def test_another_output_is_held_to_the_rules_of_the_job_file(load, tmp_path, monkeypatch, output, fragment):

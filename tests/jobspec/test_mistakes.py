@@ -1,4 +1,4 @@
-"""Every mistake in a job file, with its line, its key and a sentence."""
+"""Mistakes in a job file: each is reported with its line, its key and a sentence."""
 
 from __future__ import annotations
 

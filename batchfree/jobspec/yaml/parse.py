@@ -39,7 +39,7 @@ class ParsedYaml:
     mistakes: tuple[Mistake, ...] = ()
 
 
-class _Stop(Exception):
+class _EndOfReading(Exception):
     """Ends the reading of a text."""
 
 
@@ -78,7 +78,7 @@ def parse(text: str, file: str) -> ParsedYaml:
     reader = _NodeReader(file)
     try:
         return reader.read(text)
-    except _Stop:
+    except _EndOfReading:
         return ParsedYaml(mistakes=tuple(reader.mistakes))
     except yaml.YAMLError as error:
         fault = sentence(error, text)
@@ -125,10 +125,10 @@ class _NodeReader:
             self.blame(
                 (), line, f"more than {MAX_VALUES:,} values, or aliases that multiply; write the job without them"
             )
-            raise _Stop
+            raise _EndOfReading
         if depth > MAX_DEPTH:
             self.blame((), line, f"nested deeper than {MAX_DEPTH} levels, or an alias that contains itself")
-            raise _Stop
+            raise _EndOfReading
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path, line, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -183,7 +183,7 @@ class _NodeReader:
 
     def scalar(self, node: yaml.Node | None, path: KeyPath, line: int) -> Json:
         if not isinstance(node, yaml.ScalarNode):  # an alias without a target, which PyYAML refuses before
-            raise _Stop
+            raise _EndOfReading
         tag = node.tag.removeprefix(_PREFIX)
         plain = node.style is None
         self.origins[path] = Origin(file=self.file, line=line, text=node.value, tag=tag, plain=plain)
