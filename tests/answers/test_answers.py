@@ -292,9 +292,11 @@ def test_json_is_read_mended_and_always_checked(schema: dict[str, Any], content:
 
 def test_mending_is_recorded_and_can_be_switched_off() -> None:
     mended = read('{"name": "tea",}', AnswerRule(schema=ITEM))
-    assert isinstance(mended, Answer) and mended.repaired
+    assert isinstance(mended, Answer)
+    assert mended.repaired
     whole = read('Here: {"name": "tea"}', AnswerRule(schema=ITEM))
-    assert isinstance(whole, Answer) and not whole.repaired
+    assert isinstance(whole, Answer)
+    assert not whole.repaired
     assert kind_or_value('{"name": "tea",}', AnswerRule(schema=ITEM, repair=False)) is BAD
 
 

@@ -293,9 +293,10 @@ def test_a_reply_says_what_went_wrong_as_a_whole() -> None:
     }
     for content, kind in kinds.items():
         failure = results_of(content).failure
-        assert failure is not None and failure.kind is kind, content
-    assert results_of("", finish_reason="length").failure.kind is Kind.TRUNCATED  # type: ignore[union-attr]
-    assert results_of("", finish_reason="content_filter").failure.kind is Kind.CONTENT_POLICY  # type: ignore[union-attr]
+        assert failure is not None, content
+        assert failure.kind is kind, content
+    assert results_of("", finish_reason="length").failure.kind is Kind.TRUNCATED
+    assert results_of("", finish_reason="content_filter").failure.kind is Kind.CONTENT_POLICY
 
 
 # Damaged replies: every row gets its own answer or none

@@ -25,7 +25,8 @@ ASKING = ("run", "models", "quota")
 def test_reading_commands_print_their_json_and_nothing_else(job: JobHere, name: str, keys: set[str]) -> None:
     job("run", "-q")
     output = job(name, "--json")
-    assert output.code == 0 and keys <= output.json.keys()
+    assert output.code == 0
+    assert keys <= output.json.keys()
     assert output.err == ""
 
 
@@ -38,7 +39,8 @@ def test_preview_prints_one_array_with_the_bodies_of_the_first_rows(job: JobHere
 def test_a_preview_of_packs_is_the_same_every_time(job: JobHere) -> None:
     job.spec(pack=10, answer={"labels": ["odd", "even"]})
     first, again = job("preview").out, job("preview").out
-    assert first == again and len(json.loads(first)) == 1
+    assert first == again
+    assert len(json.loads(first)) == 1
     assert first.count("<row id=") == 4  # three rows, and the words that explain them
 
 
@@ -111,7 +113,8 @@ def test_an_openai_batch_file_gives_openai_result_lines(job: JobHere) -> None:
     (shown,) = job("preview", "-n", 1).json
     assert shown == body | {"model": "openrouter/free"}
     output = job("run")
-    assert output.code == 0 and "What is 2 + 2?" in output.err
+    assert output.code == 0
+    assert "What is 2 + 2?" in output.err
     lines = [json.loads(line) for line in (job.path / "out.openai.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["custom_id"] for line in lines] == ["x", "y"]
     assert lines[0]["response"]["body"] == lines[1]["response"]["body"]  # equal rows share their answer

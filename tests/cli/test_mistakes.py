@@ -48,7 +48,8 @@ SPECS = {
 def test_a_mistake_in_the_job_file_is_named_with_line_and_key(job: JobHere, text: str) -> None:
     job.file.write_text(f"input: rows.jsonl\noutput: out.parquet\n# \n{text}\n", encoding="utf-8")
     output = job("run")
-    assert output.code == 2 and SPECS[text] in output.err
+    assert output.code == 2
+    assert SPECS[text] in output.err
     assert (output.out, job.created()) == ("", set())
     found = job("validate", "--json")
     assert (found.code, found.json["ok"]) == (2, False)
@@ -93,7 +94,8 @@ def test_a_mistake_in_the_input_is_named_with_its_place(job: JobHere, what: str)
     (job.path / name).write_bytes(content)
     job.spec(input={"path": name, **more})
     output = job("run")
-    assert output.code == 2 and says in output.err
+    assert output.code == 2
+    assert says in output.err
     assert (output.out, job.created()) == ("", {name})
     assert says in job("validate").err
     if says.startswith(("input.", "output.")):
@@ -104,4 +106,6 @@ def test_a_mistake_in_the_input_is_named_with_its_place(job: JobHere, what: str)
 def test_a_missing_input_is_named(job: JobHere, path: str) -> None:
     job.spec(input=path)
     output = job("run")
-    assert output.code == 2 and "input.path: " in output.err and path.strip(".") in output.err
+    assert output.code == 2
+    assert "input.path: " in output.err
+    assert path.strip(".") in output.err

@@ -20,7 +20,8 @@ from batchfree.journal.attempts import Attempt, Outcome
 def test_a_run_prints_its_summary_to_stderr_and_nothing_to_stdout(job: JobHere) -> None:
     output = job("run")
     assert (output.code, output.out) == (0, "")
-    assert "job: 3 of 3 rows answered" in output.err and "table: " in output.err
+    assert "job: 3 of 3 rows answered" in output.err
+    assert "table: " in output.err
     assert "What is 1 + 2?" in output.err  # the first rows of the table
 
 
@@ -80,7 +81,8 @@ def test_an_empty_input_ends_with_0_and_a_warning(job: JobHere) -> None:
     for text in ("", "\n\n"):
         (job.path / "rows.jsonl").write_text(text, encoding="utf-8")
         output = job("run")
-        assert output.code == 0 and "warning: the input has no rows" in output.err
+        assert output.code == 0
+        assert "warning: the input has no rows" in output.err
 
 
 def test_a_reached_limit_ends_with_0(job: JobHere) -> None:
@@ -114,7 +116,8 @@ def test_paths_start_at_the_job_file_and_the_output_option_at_the_working_direct
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     assert command("run", "../job.yaml", "-q").code == 0
-    assert (job.path / "out.parquet").exists() and (job.path / "job.run").is_dir()
+    assert (job.path / "out.parquet").exists()
+    assert (job.path / "job.run").is_dir()
     assert command("run", "../job.yaml", "-q", "-o", "here.csv").code == 0
     assert {path.name for path in elsewhere.iterdir()} == {"here.csv"}  # the run folder stays where it was
 

@@ -118,7 +118,8 @@ def test_a_missing_key_needs_a_person_and_is_named(job: JobHere) -> None:
     job.spec(endpoint={"base_url": "https://openrouter.ai/api/v1", "api_key_env": "MY_KEY"})
     for name in ("run", "quota"):
         output = job(name)
-        assert output.code == 3 and "MY_KEY" in output.err
+        assert output.code == 3
+        assert "MY_KEY" in output.err
 
 
 def test_a_key_from_an_env_file_is_used(ask: Ask, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -134,7 +135,8 @@ def test_an_impossible_state_folder_is_named(
     monkeypatch.setenv("BATCHFREE_STATE_DIR", str(tmp_path / "taken"))
     code, _, output = ask("--endpoint", url)
     assert code == 3
-    assert output.startswith(f"error: {tmp_path / 'taken'}/") and "BATCHFREE_STATE_DIR" in output
+    assert output.startswith(f"error: {tmp_path / 'taken'}/")
+    assert "BATCHFREE_STATE_DIR" in output
 
 
 MODEL_KEYS = {"id", "context_length", "max_completion_tokens", "abilities", "eligible", "reason", "health"}

@@ -11,13 +11,15 @@ from support.command_line import ROOT, JobHere, command
 def test_the_starter_job_runs_as_init_says(job: JobHere) -> None:
     folder = job.path / "starter"
     output = command("init", folder)
-    assert (output.code, output.out) == (0, "") and "--endpoint embedded" in output.err
+    assert (output.code, output.out) == (0, "")
+    assert "--endpoint embedded" in output.err
     assert command("validate", folder / "job.yaml").code == 0
     assert command("run", folder / "job.yaml", "--endpoint", "embedded", "-q").code == 0
     table = pl.read_parquet(folder / "out" / "answers.parquet")
     assert set(table["status"]) == {"ok"}
     again = command("init", folder)
-    assert again.code == 2 and "job.yaml" in again.err
+    assert again.code == 2
+    assert "job.yaml" in again.err
 
 
 def test_every_shipped_job_satisfies_the_schema() -> None:

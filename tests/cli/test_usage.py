@@ -42,7 +42,8 @@ ARGUMENTS = {
 def test_a_wrong_argument_is_explained_in_one_line(line: str) -> None:
     output = command(*line.split())
     assert (output.code, output.out, output.err.count("\n")) == (2, "", 1)
-    assert output.err.startswith("error: ") and ARGUMENTS[line] in output.err
+    assert output.err.startswith("error: ")
+    assert ARGUMENTS[line] in output.err
 
 
 OPTIONS = {
@@ -74,7 +75,8 @@ def test_a_wrong_option_is_named_and_nothing_is_sent(
     before = (job.path / "rows.jsonl").read_bytes()
     monkeypatch.chdir(job.path)
     output = job("run", *option)
-    assert (output.code, output.out) == (2, "") and OPTIONS[option] in output.err
+    assert (output.code, output.out) == (2, "")
+    assert OPTIONS[option] in output.err
     assert job.created() == {"there", "link.jsonl"}
     assert (job.path / "rows.jsonl").read_bytes() == before
 

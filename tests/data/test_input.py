@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,7 +16,7 @@ from batchfree.data.input import Dataset, open_dataset
 from batchfree.jobspec import InputSpec
 
 
-def dataset_of(*paths: Path | str, **options: str | None) -> Dataset:
+def dataset_of(*paths: Path | str, **options: Any) -> Dataset:
     return open_dataset(InputSpec(path=tuple(map(str, paths)), **options))
 
 
@@ -40,7 +41,7 @@ SAMPLE = pl.DataFrame({"n": [1, 2, 3], "text": ["a", 'b "q"\nnew line', "ä😀"
 def test_every_typed_format_keeps_a_table_as_it_is(tmp_path, name):
     path = tmp_path / name
     plain, compression = name.split(".")[1], {"gz": "gzip", "zst": "zstd"}.get(name.rpartition(".")[2])
-    sink = {"jsonl": SAMPLE.lazy().sink_ndjson, "ndjson": SAMPLE.lazy().sink_ndjson}.get(plain)
+    sink: Any = {"jsonl": SAMPLE.lazy().sink_ndjson, "ndjson": SAMPLE.lazy().sink_ndjson}.get(plain)
     if sink:
         sink(path, compression=compression or "uncompressed")
     else:
@@ -188,7 +189,7 @@ def test_files_of_other_formats_are_united_too(tmp_path, suffix):
         "1": pl.DataFrame({"a": ["x"], "b": ["y"]}),
         "2": pl.DataFrame({"c": ["z"], "a": ["w"]}),
     }.items():
-        write = {"parquet": frame.write_parquet, "arrow": frame.write_ipc, "csv": frame.write_csv}[suffix]
+        write: Any = {"parquet": frame.write_parquet, "arrow": frame.write_ipc, "csv": frame.write_csv}[suffix]
         write(tmp_path / f"{name}.{suffix}")
     dataset = dataset_of(tmp_path / f"*.{suffix}")
     assert rows(dataset) == [{"a": "x", "b": "y", "c": None}, {"a": "w", "b": None, "c": "z"}]
@@ -328,7 +329,7 @@ def test_openai_batch_lines_that_are_no_chat_request_are_named(tmp_path, change,
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.parquet"])
 def test_only_the_columns_asked_for_are_read(tmp_path, name):
     frame = pl.DataFrame({"a": ["1", "2"], "b": ["x", "y"], "": ["u", "v"]})
-    write = {"x.jsonl": frame.write_ndjson, "x.csv": frame.write_csv, "x.parquet": frame.write_parquet}[name]
+    write: Any = {"x.jsonl": frame.write_ndjson, "x.csv": frame.write_csv, "x.parquet": frame.write_parquet}[name]
     write(tmp_path / name)
     dataset = dataset_of(tmp_path / name, where="b = 'y'")
     assert [batch.to_dicts() for batch in dataset.batches(columns=["", "a"])] == [[{"a": "2", "": "v"}]]

@@ -6,8 +6,10 @@ import json
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -42,7 +44,7 @@ OK = {
 }
 FAILED = {"status": Status.FAILED, "attempts": 0, "models_tried": [], "error_kind": Kind.RENDER, "error": "is null"}
 ROWS = [{"id": "a", "n": 1, "xs": ["u"]}, {"id": "b", "n": 2, "xs": []}, {"id": "c", "n": 3, "xs": None}]
-FACTS = {"a": OK, "b": FAILED, "c": {"status": Status.PENDING}}
+FACTS: dict[str, Mapping[str, Any]] = {"a": OK, "b": FAILED, "c": {"status": Status.PENDING}}
 
 
 def job(folder: Path, rows: list[dict] = ROWS, **keys: object) -> JobSpec:
@@ -99,7 +101,7 @@ def test_every_row_is_there_once_and_in_order_whatever_happened_to_it(tmp_path):
 def test_only_the_columns_asked_for_are_computed(tmp_path):
     spec, described = job(tmp_path), []
 
-    def describe(row: dict) -> dict:
+    def describe(row: Mapping[str, Any]) -> Mapping[str, Any]:
         described.append(row["id"])
         return FACTS[row["id"]]
 
@@ -115,7 +117,7 @@ def test_only_the_columns_asked_for_are_computed(tmp_path):
 def test_a_row_is_described_from_the_columns_that_are_used(tmp_path, uses):
     spec, shown = job(tmp_path), []
 
-    def describe(row: dict) -> dict:
+    def describe(row: Mapping[str, Any]) -> Mapping[str, Any]:
         shown.append(set(row))
         return OK
 
@@ -340,7 +342,7 @@ def test_a_table_that_fails_to_be_written_leaves_the_old_one(tmp_path):
     spec, path = job(tmp_path), tmp_path / "o.parquet"
     path.write_text("old", encoding="utf-8")
 
-    def describe(row: dict) -> dict:
+    def describe(row: Mapping[str, Any]) -> Mapping[str, Any]:
         if row["id"] == "c":
             raise OSError(28, "No space left on device")
         return OK

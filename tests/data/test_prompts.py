@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -187,7 +188,7 @@ def test_the_values_in_rows_are_never_templates(tmp_path):
     assert text(tmp_path, "{{ t }}", {"t": "{{ 7 * 7 }} {% raw %}"}) == "{{ 7 * 7 }} {% raw %}"
 
 
-def parts_of(folder: Path, row: dict, *parts: dict) -> list | str:
+def parts_of(folder: Path, row: dict, *parts: dict) -> Any:
     answer = request_of(folder, row, messages=[{"role": "user", "content": list(parts)}])
     return answer.message if isinstance(answer, Failure) else answer.messages[0]["content"]
 

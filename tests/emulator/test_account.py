@@ -25,9 +25,8 @@ def test_the_minute_limit_counts_the_clock_minute_on_arrival():
     time.pass_by(1)
     statuses += [reply.status_code for reply in ask(app, *[asking()] * 4)]
     assert statuses == [200, 200, 200, 429] * 2
-    assert [request.fault for request in app.state.log.requests].count(
-        "minute_429"
-    ) == 2 and app.state.log.per_minute == {NOON // 60: 4, NOON // 60 + 1: 4}
+    assert [request.fault for request in app.state.log.requests].count("minute_429") == 2
+    assert app.state.log.per_minute == {NOON // 60: 4, NOON // 60 + 1: 4}
 
 
 def test_the_minute_429_names_its_reset_in_the_body_only_in_milliseconds():
@@ -40,7 +39,8 @@ def test_the_minute_429_names_its_reset_in_the_body_only_in_milliseconds():
         "X-RateLimit-Remaining": "0",
         "X-RateLimit-Reset": str(int(NOON + 60) * 1000),
     }
-    assert "x-ratelimit-reset" not in reply.headers and "retry-after" not in reply.headers
+    assert "x-ratelimit-reset" not in reply.headers
+    assert "retry-after" not in reply.headers
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,8 @@ def test_the_counter_of_the_key_lags():
 def test_the_key_may_claim_something_else_than_what_is_enforced():
     app = emulation("limits: {per_day: 1, told_per_day: 50}\nkey: {is_free_tier: false}")
     data = get(app, "/auth/key").json()["data"]
-    assert data["free_model_daily_requests"]["limit"] == 50 and data["is_free_tier"] is False
+    assert data["free_model_daily_requests"]["limit"] == 50
+    assert data["is_free_tier"] is False
     assert [reply.status_code for reply in ask(app, asking(), asking())] == [200, 429]
 
 
@@ -153,7 +154,8 @@ def test_the_completion_limit_cuts_the_answer():
 def test_a_stream_says_what_the_plain_reply_says():
     plain, streamed = ask(emulation(), asking(model=GLM), asking(model=GLM, stream=True))
     assert streamed.headers["content-type"] == "text/event-stream"
-    assert streamed.text.startswith(": OPENROUTER PROCESSING\n\n") and streamed.text.endswith("data: [DONE]\n\n")
+    assert streamed.text.startswith(": OPENROUTER PROCESSING\n\n")
+    assert streamed.text.endswith("data: [DONE]\n\n")
     chunks = [json.loads(line[6:]) for line in streamed.text.splitlines() if line.startswith("data: {")]
     assert "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks) == content(plain)
     assert chunks[-1]["usage"]["total_tokens"] == plain.json()["usage"]["total_tokens"]
@@ -164,8 +166,11 @@ def test_the_log_keeps_everything_except_the_key(tmp_path):
     app = emulation("faults: [{fault: upstream_502, nth: 2}]", log_path=path)
     ask(app, asking("one", GLM), asking("two", GLM))
     first, second = app.state.log.requests
-    assert first.at == NOON and first.body["messages"][0]["content"] == "one" and first.delivered
-    assert list(first.rows) == ["one"] and first.rows == {"one": app.state.log.answers()["one"][0]}
+    assert first.at == NOON
+    assert first.body["messages"][0]["content"] == "one"
+    assert first.delivered
+    assert list(first.rows) == ["one"]
+    assert first.rows == {"one": app.state.log.answers()["one"][0]}
     assert (second.status, second.fault, second.rows) == (502, "upstream_502", {})
     assert app.state.log.per_day == {"2026-10-06": 2}
     lines = [json.loads(line) for line in path.read_text().splitlines()]

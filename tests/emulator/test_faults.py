@@ -43,8 +43,10 @@ def test_every_refusal_is_an_error_envelope_with_its_status(fault):
     reply = played(fault)
     error = reply.json()["error"]
     status = 200 if fault.endswith("_200") else error["code"]
-    assert reply.status_code == status and fault.endswith(f"_{status}")
-    assert error["message"] and reply.headers["content-type"] == "application/json"
+    assert reply.status_code == status
+    assert fault.endswith(f"_{status}")
+    assert error["message"]
+    assert reply.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -72,8 +74,10 @@ def test_refusals_can_be_told_apart_by_what_was_recorded(fault, found):
 
 def test_an_upstream_429_comes_with_and_without_a_hint():
     plain, hinted = played("upstream_429"), played("upstream_429", seconds=17)
-    assert "retry-after" not in plain.headers and "retry_after_seconds" not in plain.json()["error"]["metadata"]
-    assert hinted.headers["retry-after"] == "17" and hinted.json()["error"]["metadata"]["retry_after_seconds"] == 17
+    assert "retry-after" not in plain.headers
+    assert "retry_after_seconds" not in plain.json()["error"]["metadata"]
+    assert hinted.headers["retry-after"] == "17"
+    assert hinted.json()["error"]["metadata"]["retry_after_seconds"] == 17
     assert played("overloaded_503", seconds=9).headers["retry-after"] == "9"
 
 
@@ -82,7 +86,8 @@ def test_an_upstream_429_comes_with_and_without_a_hint():
 )
 def test_an_error_inside_a_200_comes_with_or_without_choices(options, choices):
     body = played("error_200", **options).json()
-    assert body["error"]["code"] == 502 and body.get("choices", "absent") == choices
+    assert body["error"]["code"] == 502
+    assert body.get("choices", "absent") == choices
 
 
 @pytest.mark.parametrize(
@@ -111,14 +116,17 @@ def test_choices_can_be_missing_without_an_error():
 
 def test_a_choice_can_carry_the_error_and_half_the_text():
     choice = played("error_in_choice").json()["choices"][0]
-    assert choice["finish_reason"] == "error" and choice["error"]["code"] == 502 and choice["message"]["content"]
+    assert choice["finish_reason"] == "error"
+    assert choice["error"]["code"] == 502
+    assert choice["message"]["content"]
 
 
 def test_a_stream_breaks_off_with_an_error_chunk():
     streamed = played("error_in_choice", asking(model=GLM, stream=True)).text
     chunks = [json.loads(line[6:]) for line in streamed.splitlines() if line.startswith("data: {")]
     (failed,) = [chunk for chunk in chunks if "error" in chunk]
-    assert failed["choices"][0]["finish_reason"] == "error" and failed["error"]["code"] == 502
+    assert failed["choices"][0]["finish_reason"] == "error"
+    assert failed["error"]["code"] == 502
 
 
 def test_an_answer_can_be_charged_and_a_paid_model_can_answer():
@@ -135,48 +143,58 @@ def test_an_answer_can_be_charged_and_a_paid_model_can_answer():
 )
 def test_texts_are_wrapped_and_the_answer_stays_readable(fault, begins, ends):
     spoiled, rows, plain = packed(fault)
-    assert spoiled.startswith(begins) and spoiled.endswith(ends)
-    assert sorted(rows) == PACK_ROWS and plain[1:-1] in spoiled
+    assert spoiled.startswith(begins)
+    assert spoiled.endswith(ends)
+    assert sorted(rows) == PACK_ROWS
+    assert plain[1:-1] in spoiled
 
 
 def test_lost_rows_are_missing_in_the_reply_and_in_the_book():
     spoiled, rows, plain = packed("lose_rows", share=0.5)
     kept = json.loads(spoiled)
-    assert 0 < len(kept) < len(CODES) and kept.items() <= json.loads(plain).items()
+    assert 0 < len(kept) < len(CODES)
+    assert kept.items() <= json.loads(plain).items()
     assert len(rows) == len(kept)
 
 
 def test_permuted_rows_keep_their_codes():
     spoiled, rows, plain = packed("permute")
-    assert json.loads(spoiled) == json.loads(plain) and spoiled != plain and len(rows) == len(CODES)
+    assert json.loads(spoiled) == json.loads(plain)
+    assert spoiled != plain
+    assert len(rows) == len(CODES)
 
 
 def test_renumbered_rows_have_lost_their_codes():
     spoiled, rows, _ = packed("renumber")
-    assert list(json.loads(spoiled)) == [str(number) for number in range(1, 9)] and rows == {}
+    assert list(json.loads(spoiled)) == [str(number) for number in range(1, 9)]
+    assert rows == {}
 
 
 def test_duplicate_codes_come_twice_with_different_values():
     spoiled, rows, _ = packed("duplicate_codes", share=0.5)
     counts = Counter(code for code in CODES for _ in range(spoiled.count(f'"{code}"')))
     twice = [code for code in CODES if counts[code] == 2]
-    assert twice and len(rows) == len(CODES) - len(twice)
+    assert twice
+    assert len(rows) == len(CODES) - len(twice)
 
 
 def test_unknown_codes_stand_beside_the_known_ones():
     spoiled, rows, plain = packed("unknown_codes", count=3)
-    assert len(json.loads(spoiled)) == len(CODES) + 3 and len(rows) == len(CODES)
+    assert len(json.loads(spoiled)) == len(CODES) + 3
+    assert len(rows) == len(CODES)
     assert json.loads(plain).items() <= json.loads(spoiled).items()
 
 
 def test_a_truncated_pack_keeps_its_whole_pairs_in_the_log():
     spoiled, rows, plain = packed("truncate", share=0.5)
-    assert plain.startswith(spoiled) and 0 < len(rows) < len(CODES)
+    assert plain.startswith(spoiled)
+    assert 0 < len(rows) < len(CODES)
 
 
 def test_prose_between_pairs_loses_no_answer():
     spoiled, rows, _ = packed("interleave")
-    assert "For this one I would say" in spoiled and len(rows) == len(CODES)
+    assert "For this one I would say" in spoiled
+    assert len(rows) == len(CODES)
     with pytest.raises(ValueError, match="Expecting"):
         json.loads(spoiled)
 
@@ -184,4 +202,5 @@ def test_prose_between_pairs_loses_no_answer():
 def test_wrong_labels_are_none_that_was_offered():
     spoiled, rows, _ = packed("wrong_rows", share=0.5)
     wrong = [value for value in json.loads(spoiled).values() if value == "perhaps"]
-    assert 0 < len(wrong) < len(CODES) and len(rows) == len(CODES) - len(wrong)
+    assert 0 < len(wrong) < len(CODES)
+    assert len(rows) == len(CODES) - len(wrong)

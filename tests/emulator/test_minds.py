@@ -55,7 +55,8 @@ def test_labels_are_chosen_by_shared_words_and_cues(text, options, expected):
 def test_a_model_errs_as_often_as_its_accuracy_says():
     options = ["positive", "negative", "neutral"]
     chosen = [choose_label("good", options, right="positive", errs=n / 1000, accuracy=0.8) for n in range(1000)]
-    assert chosen.count("positive") == 800 and set(chosen) == set(options)
+    assert chosen.count("positive") == 800
+    assert set(chosen) == set(options)
 
 
 @pytest.mark.parametrize("place", ["system", "user"])

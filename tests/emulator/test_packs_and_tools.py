@@ -81,7 +81,8 @@ def test_a_tool_is_called_with_arguments_from_the_text():
     (reply,) = ask(emulation(SURE), body)
     choice = reply.json()["choices"][0]
     (call,) = choice["message"]["tool_calls"]
-    assert choice["finish_reason"] == "tool_calls" and choice["message"]["content"] is None
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["content"] is None
     assert call["function"]["name"] == "get_weather"
     assert json.loads(call["function"]["arguments"]) == {"city": "Berlin", "days": 3}
     forced = ask(emulation(SURE), body | {"tool_choice": {"type": "function", "function": {"name": "send_mail"}}})[
@@ -139,7 +140,8 @@ def test_a_sum_is_worked_out_and_prose_says_that_it_is_an_emulation():
 
 def test_the_classifier_answers_everything_with_a_verdict():
     verdicts = {said(asking(f"Hello {n}", "emulated/nemotron-3.5-content-safety:free")) for n in range(30)}
-    assert "User Safety: safe" in verdicts and len(verdicts) > 4
+    assert "User Safety: safe" in verdicts
+    assert len(verdicts) > 4
 
 
 def test_numbers_and_the_first_sentence_are_found_in_a_text():

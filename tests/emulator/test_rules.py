@@ -59,7 +59,9 @@ def test_a_rule_about_the_free_router_leaves_concrete_models_alone():
 def test_faults_of_different_stages_add_up():
     app = emulation("faults: [{fault: fenced}, {fault: padding, with: {seconds: 2}}, {fault: charged}]")
     (reply,) = ask(app, asking(model=GLM))
-    assert reply.text.startswith(" ") and content(reply).startswith("```") and reply.json()["usage"]["cost"] > 0
+    assert reply.text.startswith(" ")
+    assert content(reply).startswith("```")
+    assert reply.json()["usage"]["cost"] > 0
     assert app.state.log.requests[0].fault == "fenced+padding+charged"
 
 
@@ -74,4 +76,5 @@ def test_the_free_router_may_try_further_models_before_it_gives_up():
         f"router: {{tries: 3}}\nfaults: [{{fault: upstream_429, nth: {{every: 1}}, model: '*[!{LFM[-6]}]'}}]"
     )
     (reply,) = ask(app, asking())
-    assert reply.status_code == 429 and len(set(app.state.log.requests[0].tried)) == 3
+    assert reply.status_code == 429
+    assert len(set(app.state.log.requests[0].tried)) == 3

@@ -104,15 +104,14 @@ def test_a_pool_can_be_thinned_out_changed_and_extended():
         "openrouter/free", "new/one:free", "paid/two",
     }  # fmt: skip
     glm, new = models["emulated/glm-5.2:free"], models["new/one:free"]
-    assert (
-        glm["context_length"] == 1000
-        and "verbosity" in glm["supported_parameters"]
-        and "seed" not in glm["supported_parameters"]
-    )
-    assert (
-        new["expiration_date"] == "2030-01-01" and new["pricing"]["prompt"] == "0.1" and new["reasoning"]["mandatory"]
-    )
-    assert new["architecture"]["modality"] == "text+image->text" and new["knowledge_cutoff"] == "2025-01-01"
+    assert glm["context_length"] == 1000
+    assert "verbosity" in glm["supported_parameters"]
+    assert "seed" not in glm["supported_parameters"]
+    assert new["expiration_date"] == "2030-01-01"
+    assert new["pricing"]["prompt"] == "0.1"
+    assert new["reasoning"]["mandatory"]
+    assert new["architecture"]["modality"] == "text+image->text"
+    assert new["knowledge_cutoff"] == "2025-01-01"
     (reply,) = ask(app, asking(model="new/one:free"))
     assert reply.json()["provider"] == "Emulated Newcomer"
 
@@ -123,17 +122,21 @@ def test_a_real_snapshot_can_be_the_pool(tmp_path):
     (tmp_path / "models.json").write_text(json.dumps({"data": entries}))
     (tmp_path / "day.yaml").write_text("pool: {snapshot: models.json}")
     scenario = load_scenario(tmp_path / "day.yaml")
-    assert scenario.models[0].id == "someone/real:free" and len(scenario.models) == len(entries)
+    assert scenario.models[0].id == "someone/real:free"
+    assert len(scenario.models) == len(entries)
     natures = {model.id: model.nature for model in scenario.models}
     assert natures["emulated/nemotron-3.5-content-safety:free"] == "classifier"
-    assert natures["emulated/lyria-3-clip-preview"] == "media" and natures["emulated/glm-5.2"] == "paid"
+    assert natures["emulated/lyria-3-clip-preview"] == "media"
+    assert natures["emulated/glm-5.2"] == "paid"
 
 
 def test_latencies_are_seeded_and_lognormal():
     app = emulation("pool: {latency: {median: 2, sigma: 0.5}}")
     ask(app, *[asking(f"Number {number}") for number in range(101)])
     taken = sorted(logged.done_at - logged.at for logged in app.state.log.requests)
-    assert 1.6 < taken[50] < 2.5 and taken[0] > 0.3 and 3 < taken[100] < 14
+    assert 1.6 < taken[50] < 2.5
+    assert taken[0] > 0.3
+    assert 3 < taken[100] < 14
 
 
 def test_null_means_that_a_key_is_not_set():
@@ -156,7 +159,8 @@ def types_in(annotation: Any) -> list[type[Settings]]:
 
 def test_the_sample_names_every_key():
     written = set(re.findall(r"[a-z_]+", presets()["sample"]))
-    assert keys_of(Scenario) - written == set() and len(keys_of(Scenario)) > 60
+    assert keys_of(Scenario) - written == set()
+    assert len(keys_of(Scenario)) > 60
 
 
 def test_the_handbook_names_every_fault_and_every_scenario():

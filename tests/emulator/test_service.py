@@ -22,7 +22,8 @@ def test_the_free_router_names_the_concrete_model_that_answered():
     (reply,) = ask(emulation(), asking())
     body = reply.json()
     assert reply.status_code == 200
-    assert body["model"].startswith("emulated/") and body["model"].endswith(":free")
+    assert body["model"].startswith("emulated/")
+    assert body["model"].endswith(":free")
     assert body["provider"].startswith("Emulated ")
     assert body["usage"]["cost"] == 0
     assert reply.headers["x-generation-id"] == body["id"]
@@ -50,7 +51,8 @@ def test_the_free_router_draws_only_models_with_the_needed_ability(members, abil
     ask(app, *[asking(f"Question {number}") | members for number in range(60)])
     models = {model.id: model for model in app.service.scenario.models}
     drawn = {logged.model for logged in app.state.log.requests}
-    assert all(ability in models[id].inputs | models[id].parameters for id in drawn) and len(drawn) > 2
+    assert all(ability in models[id].inputs | models[id].parameters for id in drawn)
+    assert len(drawn) > 2
 
 
 def test_equal_seeds_draw_equal_models_whatever_the_order_of_arrival():
@@ -102,7 +104,8 @@ def test_a_list_of_models_fails_over_within_one_request_and_counts_once():
 def test_if_every_model_of_a_list_fails_the_last_error_stands():
     app = emulation("faults: [{fault: upstream_429}, {fault: overloaded_529}]")
     (reply,) = ask(app, asking(model=GLM, models=[LFM]))
-    assert reply.status_code == 429 and LFM in reply.json()["error"]["metadata"]["raw"]
+    assert reply.status_code == 429
+    assert LFM in reply.json()["error"]["metadata"]["raw"]
 
 
 def test_metadata_come_only_when_they_are_asked_for():
@@ -111,7 +114,8 @@ def test_metadata_come_only_when_they_are_asked_for():
     )
     assert "openrouter_metadata" not in plain
     data = asked["openrouter_metadata"]
-    assert data["strategy"] == "free" and data["requested"] == FREE
+    assert data["strategy"] == "free"
+    assert data["requested"] == FREE
     assert [model["model"] for model in data["endpoints"]["available"] if model["selected"]] == [asked["model"]]
 
 
@@ -153,7 +157,8 @@ def test_a_request_that_cannot_be_served_is_refused_in_the_service_s_words(body,
 )  # fmt: skip
 def test_members_of_the_wrong_type_are_refused_in_the_other_envelope(members):
     (reply,) = ask(emulation(), asking() | members)
-    assert reply.status_code == 400 and reply.json()["error"]["name"] == "ZodError"
+    assert reply.status_code == 400
+    assert reply.json()["error"]["name"] == "ZodError"
 
 
 @pytest.mark.parametrize(
@@ -185,16 +190,20 @@ def test_the_catalogue_can_be_paged_and_filtered():
     app = emulation()
     everything = get(app, "/models").json()
     page = get(app, "/models?offset=2&limit=3").json()
-    assert page["data"] == everything["data"][2:5] and page["total_count"] == len(everything["data"])
-    assert "offset=5" in page["links"]["next"] and everything["links"]["next"] is None
+    assert page["data"] == everything["data"][2:5]
+    assert page["total_count"] == len(everything["data"])
+    assert "offset=5" in page["links"]["next"]
+    assert everything["links"]["next"] is None
     able = get(app, "/models?supported_parameters=structured_outputs&max_price=0").json()["data"]
-    assert all("structured_outputs" in model["supported_parameters"] for model in able) and len(able) >= 4
+    assert all("structured_outputs" in model["supported_parameters"] for model in able)
+    assert len(able) >= 4
 
 
 def test_the_catalogue_holds_what_a_client_must_not_fall_for():
     ids = {model["id"]: model["pricing"]["prompt"] for model in get(emulation(), "/models").json()["data"]}
     assert {SAFETY, GATED, PAID, PAID + ":batch", FREE} <= set(ids)
-    assert ids["openrouter/auto"] == "-1" and ids["emulated/lyria-3-clip-preview"] == "0"
+    assert ids["openrouter/auto"] == "-1"
+    assert ids["emulated/lyria-3-clip-preview"] == "0"
 
 
 def test_a_router_has_no_endpoints_and_a_model_one():
@@ -218,6 +227,7 @@ def test_models_come_and_go_by_time_and_by_requests():
     replies = ask(app, asking(model=LFM), asking(model=LFM))
     time.pass_by(60)
     ids.append({model["id"] for model in get(app, "/models").json()["data"]})
-    assert ids[1] - ids[0] == {"emulated/late:free"} and ids[0] - ids[1] == {LFM}
+    assert ids[1] - ids[0] == {"emulated/late:free"}
+    assert ids[0] - ids[1] == {LFM}
     assert [reply.status_code for reply in replies] == [200, 404]
     assert replies[1].json()["error"]["message"] == f"No endpoints found for {LFM}."

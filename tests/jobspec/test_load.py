@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -261,7 +262,7 @@ def test_another_endpoint_takes_the_place_of_the_jobs_own(load):
     ],
 )
 def test_an_endpoint_is_held_to_the_same_rules_wherever_it_is_written(load, url):
-    def found(**where: str) -> list[Mistake]:
+    def found(**where: Any) -> list[Mistake]:
         with pytest.raises(SpecError) as caught:
             load("input: x\n" + where.pop("text", ""), *where.pop("sets", ()), **where)
         return list(caught.value.mistakes)

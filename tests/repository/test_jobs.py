@@ -220,9 +220,11 @@ def test_the_result_lines_are_those_of_the_batch_api(tmp_path: Path) -> None:
     results = [json.loads(line) for line in trial.output.read_text(encoding="utf-8").splitlines()]
     assert [result["custom_id"] for result in results] == asked
     for result in results:
-        assert set(result) == {"id", "custom_id", "response", "error"} and result["error"] is None
+        assert set(result) == {"id", "custom_id", "response", "error"}
+        assert result["error"] is None
         assert set(result["response"]) == {"status_code", "request_id", "body"}
         body = result["response"]["body"]
-        assert body["object"] == "chat.completion" and body["model"].startswith("emulated/")
+        assert body["object"] == "chat.completion"
+        assert body["model"].startswith("emulated/")
         assert body["choices"][0]["message"]["content"]
         assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]

@@ -104,7 +104,10 @@ def asking(text: str, service: Emulator) -> str:
 
 
 def test_the_readme_shows_commands() -> None:
-    assert len(SHELL_BLOCKS) >= 6 and len(CRONTAB_LINES) == 1 and len(PYTHON_BLOCKS) == 1 and len(INLINE) >= 5
+    assert len(SHELL_BLOCKS) >= 6
+    assert len(CRONTAB_LINES) == 1
+    assert len(PYTHON_BLOCKS) == 1
+    assert len(INLINE) >= 5
 
 
 @pytest.mark.parametrize("block", [block for block in SHELL_BLOCKS[1:] if SUITE not in block])

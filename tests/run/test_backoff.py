@@ -47,7 +47,8 @@ def test_the_bound_doubles_and_the_whole_range_below_it_is_used() -> None:
     longest = [max(backoff(n, rng=rng, max_wait=60) for _ in range(500)) for n in range(1, 8)]
     shortest = min(backoff(6, rng=rng, max_wait=60) for _ in range(500))
     assert all(1.7 < later / earlier < 2.3 for earlier, later in pairwise(longest[:6]))
-    assert longest[-1] <= 60 and shortest < 1
+    assert longest[-1] <= 60
+    assert shortest < 1
 
 
 def test_waits_at_the_cap_are_still_spread() -> None:

@@ -87,7 +87,9 @@ def test_a_failure_of_one_row_leads_where_the_table_says(kind: Kind) -> None:
 
 def test_an_answer_is_the_end() -> None:
     attempt, then = after((task(),), said("Yes."))
-    assert then == FollowUp() and attempt.outcomes[0].answer == "yes" and attempt.answered == 1
+    assert then == FollowUp()
+    assert attempt.outcomes[0].answer == "yes"
+    assert attempt.answered == 1
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,8 @@ def test_transient_failures_leave_a_row_pending_when_this_runs_attempts_are_used
 
 def test_a_context_that_is_too_small_finishes_only_where_no_model_is_larger() -> None:
     attempt, then = after((task(),), failed(Kind.CONTEXT_LENGTH), larger_left=True)
-    assert not attempt.outcomes[0].final and then.with_context_above(8000).retry[0].context_above == 8000
+    assert not attempt.outcomes[0].final
+    assert then.with_context_above(8000).retry[0].context_above == 8000
     assert after((task(),), failed(Kind.CONTEXT_LENGTH))[0].outcomes[0].final
 
 
@@ -180,7 +183,9 @@ def test_failures_in_packs_count_as_the_plain_question() -> None:
     assert complaint(row, POLICY) is None
     row = after((row,), said("perhaps"))[1].retry[0]
     told = complaint(row, POLICY)
-    assert told is not None and told.answer == "perhaps" and "none of the labels" in told.error
+    assert told is not None
+    assert told.answer == "perhaps"
+    assert "none of the labels" in told.error
 
 
 # Packs
@@ -190,14 +195,18 @@ def test_the_rows_of_a_pack_stand_by_themselves() -> None:
     attempt, then = after(pack(4), said(answers("yes", "perhaps", None, "no")))
     assert [outcome.kind for outcome in attempt.outcomes] == [None, Kind.BAD_ANSWER, Kind.BAD_ANSWER, None]
     assert attempt.outcomes[2].error == MISSING
-    assert numbers(then.requeue) == [1, 2] and not then.retry and not then.resend
+    assert numbers(then.requeue) == [1, 2]
+    assert not then.retry
+    assert not then.resend
     assert all(each.attempts == 1 and each.state.pack_failures == 1 and each.at_most is None for each in then.requeue)
 
 
 def test_the_tail_of_a_reply_that_was_cut_off_comes_back_at_half_the_size() -> None:
     attempt, then = after(pack(8), said(answers("yes", "no")[:-1] + ', "k002": "ye', finish="length"))
-    assert attempt.answered == 2 and {outcome.kind for outcome in attempt.outcomes} == {None, Kind.TRUNCATED}
-    assert numbers(then.requeue) == [2, 3, 4, 5, 6, 7] and {each.at_most for each in then.requeue} == {4}
+    assert attempt.answered == 2
+    assert {outcome.kind for outcome in attempt.outcomes} == {None, Kind.TRUNCATED}
+    assert numbers(then.requeue) == [2, 3, 4, 5, 6, 7]
+    assert {each.at_most for each in then.requeue} == {4}
     assert {each.state.pack_failures for each in then.requeue} == {0}
     unclosed = after(pack(8), said(answers("yes", "no")[:-1] + ', "k002": "ye'))[1]
     assert {each.at_most for each in unclosed.requeue} == {4}, "also where the reply does not say that it was cut off"
@@ -205,12 +214,14 @@ def test_the_tail_of_a_reply_that_was_cut_off_comes_back_at_half_the_size() -> N
 
 def test_a_pack_that_thinking_left_no_room_for_comes_back_at_half_the_size() -> None:
     then = after(pack(8), failed(Kind.TRUNCATED))[1]
-    assert len(then.requeue) == 8 and {each.at_most for each in then.requeue} == {4}
+    assert len(then.requeue) == 8
+    assert {each.at_most for each in then.requeue} == {4}
 
 
 def test_an_unreadable_reply_sends_all_rows_back_and_the_second_one_halves_them() -> None:
     first = after(pack(8), said("I like hotels."))[1]
-    assert len(first.requeue) == 8 and {each.at_most for each in first.requeue} == {None}
+    assert len(first.requeue) == 8
+    assert {each.at_most for each in first.requeue} == {None}
     second = after(first.requeue, said("I like films."))[1]
     assert {each.at_most for each in second.requeue} == {4}
     assert {each.state.pack_failures for each in second.requeue} == {0}, "it was not the rows' own failure"
@@ -236,7 +247,9 @@ def test_where_the_last_attempt_comes_the_rows_of_a_refused_pack_go_alone() -> N
 @pytest.mark.parametrize("kind", [Kind.UPSTREAM_ERROR, Kind.TIMEOUT, Kind.EMPTY, Kind.NOT_CHAT, Kind.MODEL_UNAVAILABLE])
 def test_a_pack_that_a_model_failed_stays_together(kind: Kind) -> None:
     then = after(pack(4), failed(kind))[1]
-    assert numbers(then.retry) == [0, 1, 2, 3] and not then.requeue and not then.resend
+    assert numbers(then.retry) == [0, 1, 2, 3]
+    assert not then.requeue
+    assert not then.resend
     assert after(pack(4, attempts=4), failed(kind))[1] == FollowUp()
 
 
@@ -263,7 +276,9 @@ def test_a_rejected_row_names_no_model() -> None:
     reply = RowResults(judged=failure, results=(failure,))
     over = outcomes(reply, (task(),), POLICY, larger_left=False)
     attempt = attempt_of(reply, over, draw=Draw(route="local", models=()), at=NOON)
-    assert over[0].final and not attempt.is_counted and attempt.models_reached == frozenset()
+    assert over[0].final
+    assert not attempt.is_counted
+    assert attempt.models_reached == frozenset()
 
 
 def test_an_answer_within_a_pack_may_be_a_mended_one() -> None:

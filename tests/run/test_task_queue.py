@@ -110,7 +110,8 @@ def test_rows_that_came_back_fill_the_next_parcel_with_fresh_ones() -> None:
 def test_rows_that_came_back_wait_for_others_that_are_still_out() -> None:
     async def main() -> list[list[int] | None]:
         source, found = feed(iter([task(n) for n in range(6)])), list[list[int] | None]()
-        assert rows(await source.next()) == [0, 1, 2] and rows(await source.next()) == [3, 4, 5]
+        assert rows(await source.next()) == [0, 1, 2]
+        assert rows(await source.next()) == [3, 4, 5]
         source.done([task(0)])
 
         async def ask() -> None:
@@ -146,7 +147,8 @@ def test_no_row_travels_in_a_larger_pack_than_it_may(limits: tuple[int | None, .
     found = taken(feed(iter([task(n, at_most=limit) for n, limit in enumerate(limits)]), 4))
     assert found.pop() is None
     for parcel in found:
-        assert parcel is not None and len(parcel) <= min((limits[row] or 4) for row in parcel)
+        assert parcel is not None
+        assert len(parcel) <= min((limits[row] or 4) for row in parcel)
     assert sorted(row for parcel in found for row in parcel or ()) == list(range(len(limits)))
 
 
@@ -187,7 +189,8 @@ def test_every_task_comes_home_whatever_comes_back(companies: list[str | None], 
         source = feed(iter([task(n, each) for n, each in enumerate(companies)]), size)
         done, turn = list[int](), 0
         while (parcel := await source.next()) is not None:
-            assert 1 <= len(parcel) <= size and len({company(each) for each in parcel}) == 1
+            assert 1 <= len(parcel) <= size
+            assert len({company(each) for each in parcel}) == 1
             fate, turn = fates[turn % len(fates)] if turn < 200 else "done", turn + 1
             if fate == "spare" and len(parcel) > 1:
                 source.put_back(parcel[1:])

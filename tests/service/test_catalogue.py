@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -231,7 +230,7 @@ def test_all_fields_of_an_entry_are_read() -> None:
 
 
 def test_broken_entries_are_skipped_and_broken_fields_left_out() -> None:
-    entries = [
+    entries: list[Any] = [
         *(None, 7, "x", [], {}, {"id": None}, {"id": ["a"]}, {"id": " "}, {"id": "x" * 999}),
         entry("author/good:free"),
         entry(
@@ -258,7 +257,7 @@ def test_no_bytes_make_the_reader_raise(text: bytes) -> None:
     assert read_catalogue(text) == ()
 
 
-JSON: Callable[..., Any] = st.recursive(
+JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,

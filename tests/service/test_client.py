@@ -105,7 +105,8 @@ def failure(transport: httpx.AsyncBaseTransport, **changes: Any) -> Failure:
 def test_a_post_has_the_key_in_its_header() -> None:
     service = Service()
     completion = ask(service)
-    assert isinstance(completion, Completion) and completion.content == "Hi"
+    assert isinstance(completion, Completion)
+    assert completion.content == "Hi"
     (sent,) = service.requests
     assert (sent.method, str(sent.url)) == ("POST", "https://openrouter.ai/api/v1/chat/completions")
     assert sent.headers["authorization"] == f"Bearer {KEY}"
@@ -145,7 +146,8 @@ def test_a_body_without_end_is_refused_at_a_limit() -> None:
 
     service = Service(chunks)
     told = failure(service)
-    assert told.kind is Kind.BAD_RESPONSE and f"{LONGEST_BODY >> 20} MB" in told.message
+    assert told.kind is Kind.BAD_RESPONSE
+    assert f"{LONGEST_BODY >> 20} MB" in told.message
     assert service.stream.closed
 
 
@@ -162,7 +164,8 @@ def test_a_body_that_can_not_be_decompressed_is_a_bad_response() -> None:
 def test_a_redirect_is_never_followed(status: int) -> None:
     service = Service(b"", status, {"location": "https://evil.example/"})
     told = failure(service)
-    assert told.kind is Kind.BAD_RESPONSE and "evil.example" in told.message
+    assert told.kind is Kind.BAD_RESPONSE
+    assert "evil.example" in told.message
     assert len(service.requests) == 1
 
 
@@ -176,7 +179,8 @@ def test_a_redirect_is_never_followed(status: int) -> None:
 def test_a_connection_error_is_a_failure_without_the_key(error: type[httpx.RequestError]) -> None:
     told = failure(Broken(lambda request: error(f"Illegal header value b'Bearer {KEY}'", request=request)))
     assert told.kind is Kind.CONNECTION
-    assert "f00d" not in repr(told) and "openrouter.ai" in told.message
+    assert "f00d" not in repr(told)
+    assert "openrouter.ai" in told.message
 
 
 def test_a_connection_cut_in_the_middle_of_a_body_is_a_connection_failure() -> None:
@@ -227,7 +231,8 @@ def test_a_key_that_a_server_quotes_is_masked() -> None:
     assert failure(Service(body, 400), key=key).message == "unknown token …"
     reply = json.dumps({"choices": [{"message": {"content": "EMPTY is no secret"}}]}).encode()
     completion = ask(Service(reply), key="EMPTY")
-    assert isinstance(completion, Completion) and completion.content == "EMPTY is no secret"
+    assert isinstance(completion, Completion)
+    assert completion.content == "EMPTY is no secret"
 
 
 # Over a real socket
@@ -308,12 +313,14 @@ def test_a_reply_over_a_socket_is_read() -> None:
 
 def test_the_timeout_closes_a_slow_connection() -> None:
     judged, hung_up = over_a_socket(drip, timeout=0.1)
-    assert judged.kind is Kind.TIMEOUT and hung_up
+    assert judged.kind is Kind.TIMEOUT
+    assert hung_up
 
 
 def test_a_cancellation_closes_the_connection() -> None:
     judged, hung_up = over_a_socket(drip, timeout=60, patience=0.1)
-    assert judged is None and hung_up
+    assert judged is None
+    assert hung_up
 
 
 def test_a_cut_connection_is_a_connection_failure() -> None:

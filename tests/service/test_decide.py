@@ -91,7 +91,9 @@ def test_a_run_stops_where_no_model_can_answer(situation: dict[str, Any], reason
         models = tuple(model(letter, parameters=frozenset({"seed"})) for letter in "abcdef")
         situation = {**situation, "models": models}
     stop = decided(**situation)
-    assert isinstance(stop, Stop) and stop.stopped is not None and stop.stopped.reason is reason
+    assert isinstance(stop, Stop)
+    assert stop.stopped is not None
+    assert stop.stopped.reason is reason
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,8 @@ def test_the_reasons_why_no_model_can_answer_are_counted() -> None:
 def test_named_models_that_are_gone_stop_the_run() -> None:
     policy = RoutingPolicy(route=("m/a:free", "m/b:free"))
     stop = decided(policy=policy, health=resting(9000, "ab", gone=True))
-    assert stop.stopped.reason is StopReason.NO_MODEL and "router.route" in stop.stopped.message
+    assert stop.stopped.reason is StopReason.NO_MODEL
+    assert "router.route" in stop.stopped.message
     assert isinstance(decided(policy=policy, health=resting(9000, "a", gone=True)), Ask)
 
 
@@ -120,7 +123,8 @@ def test_rows_wait_while_every_model_rests_for_a_short_time() -> None:
 
 def test_rows_that_are_too_long_for_every_model_are_rejected_and_not_the_models_fault() -> None:
     decision = decided(needs=Requirements(prompt_tokens=200_000))
-    assert isinstance(decision, Reject) and decision.failure.kind is Kind.CONTEXT_LENGTH
+    assert isinstance(decision, Reject)
+    assert decision.failure.kind is Kind.CONTEXT_LENGTH
     both = Requirements(prompt_tokens=200_000, inputs=frozenset({"image"}))
     assert isinstance(decided(needs=both), Stop)
 
@@ -134,7 +138,8 @@ def test_a_request_carries_the_rows_that_its_model_has_not_met() -> None:
     for salt in range(30):
         decision = decided(rows, POOL[:3], pack_size=lambda model_id: 9, salt=str(salt))
         (drawn,) = decision.draw.models
-        assert drawn != "m/a:free" and decision.rows[0] is rows[0]
+        assert drawn != "m/a:free"
+        assert decision.rows[0] is rows[0]
         assert all(drawn not in row.models_met for row in decision.rows)
         assert all(drawn in row.models_met for row in decision.spared)
 
@@ -168,7 +173,8 @@ def test_a_request_carries_what_the_models_are_given_and_what_fits(criteria: dic
 def test_of_the_services_draw_half_of_the_models_take_the_rows() -> None:
     sizes = {f"m/{letter}:free": size for letter, size in zip("abcdef", (1, 2, 3, 5, 8, 9), strict=True)}
     decision = decided(9, policy=RoutingPolicy(), pack_size=sizes.__getitem__)
-    assert decision.draw.models == (FREE_ROUTER,) and len(decision.rows) == 5
+    assert decision.draw.models == (FREE_ROUTER,)
+    assert len(decision.rows) == 5
 
 
 @pytest.mark.parametrize(

@@ -659,7 +659,8 @@ def test_every_recorded_failure_gets_the_right_kind(case: Case) -> None:
     assert failure.kind is case.kind, failure
     assert {name: getattr(failure, name) for name in case.facts} == case.facts
     assert case.says in failure.message
-    assert 0 < len(failure.message) <= 300 and "\n" not in failure.message
+    assert 0 < len(failure.message) <= 300
+    assert "\n" not in failure.message
 
 
 def test_all_fields_of_a_success_are_read() -> None:
@@ -691,7 +692,8 @@ def test_all_fields_of_a_success_are_read() -> None:
 )
 def test_padding_unknown_fields_and_parts_do_not_change_a_success(body: bytes) -> None:
     completion = judge(200, {"content-type": "text/plain"}, body)
-    assert isinstance(completion, Completion) and completion.content == "Hello."
+    assert isinstance(completion, Completion)
+    assert completion.content == "Hello."
 
 
 def test_an_answer_cut_off_by_length_is_still_a_completion() -> None:
@@ -744,7 +746,8 @@ def test_the_request_id_comes_from_the_headers_if_the_body_has_none() -> None:
 def test_broken_unicode_becomes_text_that_can_be_written() -> None:
     body = json.dumps(reply("half a pair: \ud83d")).encode()
     content = judge(200, {}, body).content
-    assert content.encode() and content.startswith("half a pair: ")
+    assert content.encode()
+    assert content.startswith("half a pair: ")
     assert judge(200, {}, body.replace(b"half", b"\xff\xfe")).content.encode()
 
 
@@ -787,7 +790,8 @@ def test_a_paid_model_is_never_read_from_an_error() -> None:
         "openrouter/free failed",
     ):
         failure = judged(404, {**error(404, said), "openrouter_metadata": {"attempts": [{"model": "openai/gpt-5"}]}})
-        assert isinstance(failure, Failure) and failure.model is None
+        assert isinstance(failure, Failure)
+        assert failure.model is None
 
 
 JSON = st.recursive(
@@ -825,7 +829,8 @@ def check_usable(verdict: Judged) -> None:
     """A judgement must be fit for the journal and for messages."""
     msgspec.json.encode(verdict).decode()
     if isinstance(verdict, Failure):
-        assert verdict.message and len(verdict.message) <= 300
+        assert verdict.message
+        assert len(verdict.message) <= 300
         assert verdict.model is None or len(verdict.model) <= 200
     else:
         assert verdict.content.strip() or verdict.tool_calls

@@ -148,7 +148,7 @@ def test_the_next_start_is_the_earliest_that_brute_force_finds(now, ages, used, 
 
 def service_minutes(arrivals):
     """The largest number of arrivals in one clock minute, which is what the service counts."""
-    counts = {}
+    counts: dict[float, int] = {}
     for arrival in arrivals:
         counts[arrival // 60] = counts.get(arrival // 60, 0) + 1
     return max(counts.values())
@@ -156,7 +156,8 @@ def service_minutes(arrivals):
 
 def schedule(seconds, cap, rng, begin=NOON, late=0.0):
     """The starts of a scheduler that always has work and wakes up to `late` seconds late."""
-    now, starts = begin, []
+    now: float = begin
+    starts: list[float] = []
     while now < begin + seconds:
         opening = opens_at(now, starts[-cap:], len(starts), Limits(per_minute=cap))
         now = opening.at

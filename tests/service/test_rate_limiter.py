@@ -55,7 +55,8 @@ class Job:
 
     def __init__(self, rate_limiter, service, rows, workers=8):
         self.rate_limiter, self.service, self.rows, self.workers = rate_limiter, service, rows, workers
-        self.starts, self.stopped, self.stopping = [], "not yet", anyio.Event()
+        self.starts, self.stopping = [], anyio.Event()
+        self.stopped: object = "not yet"
 
     async def run(self):
         async with anyio.create_task_group() as tasks:
@@ -177,6 +178,7 @@ def test_a_minute_429_closes_the_account_for_all_jobs_until_its_reset_time(ledge
         stopping = anyio.Event()
         start = await rate_limiter.acquire(stopping)
         failure = Failure(kind=Kind.MINUTE_LIMIT, message="", resets_at=NOON + 60)
+        assert isinstance(start, Start)
         rate_limiter.record_refusal(failure, start)
         with Ledger(tmp_path / "ledger.sqlite3", time.clock) as other:
             later = await RateLimiter(other, Limits(), "other", clock=time.clock).acquire(stopping)

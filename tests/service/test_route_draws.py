@@ -60,7 +60,7 @@ def test_a_seed_draws_the_same_models_for_every_row(tmp_path: Path, route: str, 
 
 
 def test_a_rows_draws_do_not_hang_on_its_neighbours(tmp_path: Path) -> None:
-    spec = {"router": {"route": "local", "seed": 7}, "answer": {"labels": ["good", "bad"]}}
+    spec: dict[str, Any] = {"router": {"route": "local", "seed": 7}, "answer": {"labels": ["good", "bad"]}}
     whole = rehearse(tmp_path / "whole", rows=60, **spec)
     whole.run()
     part = rehearse(tmp_path / "part", rows=60, **spec)
@@ -96,8 +96,10 @@ def test_a_named_model_that_is_not_there_stops_the_run_and_nobody_else_is_asked(
 ) -> None:
     job = rehearse(tmp_path, rows=100, router={"route": "emulated/never-was:free"}, endpoint=endpoint)
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (StopReason.NO_MODEL, 3)
-    assert message in summary.stopped.message and len(job.posts) <= posts
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (StopReason.NO_MODEL, 3)
+    assert message in summary.stopped.message
+    assert len(job.posts) <= posts
 
 
 # Endpoints of one's own
@@ -123,7 +125,7 @@ def says(content: str, model: str = "/models/llama-3-8b.gguf") -> httpx.Response
     return httpx.Response(200, json={"id": "cmpl-1", "object": "chat.completion", "model": model, "choices": [choice]})
 
 
-OWN = {"endpoint": "http://localhost:8080/v1", "router": {"route": "llama-3-8b"}, "limits": {}}
+OWN: dict[str, Any] = {"endpoint": "http://localhost:8080/v1", "router": {"route": "llama-3-8b"}, "limits": {}}
 
 
 def test_a_bare_server_without_catalogue_and_key_is_enough(tmp_path: Path) -> None:
@@ -170,7 +172,8 @@ def test_models_of_ones_own_need_not_be_free(tmp_path: Path) -> None:
     job = rehearse(tmp_path, rows=200, router={"route": route})
     summary = job.run()
     assert "emulated/glm-5.2" in asked(job) <= set(route)
-    assert summary.stopped is not None and summary.stopped.reason == "charged", "the emulated one wants money"
+    assert summary.stopped is not None
+    assert summary.stopped.reason == "charged", "the emulated one wants money"
 
 
 # Contexts
@@ -191,7 +194,8 @@ def test_a_row_that_one_model_finds_too_long_goes_to_a_larger_one(tmp_path: Path
     long_rows(job, *[60_000] * 8)
     assert job.run().counts.ok == 8
     tried = job.table()["models_tried"].to_list()
-    assert any(len(each) == 2 for each in tried) and {each[-1] for each in tried} == {"emulated/large:free"}
+    assert any(len(each) == 2 for each in tried)
+    assert {each[-1] for each in tried} == {"emulated/large:free"}
 
 
 def test_a_row_that_the_largest_model_finds_too_long_fails_at_once(tmp_path: Path) -> None:
@@ -215,16 +219,18 @@ def test_rows_too_long_for_every_model_fail_without_a_request(tmp_path: Path) ->
 
 def test_what_no_model_can_do_is_said_with_the_reasons_and_the_other_rows_are_answered(tmp_path: Path) -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    rows = [{"messages": [{"role": "user", "content": "Is it good?"}]}] * 1
+    rows: list[dict[str, Any]] = [{"messages": [{"role": "user", "content": "Is it good?"}]}]
     rows += [{"messages": [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}]}]
     job = rehearse(tmp_path, contexts(blind=32_000, dull=32_000), router={"route": "local"})
     (tmp_path / "rows.jsonl").write_text(
         "".join(json.dumps({"messages": json.dumps(row["messages"])}) + "\n" for row in rows)
     )
     summary = job.run()
-    assert summary.stopped is not None and (summary.stopped.reason, summary.exit_code) == (StopReason.NO_MODEL, 3)
+    assert summary.stopped is not None
+    assert (summary.stopped.reason, summary.exit_code) == (StopReason.NO_MODEL, 3)
     assert "2 × it takes no image input" in summary.stopped.message
-    assert job.table()["status"].to_list() == ["ok", "pending"] and len(job.posts) == 1
+    assert job.table()["status"].to_list() == ["ok", "pending"]
+    assert len(job.posts) == 1
 
 
 # How the answer is asked for
@@ -252,7 +258,8 @@ def test_the_mode_decides_whether_response_format_is_sent(
 ) -> None:
     text = BARE + 'pool: {models: [{id: "emulated/*:free", nature: chat, add: [structured_outputs], json: enforces}]}'
     job = rehearse(tmp_path, text, answer=answer, pack=pack)
-    assert job.run().counts.ok == 12 and formats(job) == sent
+    assert job.run().counts.ok == 12
+    assert formats(job) == sent
 
 
 def test_models_that_list_no_schemas_are_asked_in_words(tmp_path: Path) -> None:
@@ -268,9 +275,11 @@ def test_models_that_list_no_schemas_are_asked_in_words(tmp_path: Path) -> None:
 def test_native_mode_goes_to_models_that_list_schemas_only(tmp_path: Path) -> None:
     answer = {"labels": ["good", "bad"], "mode": "native"}
     job = rehearse(tmp_path, rows=40, answer=answer, router={"route": "local", "fallbacks": 0})
-    assert job.run().counts.ok == 40 and formats(job) == {True}
+    assert job.run().counts.ok == 40
+    assert formats(job) == {True}
     listing = {model.id for model in job.service.models if "structured_outputs" in model.parameters}
-    assert asked(job) <= listing and len(asked(job)) > 2
+    assert asked(job) <= listing
+    assert len(asked(job)) > 2
 
 
 def test_a_model_that_refuses_response_format_is_asked_without_it_from_then_on(tmp_path: Path) -> None:
@@ -297,7 +306,8 @@ faults:
     assert len(names) == len(refused) > 0
     last = max(post.number for post in refused)
     later = [post for post in job.posts if post.number > last and post.body["model"] in names]
-    assert later and not any("response_format" in post.body for post in later)
+    assert later
+    assert not any("response_format" in post.body for post in later)
     assert all(len(set(tried)) == len(tried) for tried in job.table()["models_tried"].to_list())
 
 
@@ -307,11 +317,13 @@ def test_a_bad_answer_goes_to_another_model_plainly_and_then_with_the_error_show
     assert job.run().exit_code == 0
     first, second, third, fourth = (post.body["messages"] for post in job.posts[:4])
     assert first == second, "another model gets the plain question"
-    assert third[: len(first)] == first and [message["role"] for message in third[len(first) :]] == [
+    assert third[: len(first)] == first
+    assert [message["role"] for message in third[len(first) :]] == [
         "assistant",
         "user",
     ]
-    assert third[-2]["content"] == "perhaps" and "none of the labels" in third[-1]["content"]
+    assert third[-2]["content"] == "perhaps"
+    assert "none of the labels" in third[-1]["content"]
     assert fourth == first, "the error is shown once"
     assert len({post.body["model"] for post in job.posts}) == 4
     (row,) = job.table().to_dicts()
@@ -324,7 +336,8 @@ def test_the_error_is_shown_at_most_as_often_as_wanted(tmp_path: Path, reask: in
     job = rehearse(tmp_path, CALM + "faults: [{fault: wrong_label}]", rows=1, answer=answer, router={"fallbacks": 0})
     assert job.run().exit_code == 1
     lengths = [len(post.body["messages"]) for post in job.posts]
-    assert len(lengths) == 5 and sum(length > lengths[0] for length in lengths) == shown
+    assert len(lengths) == 5
+    assert sum(length > lengths[0] for length in lengths) == shown
 
 
 def test_json_that_was_mended_says_so(tmp_path: Path) -> None:
@@ -334,4 +347,5 @@ def test_json_that_was_mended_says_so(tmp_path: Path) -> None:
     assert sorted(job.table()["repaired"].to_list()) == [False] * 4 + [True] * 4
     strict = rehearse(tmp_path / "strict", text, rows=8, answer={"schema": CITY, "repair": False})
     strict.run()
-    assert not any(strict.table()["repaired"].to_list()) and len(strict.posts) == 12
+    assert not any(strict.table()["repaired"].to_list())
+    assert len(strict.posts) == 12

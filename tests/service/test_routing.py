@@ -416,14 +416,18 @@ def test_no_model_is_tried_twice_while_another_is_left(
     if not models:
         assert isinstance(drawn, Nothing)
     elif ready - tried:
-        assert isinstance(drawn, Draw) and set(drawn.models) <= ready - tried
+        assert isinstance(drawn, Draw)
+        assert set(drawn.models) <= ready - tried
         assert len(set(drawn.models)) == len(drawn.models) <= 3
     elif not ready:
-        assert isinstance(drawn, Rest) and drawn.until > NOON
+        assert isinstance(drawn, Rest)
+        assert drawn.until > NOON
     elif any(known[each].rests_until <= NOON + 60 for each in known.keys() - tried):
-        assert isinstance(drawn, Rest) and NOON < drawn.until <= NOON + 60
+        assert isinstance(drawn, Rest)
+        assert NOON < drawn.until <= NOON + 60
     else:
-        assert isinstance(drawn, Draw) and set(drawn.models) <= (known.keys() - tried or ready)
+        assert isinstance(drawn, Draw)
+        assert set(drawn.models) <= (known.keys() - tried or ready)
 
 
 def test_before_a_row_goes_back_to_a_model_it_has_tried_a_resting_one_is_tried_early() -> None:
@@ -500,7 +504,9 @@ def planned(
 def test_the_service_draws_first_and_retries_are_drawn_here() -> None:
     assert planned() == Draw(route="openrouter/free", models=("openrouter/free",))
     again = planned(first=False, tried=["m/a:free"])
-    assert again.route == "local" and len(again.models) == 3 and "m/a:free" not in again.models
+    assert again.route == "local"
+    assert len(again.models) == 3
+    assert "m/a:free" not in again.models
 
 
 @pytest.mark.parametrize(
@@ -534,14 +540,16 @@ def test_a_concrete_id_is_all_that_is_asked() -> None:
 
 def test_a_list_of_ids_is_drawn_from_and_never_left() -> None:
     drawn = planned(("m/a:free", "m/b:free"), models=POOL[:2])
-    assert drawn.route == drawn.models[0] and set(drawn.models) == {"m/a:free", "m/b:free"}
+    assert drawn.route == drawn.models[0]
+    assert set(drawn.models) == {"m/a:free", "m/b:free"}
 
 
 def test_nobody_eligible_is_nothing_and_says_so() -> None:
     assert isinstance(planned(models=()), Nothing)
     refused = {each.id: Health(refused=frozenset({"tools"})) for each in POOL}
     drawn = planned(("local",), health=refused, requirements=Requirements(parameters=frozenset({"tools"})))
-    assert isinstance(drawn, Nothing) and "refused" in drawn.reason
+    assert isinstance(drawn, Nothing)
+    assert "refused" in drawn.reason
 
 
 def test_a_model_that_refused_a_parameter_is_left_out_only_where_it_is_needed() -> None:
@@ -620,7 +628,8 @@ def test_what_is_not_the_models_fault_leaves_its_health_alone(kind: Kind) -> Non
 
 def test_doubtful_failures_put_a_model_to_rest_only_when_they_are_frequent() -> None:
     first = after(Health(), failed(Kind.BAD_ANSWER), NOON)
-    assert is_available(first, NOON) and weight(first, NOON) < 1
+    assert is_available(first, NOON)
+    assert weight(first, NOON) < 1
     assert not is_available(after(first, failed(Kind.TRUNCATED), NOON), NOON)
 
 
@@ -746,7 +755,8 @@ def requests_per_row(fallbacks: int, rows: int = 1000) -> float:
         tried: list[str] = []
         while True:
             drawn = planned(("local",), tried=tried, health=health, now=now, rng=rng, fallbacks=fallbacks)
-            assert isinstance(drawn, Draw) and drawn.models[0] not in tried
+            assert isinstance(drawn, Draw)
+            assert drawn.models[0] not in tried
             health |= claim(drawn, health, now)
             spent, now = spent + 1, now + 3
             said = next((name for name in drawn.models if dead.get(name) not in PASSED), drawn.models[-1])
