@@ -32,8 +32,8 @@ KEY_NAMES = {
     "openrouter_api_key",
 }
 KEY_ADVICE = (
-    "an API key must not stand here; put it into an environment variable, name the variable under endpoint.api_key_env, "
-    "and replace this key if others may have seen it"
+    "an API key must not stand here; put it into an environment variable, name the variable under "
+    "endpoint.api_key_env, and replace this key if others may have seen it"
 )
 QUOTED_TAGS = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "nothing", "timestamp": "a date"}
 
