@@ -1,0 +1,135 @@
+"""Accuracy, precision, recall and confusion of answers that have an expected value, for all answers and per model."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from batchfree.core.chat import Json
+from batchfree.quality.intervals import Proportion
+from batchfree.quality.normalise import normalise
+from batchfree.quality.scoring import ScoringRule, field_of, is_correct, scored_text
+
+MOST_LABELS = 100
+"""Most different values for which there are figures per label. With more of them, answers are texts and not labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredAnswer:
+    """An answer beside its expected value, both as text."""
+
+    model: str | None
+    expected: str
+    answer: str
+    correct: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """How well one label is given."""
+
+    label: str
+    precision: Proportion
+    """Share of the answers with this label that are right."""
+    recall: Proportion
+    """Share of the answers that should have this label and do."""
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of precision and recall: 0 for a label that is never right, None if it never occurs."""
+        together = self.precision.total + self.recall.total
+        return 2 * self.recall.count / together if together else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The figures of a set of answers."""
+
+    accuracy: Proportion
+    labels: tuple[LabelScore, ...]
+    """Each expected or given label in alphabetical order; empty if there are too many to be labels."""
+    confusion: Mapping[tuple[str, str], int]
+    """Number of answers by (expected label, given label); pairs that never occur are left out."""
+
+    @property
+    def macro_f1(self) -> float | None:
+        """The mean F1 of the labels that are expected; None if there is none."""
+        scores = [each.f1 for each in self.labels if each.recall.total and each.f1 is not None]
+        return sum(scores) / len(scores) if scores else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The figures of all answers and those of each model, by its id."""
+
+    overall: Score
+    models: Mapping[str, Score]
+
+
+def score_answer(answer: Json, expected: Json, rule: ScoringRule, model: str | None = None) -> ScoredAnswer | None:
+    """The answer with its score; None if there is no answer or no expected value."""
+    correct = is_correct(answer, expected, rule)
+    if correct is None:
+        return None
+    given = scored_text(field_of(answer, rule.field))
+    return ScoredAnswer(model=model, expected=scored_text(expected), answer=given, correct=correct)
+
+
+def evaluate(answers: Iterable[ScoredAnswer | None]) -> Evaluation:
+    """The figures of the answers; those that could not be scored are left out. It reads the answers once.
+
+    Labels are compared as `normalise` says, and shown in the spelling that sorts first, of expected values if possible.
+    """
+    everything, models = _Counts(), defaultdict[str, _Counts](_Counts)
+    for each in answers:
+        if each is not None:
+            everything.add(each)
+            if each.model is not None:
+                models[each.model].add(each)
+    spelling = everything.spelling
+    per_model = {model: counts.score(spelling) for model, counts in sorted(models.items())}
+    return Evaluation(overall=everything.score(spelling), models=per_model)
+
+
+class _Counts:
+    """Counts answers by their labels, as long as there are few enough."""
+
+    def __init__(self) -> None:
+        self.correct = Counter[bool]()
+        self.pairs = Counter[tuple[str, str]]()
+        self.spelling: dict[str, tuple[bool, str]] = {}
+        self._are_labels = True
+
+    def add(self, scored: ScoredAnswer) -> None:
+        self.correct[scored.correct] += 1
+        if not self._are_labels:
+            return
+        expected, answer = normalise(scored.expected), normalise(scored.answer)
+        self.pairs[expected, answer] += 1
+        for label, text, is_answer in ((expected, scored.expected, False), (answer, scored.answer, True)):
+            self.spelling[label] = min(self.spelling.get(label, (True, text)), (is_answer, text))
+        if len(self.spelling) > MOST_LABELS:
+            self._are_labels = False
+            self.pairs.clear()
+
+    def score(self, spelling: Mapping[str, tuple[bool, str]]) -> Score:
+        expected, given = Counter[str](), Counter[str]()
+        for (wanted, answer), number in self.pairs.items():
+            expected[wanted] += number
+            given[answer] += number
+        labels = []
+        for label in sorted({*expected, *given}):
+            right = self.pairs[label, label]
+            labels.append(
+                LabelScore(
+                    label=spelling[label][1],
+                    precision=Proportion(count=right, total=given[label]),
+                    recall=Proportion(count=right, total=expected[label]),
+                )
+            )
+        return Score(
+            accuracy=Proportion(count=self.correct[True], total=self.correct.total()),
+            labels=tuple(labels),
+            confusion={(spelling[a][1], spelling[b][1]): number for (a, b), number in sorted(self.pairs.items())},
+        )

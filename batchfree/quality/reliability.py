@@ -1,0 +1,176 @@
+"""How reliable each model is and how probable each answer of a row is, estimated from votes alone.
+
+A model is described in one of two ways, both fitted by expectation maximisation:
+
+- A confusion matrix: the chance of each vote, given the true label (Dawid & Skene 1979, doi.org/10.2307/2346806).
+- One accuracy: wrong votes are spread evenly over all other answers. This needs far fewer votes.
+
+Both start from the assumption that models are mostly right, written as pseudo-votes. Every label counts as equally
+frequent: frequencies that are learned from few votes end with one label for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from batchfree.quality.ballots import Ballots, count_ballots, readable_votes, sum_by
+
+VOTES_PER_CELL = 20
+"""With three labels or more: votes of a model that are needed for each cell of its confusion matrix."""
+
+RIGHT, WRONG = 4.0, 2.0
+"""Pseudo-votes of a model with one accuracy."""
+ROW_VOTES, DIAGONAL = 4.0, 0.7
+"""Pseudo-votes for each true label of a confusion matrix, and the share of them that are right."""
+
+OPEN_ANSWERS = 10
+"""Number of possible answers of a row if there is no list of labels; more if a row got as many different ones."""
+
+MOST_ROUNDS = 200
+CONVERGED = 1e-4
+"""The fit ends when no accuracy and no cell of a confusion matrix changes by more than this."""
+MOST_ROWS = 200_000
+"""Most rows that a fit uses; they are taken evenly from all."""
+ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reliability:
+    """The result of a fit."""
+
+    labels: tuple[str, ...] | None
+    """The possible answers; None if there is no list of them."""
+    answers: int
+    """Number of possible answers of a row."""
+    models: pl.DataFrame
+    """Columns `model`, `votes` (those in the fit), `accuracy`. The last line, without a name, stands for a model that
+    has no votes. The accuracy is an estimate: it orders the models, but it is often too high."""
+    confusion: pl.DataFrame | None
+    """Chance of each vote (a line per model and label, in the order of `models` and `labels`) for each true label (a
+    column); None if each model has one accuracy."""
+
+
+def uses_confusion(*, votes: int, models: int, labels: int) -> bool:
+    """Whether there are enough votes for a confusion matrix per model. With two labels there always are."""
+    return labels == 2 or (labels > 2 and votes >= VOTES_PER_CELL * labels**2 * models)
+
+
+def fit_reliability(votes: pl.DataFrame, labels: Sequence[str] | None = None) -> Reliability:
+    """The reliability of each model from votes as `ballots` describes them.
+
+    Without `labels` (free text, JSON) answers are only equal or different. With them other answers are left out.
+    """
+    votes = readable_votes(votes, labels)
+    rows = votes["row"].unique().sort()
+    votes = votes.filter(pl.col("row").is_in(rows.gather_every(-(-len(rows) // MOST_ROWS) or 1).implode()))
+    models = votes.group_by("model").agg(votes=pl.len()).sort("model")
+    models = pl.concat([models, pl.DataFrame({"model": [None], "votes": [0]}, schema=models.schema)])
+    ballots = count_ballots(votes, models["model"], labels)
+    if labels is not None and uses_confusion(votes=len(votes), models=len(models) - 1, labels=len(labels)):
+        return _fit_confusion(ballots, models, tuple(labels))
+    return _fit_accuracy(ballots, models, None if labels is None else tuple(labels))
+
+
+def posteriors(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
+    """The probability of every answer that got a vote: columns `row`, `answer`, `votes`, `posterior`; sorted by row.
+
+    Those of a row may add up to less than 1, since the right answer may be one that nobody gave. A model that is new to
+    the fit counts like a model without votes.
+    """
+    votes = readable_votes(votes, reliability.labels)
+    rows, parts = votes["row"].unique().sort(), []
+    for start in range(0, max(1, len(rows)), ROWS_AT_ONCE):
+        some = votes.filter(pl.col("row").is_in(rows.slice(start, ROWS_AT_ONCE).implode()))
+        ballots = count_ballots(some, reliability.models["model"], reliability.labels)
+        if reliability.confusion is None:
+            posterior = _answer_posteriors(ballots, reliability.models["accuracy"], reliability.answers)
+        else:
+            table = _label_posteriors(ballots, reliability.confusion)
+            place = ballots.candidates["label_id"].cast(pl.UInt64) * len(table) + ballots.candidates["row_id"]
+            posterior = pl.concat([column.alias("posterior") for column in table]).gather(place)
+        parts.append(ballots.candidates.select("row", "answer", "votes").with_columns(posterior.alias("posterior")))
+    return pl.concat(parts)
+
+
+def _fit_confusion(ballots: Ballots, models: pl.DataFrame, labels: tuple[str, ...]) -> Reliability:
+    """Dawid and Skene's fit. It starts with the share of votes for each label of a row."""
+    size = len(labels)
+    row_id, cell = ballots.votes["row_id"], ballots.cells(size)
+    label = ballots.candidates["label_id"].gather(ballots.votes["candidate_id"])
+    given = pl.DataFrame({str(truth): label == truth for truth in range(size)}).cast(pl.Float64)
+    table = _shares(sum_by(row_id, given, ballots.rows))
+    prior = _confusion_prior(len(models), size)
+    confusion = _per_truth(prior, size)
+    for _ in range(MOST_ROUNDS):
+        before, counts = confusion, sum_by(cell, table.select(pl.all().gather(row_id)), len(prior))
+        confusion = _per_truth(counts + prior, size)
+        table = _label_posteriors(ballots, confusion)
+        if (confusion - before).select(pl.max_horizontal(pl.all().abs().max())).item() < CONVERGED:
+            break
+    right = sum(table[name].mean() * confusion[name].gather_every(size, int(name)) for name in table.columns)
+    models = models.with_columns(accuracy=right)
+    return Reliability(labels=labels, answers=size, models=models, confusion=confusion)
+
+
+def _label_posteriors(ballots: Ballots, confusion: pl.DataFrame) -> pl.DataFrame:
+    """The probability of each label (a column) for each row (a line)."""
+    cell = ballots.cells(confusion.width)
+    chances = confusion.select(pl.all().log()).select(pl.all().gather(cell))
+    sums = sum_by(ballots.votes["row_id"], chances, ballots.rows)
+    return _shares(sums.select(pl.all() - pl.max_horizontal(pl.all())).select(pl.all().exp()))
+
+
+def _confusion_prior(models: int, size: int) -> pl.DataFrame:
+    """The pseudo-votes, in the form of `Reliability.confusion`."""
+    right, wrong = ROW_VOTES * DIAGONAL, ROW_VOTES * (1 - DIAGONAL) / (size - 1)
+    return pl.DataFrame(
+        {str(truth): [right if label == truth else wrong for label in range(size)] * models for truth in range(size)}
+    )
+
+
+def _per_truth(counts: pl.DataFrame, size: int) -> pl.DataFrame:
+    """Counts as shares of all votes of a model for one true label."""
+    model = pl.int_range(pl.len()) // size
+    return counts.select(pl.all() / pl.all().sum().over(model))
+
+
+def _shares(table: pl.DataFrame) -> pl.DataFrame:
+    """Each line divided by its sum."""
+    return table.select(pl.all() / pl.sum_horizontal(pl.all()))
+
+
+def _fit_accuracy(ballots: Ballots, models: pl.DataFrame, labels: tuple[str, ...] | None) -> Reliability:
+    """The fit of one accuracy per model. It starts with the share of votes for each answer of a row."""
+    candidates, votes = ballots.candidates, ballots.votes
+    most = candidates.group_by("row_id").len()["len"].max()
+    answers = len(labels) if labels is not None else max(OPEN_ANSWERS, 1 + (most if isinstance(most, int) else 0))
+    posterior = candidates.select(pl.col("votes") / pl.col("votes").sum().over("row_id"))["votes"]
+    accuracy = pl.Series([RIGHT / (RIGHT + WRONG)] * len(models))
+    for _ in range(MOST_ROUNDS):
+        own = posterior.gather(votes["candidate_id"]).alias("right").to_frame()
+        right = sum_by(votes["model_id"], own, len(models))["right"]
+        before, accuracy = accuracy, (right + RIGHT) / (models["votes"] + RIGHT + WRONG)
+        posterior = _answer_posteriors(ballots, accuracy, answers)
+        if max((accuracy - before).abs()) < CONVERGED:
+            break
+    return Reliability(labels=labels, answers=answers, models=models.with_columns(accuracy=accuracy), confusion=None)
+
+
+def _answer_posteriors(ballots: Ballots, accuracy: pl.Series, answers: int) -> pl.Series:
+    """The probability of each candidate.
+
+    A vote for an answer makes it `accuracy * (answers - 1) / (1 - accuracy)` times as probable, compared with an answer
+    that got no vote. Such answers share the rest.
+    """
+    weight = (accuracy / (1 - accuracy) * (answers - 1)).log()
+    votes = ballots.votes
+    given = weight.gather(votes["model_id"]).alias("weight").to_frame()
+    sums = sum_by(votes["candidate_id"], given, len(ballots.candidates))
+    table = ballots.candidates.select("row_id").with_columns(sums["weight"])
+    highest = pl.max_horizontal(pl.col("weight").max().over("row_id"), 0.0)
+    table = table.with_columns(odds=(pl.col("weight") - highest).exp(), unvoted=(-highest).exp())
+    others = pl.max_horizontal(0, answers - pl.len().over("row_id")) * pl.col("unvoted")
+    return table.select(pl.col("odds") / (pl.col("odds").sum().over("row_id") + others))["odds"]
