@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from support.virtual_time import VirtualTime
 
 from batchfree.core.errors import StorageError
 from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
@@ -25,19 +26,9 @@ NEXT = MIDNIGHT + DAY
 FORK = multiprocessing.get_context("fork")
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self, now=NOON):
-        self.now = now
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock():
-    return Clock()
+def virtual_time():
+    return VirtualTime(NOON)
 
 
 @pytest.fixture
@@ -46,19 +37,19 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def ledger(path, clock):
-    with Ledger(path, clock) as opened:
+def ledger(path, virtual_time):
+    with Ledger(path, virtual_time.clock) as opened:
         yield opened
 
 
-def take(ledger, clock, count, limits, job="reviews", apart=0.1):
+def take(ledger, virtual_time, count, limits, job="reviews", apart=0.1):
     """Takes `count` starts; each must be granted at once."""
     starts = []
     for _ in range(count):
         start = ledger.reserve(limits, job)
         assert isinstance(start, Start), start
         starts.append(start)
-        clock.now += apart
+        virtual_time.pass_by(apart)
     return starts
 
 
@@ -111,100 +102,100 @@ def test_ledgers_are_in_the_state_directory(tmp_path):
 # Starts
 
 
-def test_starts_are_granted_up_to_the_limit_and_then_delayed(ledger, clock):
-    first, *_ = take(ledger, clock, 20, Limits(per_minute=20))
+def test_starts_are_granted_up_to_the_limit_and_then_delayed(ledger, virtual_time):
+    first, *_ = take(ledger, virtual_time, 20, Limits(per_minute=20))
     assert ledger.reserve(Limits(per_minute=20), "reviews") == Opening(at=first.at + WINDOW, reason="minute")
-    clock.now = first.at + WINDOW
-    take(ledger, clock, 20, Limits(per_minute=20))
+    virtual_time.move_to(first.at + WINDOW)
+    take(ledger, virtual_time, 20, Limits(per_minute=20))
 
 
-def test_the_day_counts_all_jobs_and_ends_at_midnight(ledger, clock):
-    take(ledger, clock, 30, Limits(per_day=50), "one")
-    take(ledger, clock, 20, Limits(per_day=50), "two")
+def test_the_day_counts_all_jobs_and_ends_at_midnight(ledger, virtual_time):
+    take(ledger, virtual_time, 30, Limits(per_day=50), "one")
+    take(ledger, virtual_time, 20, Limits(per_day=50), "two")
     assert ledger.reserve(Limits(per_day=50), "two") == Opening(at=NEXT, reason="day")
-    clock.now = NEXT
-    take(ledger, clock, 50, Limits(per_day=50))
+    virtual_time.move_to(NEXT)
+    take(ledger, virtual_time, 50, Limits(per_day=50))
 
 
-def test_a_job_with_a_reserve_stops_before_others(ledger, clock):
-    take(ledger, clock, 40, Limits(per_day=50, reserve=10))
+def test_a_job_with_a_reserve_stops_before_others(ledger, virtual_time):
+    take(ledger, virtual_time, 40, Limits(per_day=50, reserve=10))
     assert ledger.reserve(Limits(per_day=50, reserve=10), "reviews") == Opening(at=NEXT, reason="day")
-    take(ledger, clock, 10, Limits(per_day=50))
+    take(ledger, virtual_time, 10, Limits(per_day=50))
 
 
-def test_starts_of_jobs_without_limits_count_for_others(ledger, clock):
-    take(ledger, clock, 20, Limits(), "fast")
+def test_starts_of_jobs_without_limits_count_for_others(ledger, virtual_time):
+    take(ledger, virtual_time, 20, Limits(), "fast")
     assert isinstance(ledger.reserve(Limits(per_minute=20), "slow"), Opening)
     assert ledger.usage().jobs == {"fast": 20}
 
 
-def test_starts_survive_the_process(path, clock):
-    with Ledger(path, clock) as ledger:
-        first, *_ = take(ledger, clock, 20, FREE)
-    with Ledger(path, clock) as ledger:
+def test_starts_survive_the_process(path, virtual_time):
+    with Ledger(path, virtual_time.clock) as ledger:
+        first, *_ = take(ledger, virtual_time, 20, FREE)
+    with Ledger(path, virtual_time.clock) as ledger:
         assert ledger.reserve(FREE, "reviews") == Opening(at=first.at + WINDOW, reason="minute")
 
 
-def test_a_start_that_was_never_sent_can_be_given_back(ledger, clock):
-    *_, last = take(ledger, clock, 5, Limits(per_day=5))
+def test_a_start_that_was_never_sent_can_be_given_back(ledger, virtual_time):
+    *_, last = take(ledger, virtual_time, 5, Limits(per_day=5))
     ledger.give_back(last)
     ledger.give_back(last)
     assert ledger.usage().day_used == 4
-    take(ledger, clock, 1, Limits(per_day=5))
+    take(ledger, virtual_time, 1, Limits(per_day=5))
     assert isinstance(ledger.reserve(Limits(per_day=5), "reviews"), Opening)
 
 
-def test_entries_older_than_three_days_are_deleted(ledger, clock, path):
+def test_entries_older_than_three_days_are_deleted(ledger, virtual_time, path):
     for _ in range(8):
-        take(ledger, clock, 100, Limits())
+        take(ledger, virtual_time, 100, Limits())
         ledger.record_day_report(day_limit=50, day_used=1)
-        clock.now += DAY
+        virtual_time.pass_by(DAY)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM days").fetchone()[0] <= 4
         assert db.execute("SELECT count(*) FROM words").fetchone()[0] <= 4
         assert db.execute("SELECT count(*) FROM starts").fetchone()[0] <= 164
 
 
-def test_after_the_clock_was_set_back_nobody_waits_longer_than_a_minute(ledger, clock):
-    take(ledger, clock, 20, Limits(per_minute=20))
-    ledger.close_account(clock.now + 60, "minute")
-    clock.now -= 7200
+def test_after_the_clock_was_set_back_nobody_waits_longer_than_a_minute(ledger, virtual_time):
+    take(ledger, virtual_time, 20, Limits(per_minute=20))
+    ledger.close_account(virtual_time.clock() + 60, "minute")
+    virtual_time.set_clock(-7200)
     opening = ledger.reserve(Limits(per_minute=20), "reviews")
-    assert opening == Opening(at=clock.now + WINDOW, reason="minute")
-    clock.now = opening.at
-    take(ledger, clock, 20, Limits(per_minute=20))
+    assert opening == Opening(at=virtual_time.clock() + WINDOW, reason="minute")
+    virtual_time.move_to(opening.at)
+    take(ledger, virtual_time, 20, Limits(per_minute=20))
 
 
-def test_starts_of_a_clock_set_forward_do_not_count_today(ledger, clock):
-    clock.now += DAY
-    take(ledger, clock, 50, Limits(per_day=50))
-    clock.now -= DAY
-    take(ledger, clock, 50, Limits(per_day=50))
+def test_starts_of_a_clock_set_forward_do_not_count_today(ledger, virtual_time):
+    virtual_time.pass_by(DAY)
+    take(ledger, virtual_time, 50, Limits(per_day=50))
+    virtual_time.set_clock(-DAY)
+    take(ledger, virtual_time, 50, Limits(per_day=50))
 
 
 # Closures, learned caps, day reports
 
 
-def test_a_closure_applies_to_all_processes_and_limits(ledger, clock, path):
-    with Ledger(path, clock) as other:
+def test_a_closure_applies_to_all_processes_and_limits(ledger, virtual_time, path):
+    with Ledger(path, virtual_time.clock) as other:
         other.close_account(NOON + 40, "minute")
         other.close_account(NOON + 30, "minute")
     for limits in (FREE, Limits()):
         assert ledger.reserve(limits, "reviews") == Opening(at=NOON + 40, reason="minute")
-    clock.now = NOON + 40
-    take(ledger, clock, 1, FREE)
+    virtual_time.move_to(NOON + 40)
+    take(ledger, virtual_time, 1, FREE)
 
 
-def test_a_day_closure_lasts_until_midnight(ledger, clock):
+def test_a_day_closure_lasts_until_midnight(ledger, virtual_time):
     ledger.close_account(NEXT + 1, "day")
     assert ledger.reserve(FREE, "reviews") == Opening(at=NEXT + 1, reason="day")
     assert ledger.usage().day_resets_at == NEXT + 1
 
 
-def test_an_account_with_a_higher_limit_within_the_day_is_open_again(ledger, clock):
+def test_an_account_with_a_higher_limit_within_the_day_is_open_again(ledger, virtual_time):
     ledger.record_day_report(day_limit=50, day_used=50)
     ledger.close_account(NEXT + 1, "day")
-    clock.now += 3600
+    virtual_time.pass_by(3600)
     ledger.record_day_report(day_limit=50, day_used=20)
     assert ledger.reserve(FREE, "reviews").reason == "day"
     ledger.record_day_report(day_limit=1000, day_used=50)
@@ -212,69 +203,69 @@ def test_an_account_with_a_higher_limit_within_the_day_is_open_again(ledger, clo
     assert ledger.usage().left("day") == 949
 
 
-def test_a_cap_that_a_429_names_applies_to_all_processes(ledger, clock, path):
-    starts = take(ledger, clock, 12, FREE)
+def test_a_cap_that_a_429_names_applies_to_all_processes(ledger, virtual_time, path):
+    starts = take(ledger, virtual_time, 12, FREE)
     ledger.learn_cap(FREE, starts[-1], named=10, resets_at=NOON + 60)
-    with Ledger(path, clock) as other:
+    with Ledger(path, virtual_time.clock) as other:
         assert other.usage().minute_limit == 10
         assert other.usage(Limits()).minute_limit == 10
         assert isinstance(other.reserve(Limits(), "reviews"), Opening)
-    clock.now += 3600
+    virtual_time.pass_by(3600)
     assert ledger.usage().minute_limit == 20
 
 
-def test_a_cap_that_is_not_named_is_guessed_from_the_starts_not_refused(ledger, clock):
-    starts = take(ledger, clock, 15, FREE)
+def test_a_cap_that_is_not_named_is_guessed_from_the_starts_not_refused(ledger, virtual_time):
+    starts = take(ledger, virtual_time, 15, FREE)
     for start in starts[12:]:
         ledger.learn_cap(FREE, start, named=None, resets_at=NOON + 60)
     assert ledger.usage().minute_limit == 12
 
 
-def test_a_report_raises_the_count_of_the_day_and_never_lowers_it(ledger, clock):
-    take(ledger, clock, 10, FREE)
+def test_a_report_raises_the_count_of_the_day_and_never_lowers_it(ledger, virtual_time):
+    take(ledger, virtual_time, 10, FREE)
     ledger.record_day_report(day_limit=50, day_used=40)
     assert ledger.usage().day_used == 40
     ledger.record_day_report(day_limit=50, day_used=2)
     assert ledger.usage().day_used == 40
-    take(ledger, clock, 10, FREE)
+    take(ledger, virtual_time, 10, FREE)
     assert ledger.usage().day_used == 50
     assert ledger.reserve(FREE, "reviews").reason == "day"
-    clock.now = NEXT
+    virtual_time.move_to(NEXT)
     assert ledger.usage().day_used == 0
 
 
-def test_a_late_report_does_not_lower_our_own_count(ledger, clock):
-    take(ledger, clock, 20, FREE)
+def test_a_late_report_does_not_lower_our_own_count(ledger, virtual_time):
+    take(ledger, virtual_time, 20, FREE)
     ledger.record_day_report(day_limit=50, day_used=2)
     assert ledger.usage().day_used == 20
 
 
-def test_the_daily_limit_follows_the_last_report(ledger, clock):
+def test_the_daily_limit_follows_the_last_report(ledger, virtual_time):
     assert ledger.usage().day_limit == 50
     ledger.record_day_report(day_limit=1000, day_used=0)
     assert ledger.usage().day_limit == 1000
     assert ledger.usage(Limits(per_day=200)).day_limit == 200
     ledger.record_day_report(day_limit=None, day_used=None)
     assert ledger.usage().day_limit == 1000
-    clock.now += 60
+    virtual_time.pass_by(60)
     ledger.record_day_report(day_limit=50, day_used=None)
     assert ledger.usage().day_limit == 50
 
 
-def test_a_spent_day_reported_just_after_midnight_counts_until_half_past(ledger, clock):
-    clock.now = MIDNIGHT + 30
+def test_a_spent_day_reported_just_after_midnight_counts_until_half_past(ledger, virtual_time):
+    virtual_time.move_to(MIDNIGHT + 30)
     ledger.record_day_report(day_limit=50, day_used=50)
     assert ledger.reserve(FREE, "reviews") == Opening(at=MIDNIGHT + LAG, reason="day")
-    clock.now = MIDNIGHT + LAG
-    take(ledger, clock, 1, FREE)
+    virtual_time.move_to(MIDNIGHT + LAG)
+    take(ledger, virtual_time, 1, FREE)
 
 
-def test_usage_shows_what_is_used_left_and_when_it_resets(ledger, clock):
+def test_usage_shows_what_is_used_left_and_when_it_resets(ledger, virtual_time):
     empty = ledger.usage()
     assert (empty.day_used, empty.minute_used, empty.jobs) == (0, 0, {})
     assert (empty.day_limit, empty.day_resets_at, empty.minute_limit, empty.minute_resets_at) == (50, NEXT, 20, NOON)
-    take(ledger, clock, 3, FREE, "one", apart=1)
-    take(ledger, clock, 2, FREE, "two", apart=1)
+    take(ledger, virtual_time, 3, FREE, "one", apart=1)
+    take(ledger, virtual_time, 2, FREE, "two", apart=1)
     usage = ledger.usage()
     assert (usage.day_used, usage.minute_used, usage.jobs) == (5, 5, {"one": 3, "two": 2})
     assert usage.minute_resets_at == NOON + 4 + WINDOW
@@ -290,43 +281,43 @@ def test_usage_shows_what_is_used_left_and_when_it_resets(ledger, clock):
 ONE = Limits(per_minute=1)
 
 
-def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, clock, path):
-    take(ledger, clock, 1, ONE)
-    with Ledger(path, clock) as second, Ledger(path, clock) as third:
+def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, virtual_time, path):
+    take(ledger, virtual_time, 1, ONE)
+    with Ledger(path, virtual_time.clock) as second, Ledger(path, virtual_time.clock) as third:
         assert second.reserve(ONE, "b").at == NOON + WINDOW
         assert third.reserve(ONE, "c").at == NOON + 2 * WINDOW
-        clock.now = NOON + WINDOW
-        assert ledger.reserve(ONE, "a") == Opening(at=clock.now + POLL, reason="minute")
-        assert third.reserve(ONE, "c") == Opening(at=clock.now + POLL, reason="minute")
+        virtual_time.move_to(NOON + WINDOW)
+        assert ledger.reserve(ONE, "a") == Opening(at=virtual_time.clock() + POLL, reason="minute")
+        assert third.reserve(ONE, "c") == Opening(at=virtual_time.clock() + POLL, reason="minute")
         assert isinstance(second.reserve(ONE, "b"), Start)
 
 
-def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, clock, path):
-    take(ledger, clock, 1, ONE)
-    with Ledger(path, clock) as dead:
+def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, virtual_time, path):
+    take(ledger, virtual_time, 1, ONE)
+    with Ledger(path, virtual_time.clock) as dead:
         dead.reserve(ONE, "b")
         ledger.reserve(ONE, "a")
-        clock.now = NOON + WINDOW + 0.5
+        virtual_time.move_to(NOON + WINDOW + 0.5)
         assert isinstance(ledger.reserve(ONE, "a"), Opening)
-        clock.now = NOON + WINDOW + GRACE + 0.1
+        virtual_time.move_to(NOON + WINDOW + GRACE + 0.1)
         assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
-def test_a_withdrawn_ticket_delays_nobody(ledger, clock, path):
-    take(ledger, clock, 1, ONE)
-    with Ledger(path, clock) as other:
+def test_a_withdrawn_ticket_delays_nobody(ledger, virtual_time, path):
+    take(ledger, virtual_time, 1, ONE)
+    with Ledger(path, virtual_time.clock) as other:
         other.reserve(ONE, "b")
         ledger.reserve(ONE, "a")
-    clock.now = NOON + WINDOW
+    virtual_time.move_to(NOON + WINDOW)
     assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
-def test_a_job_that_waits_for_the_next_day_does_not_delay_others(ledger, clock, path):
-    take(ledger, clock, 1, Limits(per_minute=1, per_day=10))
-    with Ledger(path, clock) as thrifty:
+def test_a_job_that_waits_for_the_next_day_does_not_delay_others(ledger, virtual_time, path):
+    take(ledger, virtual_time, 1, Limits(per_minute=1, per_day=10))
+    with Ledger(path, virtual_time.clock) as thrifty:
         assert thrifty.reserve(Limits(per_day=10, reserve=9), "b").at == NEXT
         assert ledger.reserve(Limits(per_minute=1, per_day=10), "a").at == NOON + WINDOW
-        clock.now = NOON + WINDOW
+        virtual_time.move_to(NOON + WINDOW)
         assert isinstance(ledger.reserve(Limits(per_minute=1, per_day=10), "a"), Start)
 
 
@@ -383,47 +374,47 @@ def crash(path):
         os._exit(1)
 
 
-def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(path, clock):
+def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(path, virtual_time):
     process = FORK.Process(target=crash, args=(path,))
     process.start()
     process.join()
-    with Ledger(path, clock) as ledger:
+    with Ledger(path, virtual_time.clock) as ledger:
         assert ledger.usage().minute_used == 1
 
 
 # Files that can't be used
 
 
-def test_a_file_that_is_no_ledger_is_an_error_with_its_path(path, clock):
+def test_a_file_that_is_no_ledger_is_an_error_with_its_path(path, virtual_time):
     path.parent.mkdir()
     path.write_bytes(b"this is not a database, " * 100)
     with pytest.raises(StorageError, match=rf"{path}: .*only the count of past starts is lost"):
-        Ledger(path, clock)
+        Ledger(path, virtual_time.clock)
 
 
-def test_a_damaged_ledger_is_an_error_with_its_path(path, clock):
-    with Ledger(path, clock) as ledger:
-        take(ledger, clock, 500, Limits())
+def test_a_damaged_ledger_is_an_error_with_its_path(path, virtual_time):
+    with Ledger(path, virtual_time.clock) as ledger:
+        take(ledger, virtual_time, 500, Limits())
     content = bytearray(path.read_bytes())
     content[4096:] = b"\x5a" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(StorageError, match=str(path)), Ledger(path, clock) as ledger:
+    with pytest.raises(StorageError, match=str(path)), Ledger(path, virtual_time.clock) as ledger:
         ledger.reserve(FREE, "reviews")
 
 
-def test_a_newer_format_is_refused(path, clock):
-    Ledger(path, clock).close()
+def test_a_newer_format_is_refused(path, virtual_time):
+    Ledger(path, virtual_time.clock).close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 7")
     with pytest.raises(StorageError, match=rf"{path}: .*format 7.*newer batchfree"):
-        Ledger(path, clock)
+        Ledger(path, virtual_time.clock)
 
 
-def test_a_path_that_can_not_be_a_file_is_an_error(tmp_path, clock):
+def test_a_path_that_can_not_be_a_file_is_an_error(tmp_path, virtual_time):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "file" / "ledger.sqlite3"):
         with pytest.raises(StorageError, match=str(path)):
-            Ledger(path, clock)
+            Ledger(path, virtual_time.clock)
 
 
 def as_nobody(path, results):

@@ -54,6 +54,10 @@ class VirtualTime:
         """Changes the clock by seconds, forward or back, without moving any timer."""
         self._epoch += by
 
+    def move_to(self, epoch: float) -> None:
+        """Lets time pass until the clock shows these epoch seconds."""
+        self.elapsed = epoch - self._epoch
+
     def pass_by(self, seconds: float) -> None:
         """Lets seconds pass between two runs."""
         self.elapsed += seconds
