@@ -500,7 +500,8 @@ def test_labels_are_read_without_loading_what_only_schemas_need() -> None:
     ids=lambda content: content[:9].strip(),
 )
 def test_absurd_replies_are_read_in_bounded_time(content: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for rule in (AnswerRule(labels=SENTIMENTS), AnswerRule(schema=ANY_OBJECT), AnswerRule()):
         read(content, rule)
-    assert time.perf_counter() - began < 5
+    # Linear reading takes at most a second of CPU time; quadratic reading of these lengths would take many minutes.
+    assert time.process_time() - began < 30

@@ -440,7 +440,7 @@ def test_a_read_only_ledger_is_an_error_with_advice(what):
         results = FORK.Queue()
         process = FORK.Process(target=as_nobody, args=(path, results))
         process.start()
-        said = results.get(timeout=10)
+        said = results.get(timeout=60)
         process.join()
         assert said.startswith(f"{path}: the quota ledger can't be")
         assert "BATCHFREE_STATE_DIR" in said
