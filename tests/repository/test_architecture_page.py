@@ -22,25 +22,25 @@ NAMES = sorted({span for span in SPANS if re.fullmatch(r"[\w./-]+\.py:[\w.]+", s
 CLASSES = sorted({span for span in SPANS if re.fullmatch(r"[A-Z][a-z]\w*", span)})
 
 
-def found(path: str) -> Path | None:
+def file_at(path: str) -> Path | None:
     """The file or folder: names on the page start at the package or at the top of the repository."""
     return next((folder / path for folder in (PACKAGE, ROOT) if (folder / path).exists()), None)
 
 
-def defined(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
+def definitions(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
     """The functions, classes, constants and methods that a file defines, methods as `Class.method`."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield prefix + node.name
         if isinstance(node, ast.ClassDef):
-            yield from defined(node.body, f"{prefix}{node.name}.")
+            yield from definitions(node.body, f"{prefix}{node.name}.")
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         yield from (prefix + target.id for target in targets if isinstance(target, ast.Name))
 
 
 @cache
-def names_in(path: Path) -> frozenset[str]:
-    return frozenset(defined(ast.parse(path.read_text(encoding="utf-8")).body))
+def names_defined_in(path: Path) -> frozenset[str]:
+    return frozenset(definitions(ast.parse(path.read_text(encoding="utf-8")).body))
 
 
 def section(title: str) -> str:
@@ -51,20 +51,20 @@ def section(title: str) -> str:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_file_on_the_page_exists(path: str) -> None:
-    assert found(path.rstrip("/")) is not None or found(f"{path.rstrip('/')}/__init__.py") is not None
+    assert file_at(path.rstrip("/")) is not None or file_at(f"{path.rstrip('/')}/__init__.py") is not None
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_function_on_the_page_exists(name: str) -> None:
     path, _, inner = name.partition(":")
-    file = found(path)
+    file = file_at(path)
     assert file is not None
-    assert inner in names_in(file)
+    assert inner in names_defined_in(file)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_class_on_the_page_exists(name: str) -> None:
-    assert any(name in names_in(path) for path in PACKAGE.rglob("*.py"))
+    assert any(name in names_defined_in(path) for path in PACKAGE.rglob("*.py"))
 
 
 def test_the_map_names_the_rooms_from_the_bottom_of_the_ladder_to_the_top() -> None:

@@ -1,9 +1,10 @@
-"""The README names every command, option, spec key, column, kind of error and exit code, and none that is not there."""
+"""The README lists exactly the commands, options, spec keys, columns, error kinds and exit codes that exist."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from batchfree.core.chat import Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import SpecError
 from batchfree.core.stops import BUG, EXIT_CODES, OK, ROWS_FAILED, USAGE
+from batchfree.core.version import __version__
 from batchfree.data.output.columns import COLUMNS
 from batchfree.jobspec import json_schema, load_spec
 
@@ -23,14 +25,14 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def marked(name: str) -> str:
+def marked_part(name: str) -> str:
     """The text between `<!-- name -->` and `<!-- /name -->`."""
     found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
     assert found, f"the README has no part marked {name}"
     return found[1]
 
 
-def fenced(text: str) -> str:
+def first_code_block(text: str) -> str:
     """The content of the first code block in a text."""
     found = re.search(r"```\w*\n(.*?)```", text, re.DOTALL)
     assert found
@@ -48,34 +50,37 @@ def section(title: str) -> str:
     return found[1]
 
 
-def not_built() -> set[str]:
+def unbuilt_names() -> set[str]:
     """The keys and commands that the README lists as not built yet."""
     found = re.search(r"\*\*Not built yet:\*\*(.*?)\n\n", README, re.DOTALL)
     assert found
     return set(re.findall(r"`(\w+)`", found[1]))
 
 
-def options(command: click.Command) -> set[str]:
+def options_of(command: click.Command) -> set[str]:
     return {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
 
 
 def test_every_command_is_in_the_table_and_no_other() -> None:
-    named = {cell.strip("`").split()[0] for cell in first_cells(section("Commands").split("Options of")[0])}
-    assert named == set(command_line.commands) - not_built()
+    listed = {cell.strip("`").split()[0] for cell in first_cells(section("Commands").split("Options of")[0])}
+    assert listed == set(command_line.commands) - unbuilt_names()
 
 
 def test_every_option_is_named_and_no_other() -> None:
-    named = set(re.findall(r"(?<![\w-])(-[a-zA-Z]|--[a-z][a-z-]*)(?![\w-])", section("Commands")))
-    there = {
-        option for name, each in command_line.commands.items() if name not in not_built() for option in options(each)
+    listed = set(re.findall(r"(?<![\w-])(-[a-zA-Z]|--[a-z][a-z-]*)(?![\w-])", section("Commands")))
+    existing = {
+        option
+        for name, each in command_line.commands.items()
+        if name not in unbuilt_names()
+        for option in options_of(each)
     }
-    assert named - {"-m", "--help"} == there  # Python's own, and the one that every command has
+    assert listed - {"-m", "--help"} == existing  # an option of Python, and one that every command has
 
 
 def test_the_table_of_options_is_that_of_run() -> None:
     table = section("Commands").split("Options of `run`:")[1]
-    named = {option for cell in first_cells(table) for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cell)}
-    assert named == options(command_line.commands["run"])
+    listed = {option for cell in first_cells(table) for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cell)}
+    assert listed == options_of(command_line.commands["run"])
 
 
 def keys_of_schema(schema: Any, whole: Any, prefix: str = "") -> Iterator[str]:
@@ -90,30 +95,30 @@ def keys_of_schema(schema: Any, whole: Any, prefix: str = "") -> Iterator[str]:
         yield from keys_of_schema(value, whole, f"{prefix}{key}.")
 
 
-def leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of a YAML mapping, dotted, with its value."""
+def dotted_values(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key of a YAML mapping, with its value."""
     for key, inner in value.items():
         yield f"{prefix}{key}", inner
         if isinstance(inner, dict):
-            yield from leaves(inner, f"{prefix}{key}.")
+            yield from dotted_values(inner, f"{prefix}{key}.")
 
 
-def reference() -> dict[str, Any]:
-    return dict(leaves(yaml.safe_load(fenced(marked("spec")))))
+def values_of_reference() -> dict[str, Any]:
+    return dict(dotted_values(yaml.safe_load(first_code_block(marked_part("spec")))))
 
 
 def test_the_reference_has_every_key_of_the_spec_and_no_other() -> None:
     whole = json_schema()
     ours = {key for key in keys_of_schema(whole, whole) if not key.startswith("request.")}  # below it: OpenAI's names
-    assert set(reference()) == ours - not_built()
+    assert set(values_of_reference()) == ours - unbuilt_names()
 
 
 def test_the_reference_shows_the_defaults(tmp_path: Path) -> None:
-    """A job with every key as the reference shows it is the job with `input` and `output` alone."""
+    """A job file with every key of the reference means the same as one with only name, input, prompt and output."""
     full, short = tmp_path / "jobs" / "full.yaml", tmp_path / "jobs" / "short.yaml"
     full.parent.mkdir()
-    full.write_text(fenced(marked("spec")), encoding="utf-8")
-    shown = reference()
+    full.write_text(first_code_block(marked_part("spec")), encoding="utf-8")
+    shown = values_of_reference()
     short.write_text(
         f"name: full\ninput: {shown['input.path']}\nprompt: '{shown['prompt']}'\noutput: {shown['output.path']}\n",
         encoding="utf-8",
@@ -121,7 +126,7 @@ def test_the_reference_shows_the_defaults(tmp_path: Path) -> None:
     assert load_spec(full, environment={}).resolved() == load_spec(short, environment={}).resolved()
 
 
-@pytest.mark.parametrize("key", sorted(not_built() - set(command_line.commands) - {"plan", "report"}))
+@pytest.mark.parametrize("key", sorted(unbuilt_names() - set(command_line.commands) - {"plan", "report"}))
 def test_a_key_that_is_still_to_come_is_refused_with_a_sentence(tmp_path: Path, key: str) -> None:
     job = tmp_path / "job.yaml"
     job.write_text(f"input: rows.jsonl\n{key}: 3\n", encoding="utf-8")
@@ -131,35 +136,36 @@ def test_a_key_that_is_still_to_come_is_refused_with_a_sentence(tmp_path: Path, 
 
 def test_the_first_screens_job_is_the_quickstart() -> None:
     shipped = (ROOT / "jobs" / "quickstart.yaml").read_text(encoding="utf-8")
-    assert yaml.safe_load(fenced(README)) == yaml.safe_load(shipped)
+    assert yaml.safe_load(first_code_block(README)) == yaml.safe_load(shipped)
 
 
 def test_every_job_is_named() -> None:
     jobs = {path.stem for path in (ROOT / "jobs").glob("*.yaml")}
-    named = re.search(r"The jobs in `jobs/` show one thing each:(.*?)\n\n", README, re.DOTALL)
-    assert named
-    assert set(re.findall(r"`([\w-]+)`", named[1])) == jobs
+    listed = re.search(r"The jobs in `jobs/` show one thing each:(.*?)\n\n", README, re.DOTALL)
+    assert listed
+    assert set(re.findall(r"`([\w-]+)`", listed[1])) == jobs
 
 
 def test_every_exit_code_is_explained_and_no_other() -> None:
     codes = {OK, ROWS_FAILED, USAGE, BUG, *EXIT_CODES.values()}
-    assert {int(cell) for cell in first_cells(marked("codes"))} == codes
+    assert {int(cell) for cell in first_cells(marked_part("codes"))} == codes
     told_by_help = re.findall(r"\b\d+\b", (command_line.epilog or "").replace(",", " "))
     assert set(map(int, told_by_help)) == codes
 
 
 def test_the_two_commands_are_one_line_each() -> None:
-    assert len(fenced(marked("run")).splitlines()) == len(fenced(marked("tests")).splitlines()) == 1
+    for name in ("run", "tests"):
+        assert len(first_code_block(marked_part(name)).splitlines()) == 1
 
 
 def test_every_column_is_explained_and_no_other() -> None:
-    assert [cell.strip("`") for cell in first_cells(marked("columns"))] == [column.name for column in COLUMNS]
+    assert [cell.strip("`") for cell in first_cells(marked_part("columns"))] == [column.name for column in COLUMNS]
 
 
 def test_every_kind_of_error_is_explained_and_no_other() -> None:
     nobodys = {Consequence.ACCOUNT, Consequence.PERSON}
     rows = {str(kind) for kind in Kind if kind in CONSEQUENCES and CONSEQUENCES[kind] not in nobodys}
-    assert {cell.strip("`") for cell in first_cells(marked("kinds"))} == rows - {str(Kind.TIED)}
+    assert {cell.strip("`") for cell in first_cells(marked_part("kinds"))} == rows - {str(Kind.TIED)}
 
 
 def test_what_follows_an_error_is_told_as_it_is() -> None:
@@ -168,9 +174,16 @@ def test_what_follows_an_error_is_told_as_it_is() -> None:
         Consequence.ANOTHER_ANSWER: ("as `bad_answer`", "another model; the row fails after"),
         Consequence.ANOTHER_MODEL: ("as `model_unavailable`", "another model; the row stays pending"),
     }
-    for line in marked("kinds").splitlines()[2:]:
+    for line in marked_part("kinds").splitlines()[2:]:
         _, kind, _, then, _ = (cell.strip() for cell in line.split("|"))
         assert then.startswith(told[CONSEQUENCES[Kind(kind.strip("`"))]]), kind
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    versions = re.findall(r"^### (\S+) — (\S+)$", section("Changelog"), re.MULTILINE)
+    dates = [date.fromisoformat(each) for _, each in versions]
+    assert versions[0][0] == __version__
+    assert dates == sorted(dates, reverse=True)
 
 
 def test_the_links_within_the_page_lead_somewhere() -> None:

@@ -81,7 +81,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def beside_the_emulator(text: str) -> str:
+def with_the_served_emulation(text: str) -> str:
     """The first command of a block serves the emulation: the others wait until it does, and end it."""
     found = RUNNING_EMULATOR.match(text)
     if found is None:
@@ -92,7 +92,7 @@ def beside_the_emulator(text: str) -> str:
     return f"{found[1].replace(found[2], port)} &\ntrap 'kill $!' EXIT\n{up}\n{rest}"
 
 
-def asking(text: str, service: Emulator) -> str:
+def with_the_emulator(text: str, service: Emulator) -> str:
     """The same commands without installation; what would ask OpenRouter asks the emulator, and draws are repeatable."""
     lines = INSTALLATION.sub("", text).replace(REAL_KEY, "sk-or-v1-test").splitlines()
     for number, line in enumerate(lines):
@@ -100,7 +100,7 @@ def asking(text: str, service: Emulator) -> str:
             lines[number] += f" --endpoint {service.url}"
         if re.match(r"\S*batchfree run\b", line):
             lines[number] += f" --set {SEED}"
-    return beside_the_emulator("\n".join(lines))
+    return with_the_served_emulation("\n".join(lines))
 
 
 def test_the_readme_shows_commands() -> None:
@@ -112,7 +112,7 @@ def test_the_readme_shows_commands() -> None:
 
 @pytest.mark.parametrize("block", [block for block in SHELL_BLOCKS[1:] if SUITE not in block])
 def test_a_block_of_commands_runs(block: str, folder: Path, service: Emulator) -> None:
-    done = shell(asking(block, service), folder)
+    done = shell(with_the_emulator(block, service), folder)
     assert done.returncode == 0, done.stderr
 
 
@@ -122,7 +122,7 @@ def test_only_the_command_that_runs_this_suite_is_left_out() -> None:
 
 
 def test_the_first_command_leaves_the_table_that_the_readme_names(folder: Path, service: Emulator) -> None:
-    done = shell(asking(SHELL_BLOCKS[0], service), folder)
+    done = shell(with_the_emulator(SHELL_BLOCKS[0], service), folder)
     assert "quickstart: 12 of 12 rows answered, 0 failed, 0 pending" in done.stderr
     assert pl.read_parquet(folder / "out" / "quickstart.parquet").height == 12
 
@@ -139,7 +139,7 @@ def test_the_crontab_line_runs(line: str, folder: Path, service: Emulator) -> No
 @pytest.mark.parametrize("text", [text for text in INLINE if not ONLY_NAMED.fullmatch(text)])
 def test_a_command_in_a_sentence_runs(text: str, folder: Path, service: Emulator) -> None:
     command = OTHER_SHELL.sub(lambda found: found[1] or found[2], text.replace(PLACEHOLDER, "schema"))
-    done = shell(asking(command, service), folder)
+    done = shell(with_the_emulator(command, service), folder)
     assert done.returncode == 0, done.stderr
 
 
