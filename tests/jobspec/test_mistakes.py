@@ -267,7 +267,7 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "file", "line", "fragment"),
     [
-        ("s.json", '{"type": "object",\n}', "s.json", 2, "not valid JSON"),
+        ("s.json", '{"type": "object"\n}}', "s.json", 2, "not valid JSON"),
         ("s.yaml", "type: object\ntype: array\n", "s.yaml", 2, "twice"),
         ("s.json", "[1]", "job.yaml", 2, "holds a list"),
         ("s.json", '{"properties": {"a": {"type": "strng"}}}', "job.yaml", 2, "at properties.a.type: 'strng'"),

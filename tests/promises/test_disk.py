@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.journals import HEADER, attempt, read_rows
-from support.processes import JobFolder
+from support.processes import JobFolder, finished
 from support.rehearsal import Rehearsal, scenario
 
 import batchfree
@@ -209,7 +209,9 @@ def test_the_command_line_reports_a_full_disk_in_one_sentence_and_continues_late
     tmp_path: Path, size: int, code: int
 ) -> None:
     job = JobFolder(tmp_path, 12)
-    done = job.run(None, preexec_fn=lambda: limit_files(size))
+    with files_of_at_most(size):
+        process = job.start(None)  # inherits the limit
+    done = finished(process)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert any(word in done.stderr for word in ("File too large", "disk is full", "the disk of")), done.stderr

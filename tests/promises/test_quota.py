@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -421,7 +422,7 @@ def damage(path: Path) -> None:
 
 
 def make_newer(path: Path) -> None:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 99")
 
 
@@ -447,7 +448,7 @@ def test_a_ledger_that_breaks_during_a_run_ends_it_with_all_answers_recorded(job
 
     async def breaks(request: httpx.Request) -> None:
         if len(quota.posts) == 10:
-            with sqlite3.connect(quota.ledger) as db:
+            with closing(sqlite3.connect(quota.ledger)) as db, db:
                 db.execute("DROP TABLE starts")
 
     summary = quota.ask(hook=breaks)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import signal
 import subprocess
-import termios
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,12 @@ from support.processes import PATIENCE, JobFolder, emulator, finished, until
 ROWS, FIRST, IN_FLIGHT = 60, 4, 4
 LATENCY = 0.5
 ALL_AT_ONCE = ("--set", f"limits.concurrency={ROWS}")
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Makes standard input the controlling terminal of the process, so that closing it sends SIGHUP, and starts Python."""
 SILENT = "faults: [{fault: silence, nth: '5-'}]\n"
 
 
@@ -86,10 +91,9 @@ def test_a_closed_terminal_counts_as_a_request_to_stop(tmp_path: Path, progress:
     job = JobFolder(tmp_path, ROWS)
     with emulator(tmp_path, latency=LATENCY) as service:
         ours, theirs = pty.openpty()
-        options = {"stdout": theirs, "stderr": theirs, "stdin": theirs, "text": False}
-        process = job.start(
-            service, "--progress", progress, start_new_session=True, preexec_fn=_take_terminal, **options
-        )
+        options: dict[str, Any] = {"stdout": theirs, "stderr": theirs, "stdin": theirs, "text": False}
+        options |= {"launcher": [sys.executable, "-c", TAKE_TERMINAL], "start_new_session": True}
+        process = job.start(service, "--progress", progress, **options)
         os.close(theirs)
         assert until(partial(has_landed, job), process)
         os.close(ours)
@@ -110,8 +114,3 @@ def ends_within(process: subprocess.Popen[str], seconds: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
-
-
-def _take_terminal() -> None:
-    """Makes standard input the controlling terminal of the new session; closing that terminal sends SIGHUP."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

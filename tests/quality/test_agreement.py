@@ -27,6 +27,7 @@ def test_krippendorffs_alpha_of_his_own_example():
     assert alpha.value == pytest.approx(0.743421, abs=1e-6)
     assert alpha.rows == 11
     assert alpha.interval is not None
+    assert alpha.value is not None
     assert (alpha.value - alpha.interval.low) / Z == pytest.approx(0.1456, abs=2e-4)  # irrCAC: 0.14557
     assert alpha.interval.high == 1.0
 
@@ -35,6 +36,7 @@ def test_gwets_ac1_of_the_same_example():
     ac1 = gwet_ac1(VOTES)
     assert ac1.value == pytest.approx(0.77544, abs=1e-5)  # irrCAC
     assert ac1.interval is not None
+    assert ac1.value is not None
     assert (ac1.value - ac1.interval.low) / Z == pytest.approx(0.14295, abs=1e-5)
 
 

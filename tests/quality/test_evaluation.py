@@ -193,7 +193,7 @@ def test_wilsons_interval_stays_within_0_and_1():
 
 def scored(*pairs: str, model: str | None = None) -> list[ScoredAnswer | None]:
     """Answers from pairs of letters: the expected label and the given one."""
-    return [score_answer(given, expected, ScoringRule(), model) for expected, given in pairs]
+    return [score_answer(pair[1], pair[0], ScoringRule(), model) for pair in pairs]
 
 
 def figures(evaluation: Evaluation) -> dict[str, tuple[float | None, float | None, float | None]]:

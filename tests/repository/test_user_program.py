@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 from repository.user_program import main
-
-import batchfree
 
 
 def test_the_program_of_a_user_runs(tmp_path: Path) -> None:
@@ -26,9 +23,3 @@ def test_the_program_of_a_user_is_told_every_mistake(tmp_path: Path) -> None:
     report = main(job)
     assert f"{job}:2: pak: " in report
     assert f"{job}:3: limits.concurency: " in report
-
-
-def test_run_stays_the_function_when_the_room_of_that_name_is_imported() -> None:
-    import_module("batchfree.run.worker_pool")
-    assert callable(batchfree.run)
-    assert batchfree.run is import_module("batchfree.job.api").run

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import platformdirs
@@ -23,7 +24,8 @@ from batchfree.service.quota.limits import DAY, FREE, WINDOW, Limits, Opening
 MIDNIGHT = 20_000 * DAY
 NOON = MIDNIGHT + DAY / 2
 NEXT = MIDNIGHT + DAY
-FORK = multiprocessing.get_context("fork")
+PROCESSES = multiprocessing.get_context("forkserver")  # a fork of this process would inherit locks of its threads
+PROCESSES.set_forkserver_preload([__name__])
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def test_entries_older_than_three_days_are_deleted(ledger, virtual_time, path):
         take(ledger, virtual_time, 100, Limits())
         ledger.record_day_report(day_limit=50, day_used=1)
         virtual_time.pass_by(DAY)
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("SELECT count(*) FROM days").fetchone()[0] <= 4
         assert db.execute("SELECT count(*) FROM words").fetchone()[0] <= 4
         assert db.execute("SELECT count(*) FROM starts").fetchone()[0] <= 164
@@ -347,9 +349,9 @@ def hammer(path, began, job, results):
 
 
 def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(path):
-    results, began = FORK.Queue(), time.time()
+    results, began = PROCESSES.Queue(), time.time()
     jobs = ["one", "two"] * 3
-    processes = [FORK.Process(target=hammer, args=(path, began, job, results)) for job in jobs]
+    processes = [PROCESSES.Process(target=hammer, args=(path, began, job, results)) for job in jobs]
     for process in processes:
         process.start()
     found = [results.get(timeout=60) for _ in processes]
@@ -359,7 +361,7 @@ def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(path)
     ats = [start.at for start in granted]
     assert len(ats) == HAMMERED.per_day
     assert all(later - earlier >= WINDOW for earlier, later in zip(ats, ats[HAMMERED.per_minute :], strict=False))
-    with Ledger(path, lambda: NOON + 600) as ledger:
+    with Ledger(path, lambda: NEXT - 1) as ledger:
         assert sum(ledger.usage(HAMMERED).jobs.values()) == len(ats)
         counts = {job: sum(start.job == job for start in granted) for job in ("one", "two")}
         assert ledger.usage(HAMMERED).jobs == counts
@@ -375,7 +377,7 @@ def crash(path):
 
 
 def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(path, virtual_time):
-    process = FORK.Process(target=crash, args=(path,))
+    process = PROCESSES.Process(target=crash, args=(path,))
     process.start()
     process.join()
     with Ledger(path, virtual_time.clock) as ledger:
@@ -404,7 +406,7 @@ def test_a_damaged_ledger_is_an_error_with_its_path(path, virtual_time):
 
 def test_a_newer_format_is_refused(path, virtual_time):
     Ledger(path, virtual_time.clock).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA user_version = 7")
     with pytest.raises(StorageError, match=rf"{path}: .*format 7.*newer batchfree"):
         Ledger(path, virtual_time.clock)
@@ -437,8 +439,8 @@ def test_a_read_only_ledger_is_an_error_with_advice(what):
             Ledger(path, lambda: NOON).close()
             path.chmod(0o444)
         folder.chmod(0o555)
-        results = FORK.Queue()
-        process = FORK.Process(target=as_nobody, args=(path, results))
+        results = PROCESSES.Queue()
+        process = PROCESSES.Process(target=as_nobody, args=(path, results))
         process.start()
         said = results.get(timeout=60)
         process.join()

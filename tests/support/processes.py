@@ -86,10 +86,12 @@ def emulator(
             process.terminate()
 
 
-def batchfree(folder: Path, arguments: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-    """Starts `python -m batchfree` with these arguments."""
+def batchfree(
+    folder: Path, arguments: Sequence[str], launcher: Sequence[str] = (sys.executable,), **options: Any
+) -> subprocess.Popen[Any]:
+    """Starts `python -m batchfree` with these arguments; `launcher` is the command that starts Python."""
     options = {"env": environment(folder)} | options
-    return subprocess.Popen([sys.executable, "-m", "batchfree", *arguments], **options)
+    return subprocess.Popen([*launcher, "-m", "batchfree", *arguments], **options)
 
 
 class JobFolder:
