@@ -14,7 +14,7 @@ from batchfree.quality.vote_allocation import VotingRule
 Method: TypeAlias = Literal["dawid-skene", "majority"]
 
 EQUAL = 1e-6
-"""Two answers are tied if their confidence differs by no more than this."""
+"""Two answers are tied if their confidence differs by no more than this part of it."""
 
 
 def consensus(
@@ -53,7 +53,7 @@ def consensus(
         votes=pl.col("votes").sum(),
         next=pl.col("confidence").get(1, null_on_oob=True).fill_null(-1.0),
     )
-    tied = pl.col("confidence") - pl.col("next") <= EQUAL
+    tied = pl.col("next") >= pl.col("confidence") * (1 - EQUAL)
     return rows.select(
         "row",
         answer=pl.when(~tied).then("answer"),

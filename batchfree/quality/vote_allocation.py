@@ -44,7 +44,7 @@ class VotingRule:
 
         The job has `rows` rows, `votes` votes were given, and `owed` are missing until every row has `min`.
         """
-        return None if self.budget is None else max(0, math.floor(self.budget * rows) - votes - owed)
+        return None if self.budget is None else max(0, math.floor(self.budget * rows + 1e-6) - votes - owed)
 
 
 def rows_to_ask(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.votes import BABE, MMLU_PRO, accuracy, sample, votes_of
 
 from batchfree.quality.consensus import consensus
-from batchfree.quality.reliability import fit_reliability, posteriors, uses_confusion
+from batchfree.quality.reliability import ROWS_AT_ONCE, fit_reliability, posteriors, uses_confusion
 from batchfree.quality.vote_allocation import VotingRule
 
 RULE = VotingRule(min=1, max=5, agree=2)
@@ -144,6 +146,37 @@ def test_with_votes_enough_three_labels_get_confusion_matrices():
     assert fit.confusion.row(1)[2] == pytest.approx(0.2, abs=0.02)  # m0 says b where c is true
     answers = consensus(votes_of(models), RULE, labels=["a", "b", "c"])["answer"].to_list()
     assert answers == truth
+
+
+def test_more_rows_than_are_calculated_at_once_all_get_their_answer():
+    rows = pl.int_range(2 * ROWS_AT_ONCE + 1, eager=True).alias("row")
+    answer = pl.when(pl.col("row") % 2 == 0).then(pl.lit("a")).otherwise(pl.lit("b"))
+    votes = [rows.to_frame().with_columns(model=pl.lit(model), answer=answer) for model in ("m0", "m1")]
+    found = consensus(pl.concat(votes), RULE, labels=["a", "b"])
+    assert found["row"].equals(rows)
+    assert found.select((pl.col("answer") == answer).all()).item()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from([None, "a", "b", "c"]))),
+    st.sampled_from([None, ["a", "b"], ["a", "b", "c", "d"]]),
+    st.sampled_from(["majority", "dawid-skene"]),
+)
+def test_every_answer_has_a_vote_and_its_figures_are_in_range(lines, labels, method):
+    given_votes = {(row, f"m{model}"): answer for row, model, answer in lines}
+    votes = pl.DataFrame(
+        [(*key, answer) for key, answer in given_votes.items()],
+        schema={"row": pl.Int64, "model": pl.String, "answer": pl.String},
+        orient="row",
+    )
+    for row in consensus(votes, RULE, method=method, labels=labels).iter_rows(named=True):
+        own = [answer for (number, _), answer in given_votes.items() if number == row["row"] and answer]
+        counted = [answer for answer in own if labels is None or answer in labels]
+        assert row["votes"] == len(counted)
+        assert row["answer"] in counted or row["tied"]
+        assert 0 < row["agreement"] <= 1
+        assert 0 <= row["confidence"] <= 1
+        assert not (row["settled"] and row["tied"])
 
 
 # Of the complete sets (3,021 and 1,000 rows) these fits reach 0.804 and 0.672, a majority 0.772 and 0.646.

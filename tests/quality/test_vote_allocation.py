@@ -65,6 +65,13 @@ def test_the_budget_ends_the_votes_beyond_the_first(budget, expected):
     assert rows_to_ask(rows, VotingRule(max=5, agree=2, budget=budget)).to_list() == expected
 
 
+def test_a_budget_with_a_fraction_is_not_rounded_down_by_a_vote():
+    assert VotingRule(budget=1.15).votes_left(rows=100, votes=110) == 5
+    assert VotingRule(budget=1.15).votes_left(rows=100, votes=110, owed=3) == 2
+    assert VotingRule(budget=1.15).votes_left(rows=100, votes=120) == 0
+    assert VotingRule().votes_left(rows=100, votes=120) is None
+
+
 def test_the_budget_never_takes_the_first_votes_of_a_row():
     """Three pilot votes on row 0 spent the budget of three rows; rows 1 and 2 are asked all the same."""
     rows = state((3, 1, 0.5), (0, 0, None), (0, 0, None))
