@@ -9,6 +9,7 @@ from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answe
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.answers.tool_calls import read_tool_calls
 from batchfree.core.chat import Completion, Failure, Kind
+from batchfree.core.finish_reasons import Ending
 
 
 def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
@@ -18,9 +19,9 @@ def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
 
 
 def _ended_early(completion: Completion) -> Failure | None:
-    if completion.finish_reason == "content_filter":
+    if completion.ending is Ending.FILTERED:
         return Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
-    if completion.finish_reason == "length":
+    if completion.ending is Ending.CUT:
         what = "the answer was cut off" if completion.content.strip() else "thinking used up the tokens of the answer"
         return Failure(kind=Kind.TRUNCATED, message=f"{what}: the reply reached its limit of tokens")
     return None

@@ -60,6 +60,7 @@ def with_origin(completion: Completion, failure: Failure) -> Failure:
         model=completion.model,
         provider=completion.provider,
         finish_reason=completion.finish_reason,
+        native_finish_reason=completion.native_finish_reason,
         request_id=completion.request_id,
         usage=completion.usage,
         content=completion.content,

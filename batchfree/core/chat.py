@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from batchfree.core.finish_reasons import Ending, ending_of
+
 Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -77,10 +79,16 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     provider: str | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
     request_id: str | None = None
     usage: Usage = Usage()
     router: JsonObject | None = None
     """`openrouter_metadata`, if the service sent it."""
+
+    @property
+    def ending(self) -> Ending:
+        """How the reply ended, by the service's and the provider's word."""
+        return ending_of(self.finish_reason, self.native_finish_reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +105,7 @@ class Failure:
     model: str | None = None
     provider: str | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
     request_id: str | None = None
     usage: Usage = Usage()
     retry_after: float | None = None

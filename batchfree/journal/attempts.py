@@ -63,6 +63,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     sent because the row is too long for every model. `kind` is set if the request failed as a whole.
     Tokens and `cost` (USD) are those of the whole request; `latency_s` is in seconds. `pack_seed` seeds the codes of a
     pack; `unknown` counts codes in the reply that belong to no row.
+    `native_finish_reason` is the provider's own word, where it differs from `finish_reason`.
     `permanent`: the model is gone for today. `unsupported`: the request parameter that the model refused.
     """
 
@@ -74,6 +75,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     status: int | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
     kind: Kind | None = None
     error: str | None = None
     permanent: bool = False

@@ -116,6 +116,7 @@ def attempt_of(
         request_id=judged.request_id,
         status=200 if failure is None else failure.status,
         finish_reason=judged.finish_reason,
+        native_finish_reason=judged.native_finish_reason,
         kind=None if failure is None else failure.kind,
         error=None if failure is None else failure.message,
         permanent=failure is not None and failure.permanent,

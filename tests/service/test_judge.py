@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind, ToolCall
+from batchfree.core.finish_reasons import Ending
 from batchfree.service.openrouter.judge import judge
 
 GEMMA = "google/gemma-4-31b-it:free"
@@ -700,6 +701,100 @@ def test_an_answer_cut_off_by_length_is_still_a_completion() -> None:
     completion = judged(200, reply('{"a": "x", "b', finish="length"))
     assert isinstance(completion, Completion)
     assert (completion.content, completion.finish_reason) == ('{"a": "x", "b', "length")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A choice with half an answer, and what it must be judged as: a kind, a cut answer, or a whole one."""
+
+    choice: dict[str, Any]
+    judged: Kind | Ending
+    finish: str | None = None
+    top: dict[str, Any] = field(default_factory=dict)
+
+
+def finish(*words: str) -> dict[str, Any]:
+    """Fields of a choice: `finish_reason`, and behind it `native_finish_reason` if there is a second word."""
+    return dict(zip(("finish_reason", "native_finish_reason"), words, strict=False))
+
+
+ENDED = [
+    *(
+        Ended(finish(word), Ending.CUT, word)
+        for word in ("length", "LENGTH", "MAX_TOKENS", "max_tokens", "model_length", "max_output_tokens", "MaxTokens")
+    ),
+    *(
+        Ended(finish("stop", word), Ending.CUT, "stop")
+        for word in ("MAX_TOKENS", "length", "FinishReason.MAX_TOKENS", "model_context_window_exceeded", "max-tokens")
+    ),
+    Ended({"finish_reason": None, "native_finish_reason": "max_tokens"}, Ending.CUT),
+    Ended({"finish_reason": "null", "native_finish_reason": "limit"}, Ending.CUT),
+    Ended(finish("length", "stop"), Ending.CUT, "length"),
+    Ended({"finish_reason": {"type": "length", "length": 64}}, Ending.CUT, "length"),
+    Ended({"finish_reason": None, "stop_reason": "max_tokens"}, Ending.CUT, "max_tokens"),
+    Ended({"finish_details": {"type": "max_tokens"}}, Ending.CUT, "max_tokens"),
+    Ended({"finish_reason": None}, Ending.CUT, "length", top={"done_reason": "length"}),
+    *(
+        Ended(finish(*words), Kind.UPSTREAM_ERROR, words[0])
+        for words in (
+            *(("error",), ("ERROR",), ("abort",), ("aborted",), ("cancelled",), ("USER_CANCEL",), ("network_error",)),
+            *(("insufficient_system_resource",), ("timeout",), ("TIME_LIMIT",), ("incomplete",), ("pause_turn",)),
+            *(("stop", "abort"), ("stop", "error"), ("length", "network_error"), ("stop", "MALFORMED_FUNCTION_CALL")),
+            ("function_call_filter: MALFORMED_FUNCTION_CALL",),
+        )
+    ),
+    *(
+        Ended(finish(*words), Kind.CONTENT_POLICY, words[0])
+        for words in (
+            *(("content_filter",), ("content-filter",), ("sensitive",), ("SAFETY",), ("RECITATION",), ("ERROR_TOXIC",)),
+            *(
+                ("guardrail_intervened",),
+                ("content_filter: PROHIBITED_CONTENT",),
+                ("stop", "SAFETY"),
+                ("error", "spii"),
+            ),
+            ("length", "content_filtered"),
+        )
+    ),
+    Ended(finish("refusal"), Kind.REFUSED, "refusal"),
+    Ended(finish("stop", "refusal"), Kind.REFUSED, "stop"),
+    *(
+        Ended(finish(*words), Ending.WHOLE, words[0])
+        for words in (("stop",), ("STOP",), ("eos_token",), ("end_turn",), ("COMPLETE",), ("stop", "STOP_SEQUENCE"))
+    ),
+    Ended({"finish_reason": "stop", "stop_reason": "length"}, Ending.WHOLE, "stop"),
+    Ended({"finish_reason": None, "stop_reason": "my own stop"}, Ending.UNKNOWN),
+    Ended(finish("astral_alignment"), Ending.UNKNOWN, "astral_alignment"),
+    Ended({"finish_reason": None}, Ending.UNKNOWN),
+    Ended({"finish_reason": []}, Ending.UNKNOWN),
+]
+
+
+@pytest.mark.parametrize("case", ENDED, ids=lambda case: f"{case.choice} {case.top}")
+def test_a_reply_that_was_cut_filtered_or_broken_off_never_stands_as_a_whole_one(case: Ended) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "The capital is the ci"}, **case.choice}
+    result = judged(200, {**reply(), "choices": [choice], **case.top})
+    assert result.finish_reason == case.finish
+    assert result.content == "The capital is the ci"
+    if isinstance(case.judged, Kind):
+        assert isinstance(result, Failure), result
+        assert result.kind is case.judged
+    else:
+        assert isinstance(result, Completion), result
+        assert result.ending is case.judged
+
+
+def test_an_unknown_finish_reason_of_the_provider_is_kept_for_the_journal() -> None:
+    choice = {**reply()["choices"][0], "native_finish_reason": "astral_alignment"}
+    assert judged(200, {**reply(), "choices": [choice]}).native_finish_reason == "astral_alignment"
+    assert judged(200, reply()).native_finish_reason is None
+
+
+@pytest.mark.parametrize("word", ["MAX_TOKENS", "LENGTH", "model_length"])
+def test_an_empty_reply_at_its_limit_is_truncated_in_every_spelling(word: str) -> None:
+    failure = judged(200, reply("", finish=word))
+    assert isinstance(failure, Failure)
+    assert failure.kind is Kind.TRUNCATED
 
 
 def test_reasoning_inside_the_content_is_ordinary_text() -> None:

@@ -12,6 +12,7 @@ from batchfree.answers.read_label import is_harmless_remark, label_of, read_labe
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
 from batchfree.core.chat import Completion, Failure, Kind
+from batchfree.core.finish_reasons import Ending
 
 GIVEN_TWICE = "the reply answers this row twice, with different values"
 NOT_JSON = "its value is not valid JSON"
@@ -34,13 +35,13 @@ class PackResults:
 def read(completion: Completion, codes: Sequence[str], rule: AnswerRule) -> PackResults:
     """The results in a reply to a pack whose rows have these codes."""
     text = _without_thinking(completion.content)
-    reply = scan_reply(text, codes, finished=completion.finish_reason == "stop")
+    reply = scan_reply(text, codes, finished=completion.ending is Ending.WHOLE)
     found: dict[str, list[Answer | Failure]] = {code: [] for code in codes}
     for each in reply.values:
         found[each.code].append(_read_value(each, rule))
     results = {code: _united(each) for code, each in found.items()}
     missing = any(each is None for each in results.values())
-    cut_off = missing and (completion.finish_reason == "length" or reply.open)
+    cut_off = missing and (completion.ending is Ending.CUT or reply.open)
     failure = None
     if not any(found.values()):
         failure = with_origin(completion, _why_nothing(completion, text, cut_off=cut_off))
@@ -113,9 +114,9 @@ def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
 
 def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure:
     """Why a reply holds no result for any row."""
-    if completion.finish_reason == "content_filter":
+    if completion.ending is Ending.FILTERED:
         return Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
-    if completion.finish_reason == "length" or (cut_off and text):
+    if completion.ending is Ending.CUT or (cut_off and text):
         return Failure(kind=Kind.TRUNCATED, message="the reply broke off before the first answer was complete")
     if not text:
         return Failure(kind=Kind.EMPTY, message="the reply is empty")

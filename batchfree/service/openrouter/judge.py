@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from batchfree.core.chat import Completion, Failure, Json, JsonObject, Judged, Kind, ToolCall, Usage
+from batchfree.core.finish_reasons import Ending, ending_of
 from batchfree.core.text import clean
 from batchfree.service.openrouter.evidence import Evidence, gather
 from batchfree.service.openrouter.lenient import (
@@ -33,11 +34,15 @@ TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 HTML = re.compile(r"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 DATA = "data:"
 TEXT_PARTS = ("text", "output_text", None)
-FILTERED = frozenset(
-    {"content_filter", "safety", "recitation", "prohibited_content", "blocklist", "spii", "image_safety"}
-)
-"""Finish reasons in lower case, also native ones, of an answer that a content filter removed."""
-CUT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+STOPPED = {
+    Ending.FILTERED: (Kind.CONTENT_POLICY, "a content filter stopped the answer"),
+    Ending.REFUSED: (Kind.REFUSED, "the model declined to answer"),
+    Ending.BROKEN: (Kind.UPSTREAM_ERROR, "the answer broke off"),
+}
+"""What a reply with one of these endings is, whatever it holds."""
+OTHER_FINISH_KEYS = ("stop_reason", "done_reason", "finishReason", "finish_details")
+"""Where other servers put the finish reason (Anthropic, Ollama, Gemini, OpenAI's previews), if `finish_reason` is null.
+vLLM has the stop sequence itself under `stop_reason`, so only known words count there."""
 
 
 def judge(status: int, headers: Mapping[str, str], body: bytes) -> Judged:
@@ -109,39 +114,62 @@ def _judge_reply(payload: JsonObject, status: int) -> Judged:
     if not choice:
         message = "the reply has no choices"
         return Failure(kind=Kind.BAD_RESPONSE, message=message, status=status)
-    finish = masked_name(choice.get("finish_reason"))
+    finish = _finish_reason(choice, payload)
+    native = _word(choice.get("native_finish_reason"))
+    native = native if native and native.casefold() != (finish or "").casefold() else None
     message_part = as_object(choice.get("message")) or {"content": choice.get("text")}
     content = _content_text(message_part.get("content"))
-    if choice.get("error") or finish == "error":
-        error = choice.get("error") or {"message": "the model stopped with an error"}
-        return replace(verdict(gather(status, {}, payload, error)), content=content, finish_reason=finish)
+    if choice.get("error"):
+        failure = verdict(gather(status, {}, payload, choice["error"]))
+        return replace(failure, content=content, finish_reason=finish, native_finish_reason=native)
     completion = Completion(
         model=masked_name(payload.get("model")),
         content=content,
         tool_calls=_tool_calls(message_part),
         finish_reason=finish,
+        native_finish_reason=native,
     )
-    native = (as_text(choice.get("native_finish_reason")) or "").lower()
-    kind, message = _find_failure(completion, as_text(message_part.get("refusal")), native)
+    kind, message = _find_failure(completion, as_text(message_part.get("refusal")))
     if kind is None:
         return completion
     return Failure(
-        kind=kind, message=message, status=status, model=completion.model, content=content, finish_reason=finish
+        kind=kind,
+        message=message,
+        status=status,
+        model=completion.model,
+        content=content,
+        finish_reason=finish,
+        native_finish_reason=native,
     )
 
 
-def _find_failure(completion: Completion, refusal: str | None, native: str) -> tuple[Kind | None, str]:
+def _finish_reason(choice: JsonObject, payload: JsonObject) -> str | None:
+    """Why the reply ended, by the word of `finish_reason`, or by a known word where other servers put it."""
+    if (finish := _word(choice.get("finish_reason"))) is not None:
+        return finish
+    others = (_word(place.get(key)) for place in (choice, payload) for key in OTHER_FINISH_KEYS)
+    return next((other for other in others if other and ending_of(other) is not Ending.UNKNOWN), None)
+
+
+def _word(reason: Json) -> str | None:
+    """A finish reason as a word. SGLang's own API sends `{"type": "length", "length": 64}`; some send `"null"`."""
+    word = masked_name(reason.get("type") or reason.get("reason") if isinstance(reason, dict) else reason)
+    return None if word in ("null", "None") else word
+
+
+def _find_failure(completion: Completion, refusal: str | None) -> tuple[Kind | None, str]:
     """The reason why a reply is no answer, with a message; None if it is one."""
-    finish, blank = (completion.finish_reason or "").lower(), not completion.content.strip(BLANKS)
+    blank = not completion.content.strip(BLANKS)
     if completion.model is not None and is_safety_classifier(completion.model):
         return Kind.NOT_CHAT, "a safety classifier answered"
     if refusal:
         return Kind.REFUSED, one_line(f"the model refused: {refusal}")
-    if finish in FILTERED or (blank and native in FILTERED):
-        return Kind.CONTENT_POLICY, "a content filter stopped the answer"
+    if (stopped := STOPPED.get(completion.ending)) is not None:
+        words = " / ".join(word for word in (completion.finish_reason, completion.native_finish_reason) if word)
+        return stopped[0], one_line(f"{stopped[1]} (finish reason: {words})")
     if completion.tool_calls or not blank:
         return None, ""
-    if finish in CUT or native in CUT:
+    if completion.ending is Ending.CUT:
         return Kind.TRUNCATED, "the token limit was reached before the answer began; reasoning may have used all tokens"
     return Kind.EMPTY, "the answer is empty"
 
