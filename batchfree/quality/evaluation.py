@@ -12,7 +12,7 @@ from batchfree.quality.normalise import normalise
 from batchfree.quality.scoring import ScoringRule, field_of, is_correct, scored_text
 
 MOST_LABELS = 100
-"""Most different values for which there are figures per label. With more of them, answers are texts and not labels."""
+"""Most different values that count as labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Score:
 
     accuracy: Proportion
     labels: tuple[LabelScore, ...]
-    """Each expected or given label in alphabetical order; empty if there are too many to be labels."""
+    """Each expected or given label in alphabetical order; empty if the answers are not labels (see `evaluate`)."""
     confusion: Mapping[tuple[str, str], int]
     """Number of answers by (expected label, given label); pairs that never occur are left out."""
 
@@ -80,6 +80,8 @@ def evaluate(answers: Iterable[ScoredAnswer | None]) -> Evaluation:
     """The figures of the answers; those that could not be scored are left out. It reads the answers once.
 
     Labels are compared as `normalise` says, and shown in the spelling that sorts first, of expected values if possible.
+    There are no figures per label if there are more than `MOST_LABELS` of them, or if right answers differ from the
+    expected text or wrong ones don't, as with `numeric` or `contains`.
     """
     everything, models = _Counts(), defaultdict[str, _Counts](_Counts)
     for each in answers:
@@ -88,30 +90,36 @@ def evaluate(answers: Iterable[ScoredAnswer | None]) -> Evaluation:
             if each.model is not None:
                 models[each.model].add(each)
     spelling = everything.spelling
+    if not everything.are_labels:
+        for counts in models.values():
+            counts.drop_labels()
     per_model = {model: counts.score(spelling) for model, counts in sorted(models.items())}
     return Evaluation(overall=everything.score(spelling), models=per_model)
 
 
 class _Counts:
-    """Counts answers by their labels, as long as there are few enough."""
+    """Counts answers by their labels, as long as they are labels."""
 
     def __init__(self) -> None:
         self.correct = Counter[bool]()
         self.pairs = Counter[tuple[str, str]]()
         self.spelling: dict[str, tuple[bool, str]] = {}
-        self._are_labels = True
+        self.are_labels = True
 
     def add(self, scored: ScoredAnswer) -> None:
         self.correct[scored.correct] += 1
-        if not self._are_labels:
+        if not self.are_labels:
             return
         expected, answer = normalise(scored.expected), normalise(scored.answer)
         self.pairs[expected, answer] += 1
         for label, text, is_answer in ((expected, scored.expected, False), (answer, scored.answer, True)):
             self.spelling[label] = min(self.spelling.get(label, (True, text)), (is_answer, text))
-        if len(self.spelling) > MOST_LABELS:
-            self._are_labels = False
-            self.pairs.clear()
+        if len(self.spelling) > MOST_LABELS or scored.correct != (expected == answer):
+            self.drop_labels()
+
+    def drop_labels(self) -> None:
+        self.are_labels = False
+        self.pairs.clear()
 
     def score(self, spelling: Mapping[str, tuple[bool, str]]) -> Score:
         expected, given = Counter[str](), Counter[str]()

@@ -258,8 +258,29 @@ def test_spellings_of_one_label_are_counted_together_under_the_expected_one():
 
 
 def test_free_texts_have_an_accuracy_and_no_labels():
-    answers = [score_answer(f"text {number}", f"text {number}", ScoringRule()) for number in range(MOST_LABELS + 1)]
-    found = evaluate(answers)
-    assert found.overall.accuracy.share == 1.0
+    texts = [f"text {number}" for number in range(MOST_LABELS + 1)]
+    found = evaluate(score_answer(text, text, ScoringRule(), f"model {len(text)}") for text in texts)
+    assert found.overall.accuracy == Proportion(count=len(texts), total=len(texts))
+    assert {model: score.accuracy.total for model, score in found.models.items()} == {
+        "model 6": 10,
+        "model 7": 90,
+        "model 8": 1,
+    }
+    for score in (found.overall, *found.models.values()):
+        assert score.labels == ()
+        assert score.confusion == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "rule"),
+    [
+        ("about 42", "42", ScoringRule(metric="numeric")),
+        ("It is Paris.", "Paris", ScoringRule(metric="contains")),
+        ({"a": 1, "b": 2}, {"a": 1}, ScoringRule(metric="json-subset")),
+    ],
+)
+def test_answers_that_may_differ_from_the_expected_text_are_no_labels(answer, expected, rule):
+    found = evaluate([score_answer(answer, expected, rule, "one")])
+    assert found.models["one"].accuracy == Proportion(count=1, total=1)
     assert found.overall.labels == ()
-    assert found.overall.confusion == {}
+    assert found.models["one"].labels == ()
