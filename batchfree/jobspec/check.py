@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pydantic import ValidationError
 
 from batchfree.core.chat import JsonObject
+from batchfree.core.routes import FREE_ROUTER, LOCAL, ROUTERS
 from batchfree.core.text import KeyPath
 from batchfree.jobspec.draft import Draft, Finding, Origin, holds_key
 from batchfree.jobspec.rules.base_url import base_url_complaints
@@ -189,6 +190,32 @@ def _reserve(spec: JobSpec) -> Iterator[Finding]:
         yield Finding(("limits", "reserve"), message)
 
 
+def _votes(spec: JobSpec) -> Iterator[Finding]:
+    votes = spec.votes
+    if votes.max < votes.min:
+        message = f"no row can have at least {votes.min} and at most {votes.max} votes; raise max or lower min"
+        yield Finding(("votes", "max"), message)
+    if votes.agree > votes.max:
+        message = (
+            f"an answer can't be {votes.agree} votes ahead with at most {votes.max} votes; raise max or lower agree"
+        )
+        yield Finding(("votes", "agree"), message)
+    if votes.budget is not None and votes.budget < votes.min:
+        message = f"every row gets {votes.min} votes, which is more than {votes.budget:g} on average; raise the budget"
+        yield Finding(("votes", "budget"), message)
+
+
+def _voting_route(spec: JobSpec) -> Iterator[Finding]:
+    key = "pilot" if spec.pilot is not None and spec.votes.max == 1 else "votes"
+    if spec.asks_votes and spec.router.route == (FREE_ROUTER,):
+        message = f"`{key}` needs draws that are made here, since {FREE_ROUTER} may draw the same model twice for a row"
+        yield Finding(("router", "route"), f"{message}; write `route: {LOCAL}`, or leave the key out")
+    ids = [each for each in spec.router.route if each not in ROUTERS]
+    if ids and len(ids) < spec.votes.min:
+        message = f"every row needs {spec.votes.min} votes from different models, and `router.route` names {len(ids)}"
+        yield Finding(("votes", "min"), message)
+
+
 RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _name: ("name",),
     _paths: ("name", "input.path", "output.path", "run_dir"),
@@ -204,6 +231,8 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _base_url: ("endpoint.base_url",),
     _output: ("output.path",),
     _overwriting: ("output.path", "input.path", "run_dir"),
+    _votes: ("votes",),
+    _voting_route: ("router.route", "votes", "pilot"),
     _reserve: ("limits.reserve", "limits.requests_per_day"),
 }
 """Rule → the keys that must be sound before the rule makes sense. The route comes before the base URL, because a wrong

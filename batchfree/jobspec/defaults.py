@@ -9,12 +9,12 @@ import re
 from pathlib import Path
 
 from batchfree.core.chat import Json
-from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, is_free_route
+from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route
 from batchfree.core.urls import normalize_base_url
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.base_url import base_url_complaints
 
-SECTIONS = ("answer", "request", "router", "limits", "retry", "output", "endpoint")
+SECTIONS = ("answer", "request", "router", "votes", "limits", "retry", "output", "endpoint")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -38,6 +38,7 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
         data.pop("input", None)
     if data.get("name") is None:
         data["name"] = file.stem
+    _complete_votes(draft)
     for section, key in (("input", "path"), ("router", "route")):
         if isinstance(value := draft.get(section, key), str):
             data[section][key] = [value]
@@ -67,6 +68,22 @@ def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
         table = draft.get("output", "path")
         beside = Path(table).parent if isinstance(table, str) else folder
         data["run_dir"] = str(beside / f"{name}.run")
+
+
+def _complete_votes(draft: Draft) -> None:
+    """A number N of votes means at least N and at most N + 2. With votes or a pilot every draw is made here by default.
+
+    The service cannot be told which models a row has had.
+    """
+    data, router = draft.data, draft.data["router"]
+    votes = data["votes"]
+    if isinstance(votes, int) and not isinstance(votes, bool):
+        data["votes"] = votes = {} if votes == 1 else {"min": votes, "max": votes + 2, "agree": 1}
+    if isinstance(votes, dict) and votes and votes.get("max") is None and isinstance(votes.get("min", 1), int):
+        votes["max"] = votes.get("min", 1) + 2
+    more = isinstance(votes, dict) and votes.get("max", 1) != 1
+    if isinstance(router, dict) and router.get("route") is None and (more or data.get("pilot") is not None):
+        router["route"] = LOCAL
 
 
 def _complete_limits(draft: Draft) -> None:

@@ -7,7 +7,6 @@ from batchfree.core.parameters import NEVER_SENT
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
 from batchfree.jobspec.defaults import SECTIONS
 from batchfree.jobspec.rules.chat_messages import PART_MODELS, Message
-from batchfree.jobspec.rules.unbuilt import unbuilt_schema
 from batchfree.jobspec.schema import NOTHING, AnswerSpec, JobSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -38,7 +37,6 @@ def json_schema() -> JsonObject:
     for name, part in parts.items():
         if name not in WITHOUT_VARIABLES:
             part["properties"] = {key: _with_variable(value) for key, value in part["properties"].items()}
-    properties |= unbuilt_schema()
     parameters = parts["RequestParameters"]["properties"]
     parameters |= {name: {"not": {}, "description": f"Never sent: {why}."} for name, why in NEVER_SENT.items()}
     return {"$schema": DIALECT, "title": "batchfree job", **schema}

@@ -15,7 +15,6 @@ from batchfree.jobspec.check import check, check_labels, take_out_keys
 from batchfree.jobspec.defaults import complete
 from batchfree.jobspec.draft import Draft, Origin, shape
 from batchfree.jobspec.overrides import COMMAND_LINE, ENDPOINT, OUTPUT, expand, override, put_option
-from batchfree.jobspec.rules.unbuilt import take_out_unbuilt
 from batchfree.jobspec.schema import EndpointSpec, JobSpec
 from batchfree.jobspec.schema_file import load_answer_schema
 from batchfree.jobspec.spec_files import home, placed, read_text
@@ -65,7 +64,6 @@ def load_endpoint(base_url: str) -> EndpointSpec:
 def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
     """The spec that a draft makes; raises SpecError with every mistake. `place` is the absolute path of the job."""
     take_out_keys(draft)
-    take_out_unbuilt(draft)
     load_answer_schema(draft, place.parent)
     check_labels(draft)
     _reread_variables(draft, place)

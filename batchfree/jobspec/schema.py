@@ -20,6 +20,7 @@ from batchfree.jobspec.rules.request_parameters import RequestParameters
 from batchfree.jobspec.rules.sentences import AsWritten
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
+MOST_VOTES = 100
 MAX_CONCURRENCY = 10_000
 
 
@@ -91,6 +92,42 @@ class RouterSpec(Section):
     """Makes the draws repeatable."""
     fallbacks: int = Field(default=2, ge=0, le=MOST_MODELS - 1)
     """Further models that OpenRouter may fall back to within one request, if batchfree draws the model."""
+
+
+class VotesSpec(Section):
+    """How many answers a row gets, each from another model."""
+
+    min: int = Field(default=1, ge=1)
+    """Votes of every row, before any row gets more."""
+    max: int = Field(default=1, ge=1, le=MOST_VOTES)
+    """Most votes of a row."""
+    agree: int = Field(default=1, ge=1)
+    """A row is settled when its leading answer is this many votes ahead."""
+    budget: float | None = Field(default=None, gt=0)
+    """Most votes per row on average; no limit where none is given."""
+
+
+class PilotSpec(Section):
+    """The first rows go to every eligible model; later draws come from the better models."""
+
+    rows: int = Field(default=40, ge=1)
+    """Number of rows in the pilot."""
+    keep: float = Field(default=0.5, gt=0)
+    """Share of the models that stay, if below 1; else their number."""
+
+
+class EvaluateSpec(Section):
+    """How answers are scored against expected values."""
+
+    expected: Filled
+    """Column that holds the expected value; rows where it is null are not scored."""
+    metric: Literal["exact", "numeric", "contains", "json-subset"] = "exact"
+    """exact: equal texts, case and punctuation aside; numeric: equal numbers; contains: the expected text stands in the
+    answer; json-subset: the answer has every expected key with its value."""
+    field: Filled | None = None
+    """Dotted path of the value within the answer, such as items[0].name."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """Largest difference of two numbers that are still equal; for the metric numeric."""
 
 
 class LimitsSpec(Section):
@@ -172,6 +209,16 @@ class JobSpec(Section):
     """The models to ask."""
     pack: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
     """Rows per request, or auto; more than one needs answer.labels or answer.schema."""
+    votes: Annotated[VotesSpec, AlsoAccepts({"type": "integer", "minimum": 1, "maximum": MOST_VOTES - 2}, NOTHING)] = (
+        VotesSpec()
+    )
+    """Answers per row, each from another model: a mapping, or a number N for {min: N, max: N + 2, agree: 1}."""
+    pilot: PilotSpec | None = None
+    """The first rows go to every eligible model, and the better models answer the rest."""
+    consensus: Literal["dawid-skene", "majority"] = "dawid-skene"
+    """How votes become the answer."""
+    evaluate: EvaluateSpec | None = None
+    """Scores the answers against a column of expected values."""
     limits: Annotated[LimitsSpec, AlsoAccepts(NOTHING)] = LimitsSpec()
     """How many requests are sent, and how fast."""
     retry: Annotated[RetrySpec, AlsoAccepts(NOTHING)] = RetrySpec()
@@ -195,6 +242,11 @@ class JobSpec(Section):
     def folder(self) -> Path:
         """The job file's folder, at which relative paths start."""
         return self._file.parent
+
+    @property
+    def asks_votes(self) -> bool:
+        """Whether rows may get more than one answer."""
+        return self.votes.max > 1 or self.pilot is not None
 
     def resolved(self) -> JsonObject:
         """The whole job as plain JSON data. A job holds no secrets."""

@@ -14,7 +14,6 @@ from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.chat_messages import PART_MODELS, TAGS, Message, Role
 from batchfree.jobspec.rules.request_parameters import RequestParameters
 from batchfree.jobspec.rules.sentences import SENTENCE
-from batchfree.jobspec.rules.unbuilt import UNBUILT
 from batchfree.jobspec.schema import JobSpec
 
 EXPECTED = {
@@ -185,8 +184,7 @@ def _keys(loc: KeyPath) -> list[str]:
         if found is None:
             return []
         model = found
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    return names + (list(UNBUILT) if model is JobSpec else [])
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _inner(model: type[BaseModel], key: str) -> type[BaseModel] | None:

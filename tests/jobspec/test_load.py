@@ -50,6 +50,10 @@ def test_the_smallest_job_gets_every_default(load, tmp_path):
             "fallbacks": 2,
         },
         "pack": 1,
+        "votes": {"min": 1, "max": 1, "agree": 1, "budget": None},
+        "pilot": None,
+        "consensus": "dawid-skene",
+        "evaluate": None,
         "limits": {
             "requests_per_minute": 20,
             "requests_per_day": "auto",
@@ -65,6 +69,22 @@ def test_the_smallest_job_gets_every_default(load, tmp_path):
             "account": None,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("votes", "expected"),
+    [
+        ("1", {"min": 1, "max": 1, "agree": 1, "budget": None}),
+        ("3", {"min": 3, "max": 5, "agree": 1, "budget": None}),
+        ("{min: 2}", {"min": 2, "max": 4, "agree": 1, "budget": None}),
+        ("{agree: 2, budget: 2}", {"min": 1, "max": 3, "agree": 2, "budget": 2.0}),
+    ],
+)
+def test_a_number_of_votes_is_written_out_and_draws_are_made_here(load, votes, expected):
+    spec = load(f"input: x.jsonl\nvotes: {votes}\n")
+    assert spec.votes.model_dump() == expected
+    assert spec.router.route == (("openrouter/free",) if votes == "1" else ("local",))
+    assert load("input: x.jsonl\npilot: {rows: 20}\n").router.route == ("local",)
 
 
 def test_values_are_frozen(load):
@@ -153,7 +173,7 @@ def test_overrides_reach_into_short_forms_and_the_last_one_wins(load, tmp_path):
         ("name=a: b: c", "name", "`:`"),
         ("answer.labels=[yes, no]", "answer.labels[0]", "in quotes"),
         ("output=x.txt", "output.path", "suffix"),
-        ("votes=3", "votes", "does not have `votes` yet"),
+        ("votes.max=0", "votes.max", "at least 1"),
     ],
 )
 def test_a_wrong_override_is_named_by_its_key(load, override, key, fragment):

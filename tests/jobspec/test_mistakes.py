@@ -165,11 +165,19 @@ BROKEN = [
     (X + "name: ${NOPE}\n", 2, "name", "NOPE is not set"),
     (X + "name: ${no-pe}\n", 2, "name", "a literal ${ is written $${"),
     (X + "limits:\n  reserve: ${SECRET}\n", 3, "limits.reserve", "got the value of ${SECRET}"),
-    (X + "votes: 3\n", 2, "votes", "does not have `votes` yet"),
-    (X + "votes: true\n", 2, "votes", "does not have `votes` yet"),
-    (X + "pilot: {rows: 40}\n", 2, "pilot", "does not have `pilot` yet"),
-    (X + "consensus: majority\n", 2, "consensus", "does not have `consensus` yet"),
-    (X + "evaluate: {expected: a}\n", 2, "evaluate", "does not have `evaluate` yet"),
+    (X + "votes: true\n", 2, "votes", "true"),
+    (X + "votes: 0\n", 2, "votes", "at least 1"),
+    (X + "votes: {min: 3, max: 2}\n", 2, "votes.max", "raise max or lower min"),
+    (X + "votes: {min: 1, max: 2, agree: 3}\n", 2, "votes.agree", "lower agree"),
+    (X + "votes: {min: 2, budget: 1.5}\n", 2, "votes.budget", "raise the budget"),
+    (X + "votes: {most: 2}\n", 2, "votes.most", "no such key"),
+    (X + "router: {route: openrouter/free}\nvotes: 3\n", 2, "router.route", "`votes` needs draws that are made here"),
+    (X + "router: {route: openrouter/free}\npilot: {rows: 9}\n", 2, "router.route", "`pilot` needs draws"),
+    (X + "router: {route: [a/b:free, c/d:free]}\nvotes: 3\n", 3, "votes.min", "`router.route` names 2"),
+    (X + "pilot: {keep: 0}\n", 2, "pilot.keep", "more than 0"),
+    (X + "consensus: mean\n", 2, "consensus", "dawid-skene"),
+    (X + "evaluate: {metric: exact}\n", 2, "evaluate.expected", "required"),
+    (X + "evaluate: {expected: a, metric: fuzzy}\n", 2, "evaluate.metric", "numeric"),
 ]
 
 
@@ -192,7 +200,7 @@ def test_a_broken_job_gets_a_sentence_with_line_and_key(tmp_path, text, line, ke
 
 
 def test_every_mistake_is_said_at_once_in_the_order_of_lines(tmp_path):
-    text = "inputs: x\nlimits:\n  concurrency: five\n  reserv: 2\nrouter: {route: a/b}\nvotes: 2\n"
+    text = "inputs: x\nlimits:\n  concurrency: five\n  reserv: 2\nrouter: {route: a/b}\nvotes: none\n"
     text += "output: x.txt\nname: ${NO}\n"
     mistakes = mistakes_in(tmp_path / "job.yaml", text)
     found = [(mistake.line, mistake.key) for mistake in mistakes]
