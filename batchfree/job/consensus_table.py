@@ -1,0 +1,76 @@
+"""The consensus on every question of a job that asks for votes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from batchfree.job.vote_book import VoteBook
+from batchfree.jobspec import JobSpec
+from batchfree.quality.consensus import consensus
+from batchfree.quality.vote_allocation import VotingRule, rows_to_ask
+
+
+def voting_rule(spec: JobSpec) -> VotingRule:
+    """The rule of `votes` in the job file."""
+    votes = spec.votes
+    return VotingRule(min=votes.min, max=votes.max, agree=votes.agree, budget=votes.budget)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The consensus on one question. `answer` is the key of the winning answer, None if the best ones are tied.
+
+    `is_open` says that the question may still get votes.
+    """
+
+    answer: str | None
+    votes: int
+    agreement: float
+    confidence: float
+    settled: bool
+    is_open: bool
+
+
+class ConsensusTable:
+    """The verdict on every question that has votes, from all votes up to now."""
+
+    def __init__(self, book: VoteBook, spec: JobSpec, rows: int) -> None:
+        """`rows` is the number of rows of the job, which the budget depends on."""
+        self._book, self._rule, self._rows = book, voting_rule(spec), rows
+        labels = spec.answer.labels
+        decided = consensus(book.frame(), self._rule, method=spec.consensus, labels=labels)
+        self._decided = decided
+        self._place = dict(zip(decided["row"].to_list(), range(len(decided)), strict=True))
+        self._columns = {name: decided[name].to_list() for name in decided.columns}
+        self._open = set(self.to_ask().to_list())
+
+    def of(self, question: str) -> Verdict | None:
+        """The verdict on a question, by its digest; None if it has no vote."""
+        number = self._book.number(question)
+        place = None if number is None else self._place.get(number)
+        if place is None:
+            return None
+        facts: dict[str, Any] = {name: values[place] for name, values in self._columns.items()}
+        return Verdict(
+            answer=facts["answer"],
+            votes=facts["votes"],
+            agreement=facts["agreement"],
+            confidence=facts["confidence"],
+            settled=facts["settled"],
+            is_open=number in self._open,
+        )
+
+    def to_ask(self) -> pl.Series:
+        """The numbers of the questions that may get another vote, the most urgent first."""
+        numbers = pl.DataFrame({"row": pl.int_range(self._book.questions, dtype=pl.UInt32, eager=True)})
+        known = self._decided.select(pl.col("row").cast(pl.UInt32), "votes", "lead", "confidence")
+        state = numbers.join(known, on="row", how="left")
+        missing = self._rows - len(state)  # rows without any attempt count for the budget
+        if missing > 0:
+            ids = pl.int_range(len(state), self._rows, dtype=pl.UInt32, eager=True)
+            state = pl.concat([state, pl.DataFrame({"row": ids})], how="diagonal")
+        asked = rows_to_ask(state, self._rule, closed=self._book.closed())
+        return asked.filter(asked < self._book.questions)
