@@ -9,6 +9,7 @@ import polars as pl
 
 from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec import JobSpec
+from batchfree.journal.attempts import Status
 from batchfree.quality.consensus import consensus
 from batchfree.quality.vote_allocation import VotingRule, rows_to_ask
 
@@ -33,6 +34,12 @@ class Verdict:
     settled: bool
     is_open: bool
 
+    def status(self, least: int) -> Status:
+        """The status of the row; `least` is the number of votes that every row gets."""
+        if self.is_open and (self.votes < least or self.answer is None):
+            return Status.PENDING
+        return Status.FAILED if self.answer is None else Status.OK
+
 
 class ConsensusTable:
     """The verdict on every question that has votes, from all votes up to now."""
@@ -46,6 +53,11 @@ class ConsensusTable:
         self._place = dict(zip(decided["row"].to_list(), range(len(decided)), strict=True))
         self._columns = {name: decided[name].to_list() for name in decided.columns}
         self._open = set(self.to_ask().to_list())
+
+    @property
+    def has_open(self) -> bool:
+        """Whether any question may still get votes."""
+        return bool(self._open)
 
     def of(self, question: str) -> Verdict | None:
         """The verdict on a question, by its digest; None if it has no vote."""

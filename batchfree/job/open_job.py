@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from batchfree.answers import AnswerRule
 from batchfree.core.chat import ChatRequest, Failure
+from batchfree.core.errors import Mistake, SpecError
 from batchfree.data import output
 from batchfree.data.input import Dataset, open_dataset
-from batchfree.data.output.columns import describe
 from batchfree.data.prompts import Prompts, compile_prompts
+from batchfree.data.unknown_column import no_column
 from batchfree.jobspec import JobSpec
-from batchfree.journal.attempts import Status
+from batchfree.journal.attempts import QuestionState
 from batchfree.journal.digest_map import DigestMap
-from batchfree.journal.index import JournalIndex
 from batchfree.journal.questions import Question, digest
-from batchfree.run.summary import Tally
 from batchfree.run.tasks import Task
 
 BATCH = 2_000
 """The number of rows that are read and rendered at a time."""
+
+Describe: TypeAlias = Callable[[Mapping[str, Any], str | Failure], Mapping[str, Any]]
+"""A row of the input and the digest of its question, or why it has none → its values by column name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,16 @@ class OpenJob:
     prompts: Prompts
     rule: AnswerRule
 
-    def rows(self) -> Iterator[Mapping[str, Any]]:
-        """The rows in input order, with the columns that the templates use and the `id` column."""
+    @property
+    def uses(self) -> frozenset[str]:
+        """The columns that the templates, the `id` and the scores need."""
         named = frozenset() if self.dataset.id is None else {self.dataset.id}
-        for batch in self.dataset.batches(BATCH, self.prompts.columns | named):
+        scored = frozenset() if self.spec.evaluate is None else {self.spec.evaluate.expected}
+        return self.prompts.columns | named | scored
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """The rows in input order, with the columns that are used."""
+        for batch in self.dataset.batches(BATCH, self.uses):
             yield from batch.iter_rows(named=True)
 
     def requests(self, rows: int) -> Iterator[ChatRequest | Failure]:
@@ -46,8 +54,15 @@ class OpenJob:
         for _, row in zip(range(rows), self.rows(), strict=False):
             yield self.prompts.render(row)
 
-    def tasks(self, index: JournalIndex, *, retry_failed: bool, limit: int | None) -> Iterator[Task | int]:
-        """The questions to ask, each once. A number in between counts rows that need no request."""
+    def question_of(self, row: Mapping[str, Any]) -> str | Failure:
+        """The digest of a row's question, or why the row cannot be rendered."""
+        request = self.prompts.render(row)
+        return request if isinstance(request, Failure) else digest(request, self.rule)
+
+    def tasks(
+        self, is_wanted: Callable[[str], bool], state: Callable[[str], QuestionState], limit: int | None = None
+    ) -> Iterator[Task | int]:
+        """The wanted questions, each once, at most `limit`. A number in between counts rows that need no request."""
         taken, skipped = DigestMap(), 0
         id_column = self.dataset.id
         for number, row in enumerate(self.rows()):
@@ -58,7 +73,7 @@ class OpenJob:
                 skipped = 0
             request = self.prompts.render(row)
             name = None if isinstance(request, Failure) else digest(request, self.rule)
-            if isinstance(request, Failure) or name is None or self._done(index, name, retry_failed) or name in taken:
+            if isinstance(request, Failure) or name is None or name in taken or not is_wanted(name):
                 skipped += 1
                 continue
             taken.put(name, number)
@@ -67,44 +82,24 @@ class OpenJob:
             if skipped:
                 yield skipped
                 skipped = 0
-            yield Task(question=question, state=index.state(name))
+            yield Task(question=question, state=state(name))
         yield skipped
 
-    @staticmethod
-    def _done(index: JournalIndex, question: str, retry_failed: bool) -> bool:
-        status = index.status(question)
-        return status is Status.OK or (status is Status.FAILED and not retry_failed)
-
-    def columns(
-        self, row: Mapping[str, Any], index: JournalIndex, *, begun: bool, brief: bool = False
-    ) -> Mapping[str, Any]:
-        """The columns of one row. Before the first run every row is pending. `brief`: only the status of an answered
-        row."""
-        request = self.prompts.render(row)
-        if isinstance(request, Failure):
-            if not begun:
-                return {"status": Status.PENDING}
-            return {"status": Status.FAILED, "error_kind": request.kind, "error": request.message}
-        question = digest(request, self.rule)
-        if brief and index.status(question) is Status.OK:
-            return {"status": Status.OK}
-        return describe(index.state(question))
-
-    def table(self, index: JournalIndex, *, begun: bool, tally: Tally | None = None) -> pl.LazyFrame:
-        """The output table, derived row by row while it is read. `tally` counts its rows meanwhile."""
+    def table(self, describe: Describe) -> pl.LazyFrame:
+        """The output table, derived row by row while it is read."""
 
         def of(row: Mapping[str, Any]) -> Mapping[str, Any]:
-            columns = self.columns(row, index, begun=begun)
-            if tally is not None:
-                tally.add(row, columns)
-            return columns
+            return describe(row, self.question_of(row))
 
-        return output.table(self.dataset, self.spec, of, self.prompts.columns)
+        return output.table(self.dataset, self.spec, of, self.uses)
 
 
 def open_job(spec: JobSpec) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
     dataset = open_dataset(spec.input)
+    if spec.evaluate is not None and spec.evaluate.expected not in dataset.schema:
+        message = no_column(spec.evaluate.expected, dataset.schema)
+        raise SpecError([Mistake(file=str(spec.file), key="evaluate.expected", message=message)])
     prompts = compile_prompts(spec, dataset.schema)
     rule = AnswerRule(
         labels=spec.answer.labels, schema=spec.answer.schema_, mode=spec.answer.mode, repair=spec.answer.repair

@@ -17,6 +17,7 @@ from batchfree.job.endpoint import Endpoint
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
 from batchfree.job.reasked import with_reask_warning
+from batchfree.job.rounds import Rounds, Tasks
 from batchfree.job.state import JobState, read_state
 from batchfree.job.workforce import Workforce
 from batchfree.jobspec.job import Job
@@ -83,21 +84,24 @@ class Session:
     async def _answer(self, state: JobState) -> None:
         """Sends what is to be sent. Does not touch the network if there is nothing to send."""
         self._tracker.set_total(state.opened.dataset.count())
-        tasks = self._tasks(state)
+        plan = Rounds(state, self._options)
+        rounds = (self._round(state, number, tasks) for number, tasks in enumerate(plan.tasks()))
         try:
             with self._open_journal(state) as journal:
                 state.index.keep_open()
-                first = await self._first(tasks)
-                if first is not None:
-                    await self._send(state, itertools.chain([first], tasks), journal)
+                for tasks in rounds:
+                    plan.first = await self._first(tasks)
+                    if plan.first is not None:
+                        first_round = itertools.chain([plan.first], tasks)
+                        await self._send(state, plan, itertools.chain([first_round], rounds), journal)
         except StorageError as error:
             self._stop_for_disk(error)
 
-    def _tasks(self, state: JobState) -> Iterator[Task | None]:
-        """What is to be asked in this run; None now and then while answered rows are passed over."""
-        opened, options, warn = state.opened, self._options, self._tracker.warn
-        tasks = opened.tasks(state.index, retry_failed=options.retry_failed, limit=options.limit)
-        return self._tracker.count_skipped(with_reask_warning(tasks, opened, state.index, warn))
+    def _round(self, state: JobState, number: int, tasks: Tasks) -> Iterator[Task | None]:
+        """The tasks of a round; None now and then while rows are skipped. The first round counts the skipped rows."""
+        if number:
+            return (task if isinstance(task, Task) else None for task in tasks)
+        return self._tracker.count_skipped(with_reask_warning(tasks, state.opened, state.index, self._tracker.warn))
 
     async def _first(self, tasks: Iterator[Task | None]) -> Task | None:
         """The first task. Signals are heard while answered rows are passed over."""
@@ -107,14 +111,20 @@ class Session:
             await anyio.lowlevel.checkpoint()
         return None
 
-    async def _send(self, state: JobState, tasks: Iterator[Task | None], journal: Journal) -> None:
-        """Runs the worker pool until the tasks are done or the switch is thrown."""
+    async def _send(
+        self, state: JobState, plan: Rounds, rounds: Iterator[Iterator[Task | None]], journal: Journal
+    ) -> None:
+        """Runs the worker pool, round by round, until all are done or the switch is thrown."""
         async with self._connect() as endpoint, anyio.create_task_group() as beside:
             if endpoint is not None:
                 beside.start_soon(self._keep_synced, journal)
                 policy = self._wait_policy()
                 workforce = Workforce(state, endpoint, journal, policy, switch=self._switch, tracker=self._tracker)
-                await workforce.run(tasks, self._grace)
+                await plan.join(workforce)
+                for tasks in rounds:
+                    if self._switch.stopped is not None:
+                        break
+                    await workforce.run(tasks, self._grace)
                 beside.cancel_scope.cancel()
 
     @asynccontextmanager
@@ -194,7 +204,13 @@ class Session:
     def _summary(self, state: JobState, tally: Tally, stopped: Stopped | None, seconds: float = 0.0) -> Summary:
         counts, options, progress = tally.counts(), self._options, self._tracker.progress
         limit_reached = options.limit is not None and progress.ok + progress.failed >= options.limit
-        code = exit_code(stopped, counts, limit_reached=limit_reached, fail_threshold=options.fail_threshold)
+        code = exit_code(
+            stopped,
+            counts,
+            limit_reached=limit_reached,
+            fail_threshold=options.fail_threshold,
+            may_get_votes=tally.may_get_votes,
+        )
         empty = () if counts.rows else ("the input has no rows",)
         return Summary(
             job=self._spec.name,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from batchfree.core.chat import Failure
 from batchfree.data import output
 from batchfree.job.open_job import OpenJob, open_job
+from batchfree.job.row_values import RowValues
+from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec.job import Job
-from batchfree.journal.attempts import Attempt, pack_reply
+from batchfree.journal.attempts import Attempt, PilotDecision, pack_reply
 from batchfree.journal.file import DamagedLine, JournalLine, read_header
 from batchfree.journal.index import JournalIndex
 from batchfree.journal.pack_statistics import PackCounter
@@ -33,32 +37,57 @@ class JobState:
     packs: PackCounter = field(default_factory=PackCounter)
     warnings: list[str] = field(default_factory=list)
     recent: deque[Attempt] = field(default_factory=lambda: deque(maxlen=RECENT_ATTEMPTS))
+    votes: VoteBook | None = None
+    """Set in a job that asks for votes."""
+    pilots: list[PilotDecision] = field(default_factory=list)
+    """The decisions of pilots, in order."""
 
     def add(self, line: JournalLine) -> None:
         """Takes note of a new line of the journal."""
         self.index.add(line)
-        self.count_pack(line.attempt)
+        self.count(line.attempt)
 
-    def count_pack(self, attempt: Attempt) -> None:
-        """Adds an attempt to the pack statistics if it was a pack."""
+    def count(self, attempt: Attempt) -> None:
+        """Adds an attempt to the statistics of packs, to the votes and to the pilots."""
         record = pack_reply(attempt, self.opened.rule.labels or ())
         if record is not None:
             self.packs.add(record)
+        if self.votes is not None:
+            self.votes.add(attempt)
+        if attempt.pilot is not None:
+            self.pilots.append(attempt.pilot)
 
     @property
     def begun(self) -> bool:
         """Whether the job has been run before."""
         return not self.index.is_empty or read_header(self.folder.journal) is not None
 
+    def values(self) -> RowValues:
+        """The values of batchfree's columns, as the journal stands now."""
+        rows = self.opened.dataset.count() if self.votes is not None else 0
+        return RowValues(self.opened.spec, self.index, self.votes, rows=rows, begun=self.begun)
+
     def table(self, tally: Tally | None = None) -> pl.LazyFrame:
-        """The output table."""
-        return self.opened.table(self.index, begun=self.begun, tally=tally)
+        """The output table. `tally` counts its rows while it is read."""
+        values, prompt_columns = self.values(), self.opened.prompts.columns
+
+        def describe(row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
+            described = values.of(row, question)
+            if tally is not None:
+                tally.add({name: value for name, value in row.items() if name in prompt_columns}, described)
+            return described
+
+        if tally is not None:
+            tally.may_get_votes = values.consensus is not None and values.consensus.has_open
+        return self.opened.table(describe)
 
     def counts(self, *, brief: bool = False) -> Tally:
         """The rows by status, model and error, without a table. `brief`: much faster, but without the models."""
-        tally, begun = Tally(), self.begun
+        tally, values = Tally(), self.values()
         for row in self.opened.rows():
-            tally.add(row, self.opened.columns(row, self.index, begun=begun, brief=brief))
+            question = self.opened.question_of(row)
+            tally.add(row, values.brief(row, question) if brief else values.of(row, question))
+        tally.may_get_votes = values.consensus is not None and values.consensus.has_open
         return tally
 
     def export(self, path: Path) -> Tally:
@@ -83,10 +112,11 @@ def read_state(
     def damaged(damage: DamagedLine) -> None:
         warnings.append(f"{folder.journal}:{damage.line}: this line is damaged and is left out: {damage.why}")
 
-    state = JobState(opened=opened, folder=folder, index=index, warnings=warnings)
+    votes = VoteBook(job.spec.answer.labels) if job.spec.asks_votes else None
+    state = JobState(opened=opened, folder=folder, index=index, warnings=warnings, votes=votes)
 
     def count(attempt: Attempt) -> None:
-        state.count_pack(attempt)
+        state.count(attempt)
         state.recent.append(attempt)
         seen(attempt)
 

@@ -54,7 +54,7 @@ def status(job: Job, now: float) -> JobStatus:
 
     def seen(attempt: Attempt) -> None:
         nonlocal requests
-        requests += attempt.at.date() == today
+        requests += bool(attempt.models) and attempt.at.date() == today
 
     state = read_state(job, seen)
     tally = state.counts(brief=True)

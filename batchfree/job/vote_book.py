@@ -72,13 +72,14 @@ class VoteBook:
     def frame(self) -> pl.DataFrame:
         """The votes: columns `row` (the question's number), `model`, `answer`. The first vote of a model counts."""
         answers = pl.Series("answer", self._answers, dtype=pl.UInt64)
-        texts = pl.Series(list(self._labels), dtype=pl.String).gather(answers) if self._labels else answers.cast(pl.String)
+        labels = pl.Series(list(self._labels or ()), dtype=pl.String)
+        texts = answers.cast(pl.String) if self._labels is None else labels.gather(answers)
         models = pl.Series(list(self._models), dtype=pl.String)
         return pl.DataFrame(
             {
                 "row": pl.Series(self._questions, dtype=pl.UInt32),
                 "model": models.gather(pl.Series(self._voters, dtype=pl.UInt32)),
-                "answer": texts,
+                "answer": texts.alias("answer"),
             }
         ).unique(["row", "model"], keep="first", maintain_order=True)
 

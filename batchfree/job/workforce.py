@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
 
-from batchfree.core.stops import Stopped
+from batchfree.core.routes import LOCAL
+from batchfree.core.stops import Stopped, StopReason
 from batchfree.job.endpoint import Endpoint, retry_policy
 from batchfree.job.state import JobState
+from batchfree.journal.attempts import Attempt, PilotDecision, Status
 from batchfree.journal.file import Journal, JournalLine
 from batchfree.run.packer import Packer
 from batchfree.run.progress import ProgressTracker
@@ -18,6 +21,7 @@ from batchfree.run.tasks import Task
 from batchfree.run.worker_pool import WorkerPool
 from batchfree.service.exchange import Exchange
 from batchfree.service.quota.rate_limiter import WaitPolicy
+from batchfree.service.routing import analyze
 
 
 class Workforce:
@@ -37,7 +41,8 @@ class Workforce:
         self._state, self._tracker, self._switch = state, tracker, switch
         self._spec, clock = endpoint.spec, endpoint.connection.clock
         self._rng = random.Random(self._spec.router.seed)
-        router = endpoint.router()
+        self._clock, self._journal = clock, journal
+        self._router = router = endpoint.router()
         self._packer = Packer(state.opened.rule, self._spec.pack, tracker.warn)
         for attempt in state.recent:
             router.remember(attempt)
@@ -72,6 +77,31 @@ class Workforce:
         )
         await pool.run(grace)
 
-    def _record(self, line: JournalLine) -> None:
+    async def prepare(self) -> None:
+        """Reads the catalogue, so that `eligible` and `keep` know the models."""
+        await self._router.refresh()
+
+    def require_voters(self, task: Task) -> None:
+        """Throws the switch if fewer models than `votes.min` may answer a task."""
+        native_only, least = self._state.opened.rule.mode == "native", self._spec.votes.min
+        models = self._router.eligible(analyze(task.question.request, native_only=native_only))
+        if models < least:
+            message = f"votes.min asks for {least} answers per row, each from another model, and {models} may answer"
+            self._switch.throw(Stopped(reason=StopReason.NO_MODEL, message=message))
+
+    def keep(self, models: Collection[str]) -> None:
+        """Draws only these models from now on."""
+        self._router.keep(models)
+
+    def record_pilot(self, decision: PilotDecision) -> None:
+        """Writes the decision of a pilot into the journal. Raises StorageError."""
+        at = datetime.fromtimestamp(self._clock(), UTC)
+        line = self._journal.append(Attempt(at=at, route=LOCAL, models=(), pilot=decision, outcomes=()))
         self._state.add(line)
-        self._tracker.record(line.attempt)
+
+    def _record(self, line: JournalLine) -> None:
+        before = [self._state.index.status(outcome.question) for outcome in line.attempt.outcomes]
+        self._state.add(line)
+        after = [self._state.index.status(outcome.question) for outcome in line.attempt.outcomes]
+        new = [now for was, now in zip(before, after, strict=True) if now is not was]
+        self._tracker.record(line.attempt, ok=new.count(Status.OK), failed=new.count(Status.FAILED))

@@ -56,6 +56,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     final: bool = False
 
 
+class RankedPilotModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's result in the pilot: `right` of its `votes`, measured by expected values or estimated without."""
+
+    model: str
+    right: float
+    votes: int
+    measured: bool
+
+
+class PilotDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pilot decided: the models that stay, and the ranking of all, the best first."""
+
+    kept: tuple[str, ...]
+    ranking: tuple[RankedPilotModel, ...]
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One request to the service and its result; one line of the journal.
 
@@ -88,6 +104,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     router: JsonObject | None = None
     pack_seed: int | None = None
     unknown: int = 0
+    pilot: PilotDecision | None = None
+    """Set on a line that records the decision of a pilot; such a line has no outcomes."""
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -135,8 +153,8 @@ class QuestionState:
     """One name per counted attempt, in order: the column of the same name."""
     models_reached: frozenset[str] = frozenset()
     """Every model that received the question, also as a fallback within a request."""
-    voters: frozenset[str] = frozenset()
-    """The models that answered the question."""
+    answers: tuple[tuple[Attempt, Outcome], ...] = ()
+    """The attempts that answered the question, in order: its votes."""
     wrong_answers: int = 0
     """Unusable answers since the question was last opened."""
     pack_failures: int = 0
@@ -149,6 +167,11 @@ class QuestionState:
     """The attempt that answered; before there is one, the last counted attempt."""
     outcome: Outcome | None = None
     """This question's outcome in `shown`."""
+
+    @property
+    def voters(self) -> frozenset[str]:
+        """The models that answered the question."""
+        return frozenset(attempt.model_or_route for attempt, _ in self.answers)
 
     def after(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
         """The state after one more attempt that included this question."""
@@ -167,7 +190,7 @@ class QuestionState:
             attempts=self.attempts + attempt.is_counted,
             models_tried=(*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried,
             models_reached=self.models_reached | attempt.models_reached,
-            voters=self.voters | {attempt.model_or_route} if outcome.kind is None else self.voters,
+            answers=(*self.answers, (attempt, outcome)) if outcome.kind is None else self.answers,
             wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
             pack_failures=(0 if reopened else self.pack_failures) + packed,
             last_bad_answer=attempt if bad and alone else self.last_bad_answer,

@@ -86,6 +86,11 @@ class JournalIndex:
         link = self._questions.get(question)
         return QuestionState() if link is None else fold(question, self._attempts(link))
 
+    def attempts(self, question: str) -> Iterator[Attempt]:
+        """The attempts of a question, oldest first, read from the journal. Raises StorageError."""
+        link = self._questions.get(question)
+        return iter(()) if link is None else self._attempts(link)
+
     def close(self) -> None:
         """Closes the file. Without this call it is closed when no table uses the index any more."""
         if self._fd is not None:

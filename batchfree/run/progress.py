@@ -51,12 +51,11 @@ class ProgressTracker:
         self._log.write("warning", message=warning)
         self._show(replace(self.progress, warnings=(*self.progress.warnings, warning)))
 
-    def record(self, attempt: Attempt) -> None:
-        """Counts an attempt that is now in the journal."""
-        ok = sum(outcome.kind is None for outcome in attempt.outcomes)
-        failed = sum(outcome.final for outcome in attempt.outcomes)
+    def record(self, attempt: Attempt, *, ok: int, failed: int) -> None:
+        """Counts an attempt that is now in the journal, and the rows that it finished."""
         now = self.progress
-        now = replace(now, requests=now.requests + 1, ok=now.ok + ok, failed=now.failed + failed)
+        requests = now.requests + bool(attempt.models)
+        now = replace(now, requests=requests, ok=now.ok + ok, failed=now.failed + failed)
         self._show(replace(now, recorded=attempt))
         self.progress = now
 

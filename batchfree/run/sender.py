@@ -89,8 +89,8 @@ class Sender:
                 return AttemptResult(then=FollowUp(retry=rows), wait=seconds_until(until, self._clock()))
             case Reject(rows=rows, failure=failure):
                 return self._reject(rows, failure)
-            case NoVoterLeft(rows=rows, spared=spared):
-                return self._close(rows, spared)
+            case NoVoterLeft() as left:
+                return self._close(left.rows if left.for_good else (), left.spared)
             case Stop(stopped=stopped):
                 return AttemptResult(stopped=stopped)
 

@@ -36,6 +36,8 @@ class Tally:
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     sample: list[SampleRow] = field(default_factory=list)
+    may_get_votes: bool = False
+    """Whether rows that have an answer may still get votes."""
 
     def add(self, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
         """Adds a row of the input with its columns in the table."""

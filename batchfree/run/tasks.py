@@ -22,6 +22,8 @@ class Task:
     attempts: int = 0
     at_most: int | None = None
     context_above: int | None = None
+    only_new_models: bool = False
+    """The question has its answer; only models that have not seen it are asked for one more."""
 
     @property
     def models_met(self) -> frozenset[str]:
@@ -30,8 +32,8 @@ class Task:
 
     @property
     def voters(self) -> frozenset[str]:
-        """The models that answered the question."""
-        return self.state.voters
+        """The models that are not asked again: those that answered the question, or all that have seen it."""
+        return self.models_met if self.only_new_models else self.state.voters
 
 
 Parcel: TypeAlias = tuple[Task, ...]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from batchfree.core.chat import Completion, Failure, Judged
@@ -73,6 +73,17 @@ class Router:
         self._model_is_gone = False
         if offered is not self._offered:
             self._offered, self._pool = offered, ModelPool(offered, self.policy)
+
+    def keep(self, models: Collection[str]) -> None:
+        """Draws only these models from now on, as a pilot decided; all models if none of these is on offer."""
+        on_offer = {model.id for model in self._offered or ()}
+        self.policy = replace(self.policy, kept=frozenset(models) if on_offer & set(models) else None)
+        self._pool = ModelPool(self._offered, self.policy)
+
+    def eligible(self, needs: Requirements) -> int:
+        """The number of models that may answer; 0 without a catalogue."""
+        situation = self._situation()
+        return len(situation.pool.eligible(needs, situation.today) or ())
 
     def decide(self, rows: Sequence[RowT], criteria: Criteria) -> Decision[RowT]:
         """What to do with rows that may share a request, as things stand now."""

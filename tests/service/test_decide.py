@@ -40,6 +40,7 @@ class Row:
     models_met: frozenset[str] = frozenset()
     attempts: int = 0
     voters: frozenset[str] = frozenset()
+    only_new_models: bool = False
 
 
 def model(letter: str, **facts: Any) -> Model:

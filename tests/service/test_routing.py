@@ -355,6 +355,7 @@ def test_at_most_three_models_travel() -> None:
 class Row:
     models_met: frozenset[str] = frozenset()
     voters: frozenset[str] = frozenset()
+    only_new_models: bool = False
     attempts: int = 0
 
 

@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 from batchfree.core.chat import Failure, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER
 from batchfree.core.stops import Stopped, StopReason
-from batchfree.service.routing.draw import Draw, Nothing, Rest, draw
+from batchfree.service.routing.draw import PATIENCE_S, Draw, Nothing, Rest, draw
 from batchfree.service.routing.eligibility import larger
 from batchfree.service.routing.health import is_available
 from batchfree.service.routing.model import Model
@@ -70,10 +70,12 @@ class Reject(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoVoterLeft(Generic[RowT]):
-    """Every eligible model has voted on `rows`; the `spared` rows need another decision."""
+    """Every eligible model has voted on `rows`, or rests for long; the `spared` rows need another decision."""
 
     rows: tuple[RowT, ...]
     spared: tuple[RowT, ...] = ()
+    for_good: bool = True
+    """False: a model is left, but rests for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +98,13 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     if eligible and not models:
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]))
     drawn = draw(models, rows, criteria, situation, policy)
+    if rows[0].only_new_models and not isinstance(drawn, Draw) and _is_far(drawn, situation):
+        return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]), for_good=False)
     if isinstance(drawn, Nothing):
         return _nothing(rows, drawn, models, criteria.needs, situation)
-    if policy.ids and _are_gone(models or (), situation):
+    if policy.ids and _are_gone(eligible or (), situation):
         return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=NOT_THERE))
-    if _is_down(models, situation):
+    if _is_down(eligible, situation):
         return Stop(stopped=Stopped(reason=StopReason.POOL_DOWN, message=POOL_DOWN))
     if isinstance(drawn, Rest):
         return Wait(rows=tuple(rows), until=drawn.until)
@@ -110,6 +114,11 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     left = tuple(row for row in rows if not any(row is other for other in carried))
     native = _native(models, asked, drawn, criteria, situation)
     return Ask(draw=drawn, rows=carried, spared=left, models=asked, native=native)
+
+
+def _is_far(drawn: Rest | Nothing, situation: Situation) -> bool:
+    """Whether it is not worth waiting for a model."""
+    return isinstance(drawn, Nothing) or drawn.until > situation.now + PATIENCE_S
 
 
 def _unmet_by(drawn: Draw, rows: Sequence[RowT], models: Sequence[Model], situation: Situation) -> tuple[RowT, ...]:

@@ -93,6 +93,8 @@ def _choice(model: Model, policy: RoutingPolicy) -> Iterator[str]:
     for pattern in policy.exclude:
         if _matches(model.id, pattern):
             yield f"router.exclude names it ({pattern})"
+    if policy.kept is not None and model.id not in policy.kept:
+        yield "the pilot found better models"
     if policy.min_context and (model.context_length or 0) < policy.min_context:
         yield f"its context of {model.context_length or 'unknown'} tokens is below router.min_context"
 

@@ -20,6 +20,8 @@ class RoutingPolicy:
     exclude: tuple[str, ...] = ()
     min_context: int | None = None
     fallbacks: int = 2
+    kept: frozenset[str] | None = None
+    """The models that a pilot kept; None without a pilot."""
     own_endpoint: bool = False
 
     @property

@@ -31,6 +31,11 @@ class RoutedRow(Protocol):
         """How often the row was asked in this run."""
         ...
 
+    @property
+    def only_new_models(self) -> bool:
+        """Whether the row can do without a request: it waits for no model that rests for long."""
+        ...
+
 
 def _one_row(model_id: str) -> int:
     return 1

@@ -1,0 +1,145 @@
+"""The rounds of a run: which questions are asked, and in which order.
+
+A job without votes has one round. With votes every round asks for one vote on each of its questions: a pilot first,
+then the votes that every row gets, then those that decide most.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from functools import partial
+
+from batchfree.core.chat import Failure
+from batchfree.job.consensus_table import ConsensusTable
+from batchfree.job.options import RunOptions
+from batchfree.job.pilot import decide_pilot
+from batchfree.job.state import JobState
+from batchfree.job.vote_book import VoteBook
+from batchfree.job.workforce import Workforce
+from batchfree.journal.attempts import Status
+from batchfree.run.tasks import Task
+
+ROUND_SHARE = 0.1
+"""A round of further votes asks for this share of the rows, and then looks anew which rows are open."""
+LEAST_ROUND = 50
+"""The least number of rows in a round of further votes."""
+SHUFFLED = 2_000
+"""Rows that change places among each other between two rounds, so that packs get other neighbours."""
+
+Tasks = Iterator[Task | int]
+
+
+class Rounds:
+    """The rounds of one run; iterate over `tasks`. Each round must be over before the next one is taken."""
+
+    def __init__(self, state: JobState, options: RunOptions) -> None:
+        self._state, self._options, self._opened = state, options, state.opened
+        self._spec = state.opened.spec
+        self._rng = random.Random(f"rounds {self._spec.router.seed}")
+        self.first: Task | None = None
+        """The first task of the run, set by the session."""
+        self._workforce: Workforce | None = None
+
+    async def join(self, workforce: Workforce) -> None:
+        """Takes the models of the connection; throws the switch if there are fewer than `votes.min`."""
+        self._workforce = workforce
+        if not self._spec.asks_votes or self.first is None:
+            return
+        await workforce.prepare()
+        if self._state.pilots and self._spec.pilot is not None:
+            workforce.keep(self._state.pilots[-1].kept)
+        workforce.require_voters(self.first)
+
+    def tasks(self) -> Iterator[Tasks]:
+        """The tasks of each round. Raises StorageError."""
+        votes = self._state.votes
+        if votes is None:
+            yield self._pass(self._is_unanswered)
+            return
+        if self._spec.pilot is not None and not self._state.pilots:
+            yield from self._pilot(votes)
+        for number in range(self._spec.votes.min):
+            yield self._pass(partial(self._lacks_vote, votes, number), number)
+        yield from self._further_votes(votes)
+
+    def _further_votes(self, votes: VoteBook) -> Iterator[Tasks]:
+        """Rounds for the rows that are settled least, until none is open or a round brings nothing."""
+        rows = self._opened.dataset.count()
+        number = self._spec.votes.min
+        while True:
+            portion = max(LEAST_ROUND, int(rows * ROUND_SHARE))
+            chosen = set(ConsensusTable(votes, self._spec, rows).to_ask().head(portion).to_list())
+            before = len(votes)
+            if chosen:
+                yield self._pass(partial(_is_among, votes, chosen), number, more=True)
+            if len(votes) == before:
+                return
+            number += 1
+
+    def _pilot(self, votes: VoteBook) -> Iterator[Tasks]:
+        """The first rows go to every eligible model, one model each round; then the pilot decides."""
+        assert self._spec.pilot is not None
+        questions = self._first_questions(self._spec.pilot.rows)
+        number = 0
+        while True:
+            before = len(votes)
+            yield self._pass(partial(_is_in_pilot, votes, questions), number, more=True)
+            if len(votes) == before:
+                break
+            number += 1
+        if self._workforce is not None:
+            decision = decide_pilot(self._state, questions)
+            self._workforce.record_pilot(decision)
+            self._workforce.keep(decision.kept)
+
+    def _first_questions(self, rows: int) -> frozenset[str]:
+        """The digests of the first questions of the input."""
+        questions = dict[str, None]()
+        for row in self._opened.rows():
+            question = self._opened.question_of(row)
+            if not isinstance(question, Failure):
+                questions.setdefault(question)
+            if len(questions) >= rows:
+                break
+        return frozenset(questions)
+
+    def _pass(self, is_wanted: Callable[[str], bool], number: int = 0, *, more: bool = False) -> Tasks:
+        """The wanted tasks of the input. After the first round they change places. `more`: votes beyond the first."""
+        tasks = self._opened.tasks(is_wanted, self._state.index.state, self._options.limit)
+        if more:
+            tasks = (replace(task, only_new_models=True) if isinstance(task, Task) else task for task in tasks)
+        return self._shuffled(tasks) if number else tasks
+
+    def _shuffled(self, tasks: Tasks) -> Tasks:
+        waiting = list[Task]()
+        for task in tasks:
+            if not isinstance(task, Task):
+                yield task
+                continue
+            waiting.append(task)
+            if len(waiting) >= SHUFFLED:
+                self._rng.shuffle(waiting)
+                yield from waiting
+                waiting.clear()
+        self._rng.shuffle(waiting)
+        yield from waiting
+
+    def _is_unanswered(self, question: str) -> bool:
+        status = self._state.index.status(question)
+        return status is Status.PENDING or (status is Status.FAILED and self._options.retry_failed)
+
+    def _lacks_vote(self, votes: VoteBook, number: int, question: str) -> bool:
+        """Whether a question has exactly this number of votes and may get another one."""
+        if votes.count(question) != number or (votes.is_closed(question) and not self._options.retry_failed):
+            return False
+        return number > 0 or self._is_unanswered(question)
+
+
+def _is_among(votes: VoteBook, chosen: Collection[int], question: str) -> bool:
+    return votes.number(question) in chosen
+
+
+def _is_in_pilot(votes: VoteBook, questions: Collection[str], question: str) -> bool:
+    return question in questions and not votes.is_closed(question)

@@ -1,0 +1,66 @@
+"""What the output table says of a row: the state of its question, the consensus on it, and its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from batchfree.core.chat import Failure
+from batchfree.data.output.columns import Consensus, describe
+from batchfree.job.consensus_table import ConsensusTable
+from batchfree.job.vote_book import VoteBook
+from batchfree.jobspec import JobSpec
+from batchfree.journal.attempts import QuestionState, Status
+from batchfree.journal.index import JournalIndex
+from batchfree.quality.scoring import ScoringRule, is_correct
+
+
+class RowValues:
+    """The values of batchfree's columns for every row, as the journal stands now."""
+
+    def __init__(self, spec: JobSpec, index: JournalIndex, book: VoteBook | None, *, rows: int, begun: bool) -> None:
+        """`rows` is the number of rows of the job. Until the job has `begun` every row is pending."""
+        self._spec, self._index, self._book, self._begun = spec, index, book, begun
+        self.consensus = None if book is None else ConsensusTable(book, spec, rows)
+        scored = spec.evaluate
+        self._scoring = None
+        if scored is not None:
+            self._scoring = ScoringRule(metric=scored.metric, field=scored.field, tolerance=scored.tolerance)
+
+    def of(self, row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
+        """All values of a row, by column name. `question` is the digest, or why the row cannot be rendered."""
+        if isinstance(question, Failure):
+            return self._unrenderable(question)
+        state = self._index.state(question)
+        values = describe(state, self._consensus_on(question, state))
+        if self._scoring is None or self._spec.evaluate is None:
+            return values
+        expected = row.get(self._spec.evaluate.expected)
+        return {**values, "correct": is_correct(values.get("answer"), expected, self._scoring)}
+
+    def brief(self, row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
+        """Of an answered row only its status, which is much faster; of other rows all values."""
+        if isinstance(question, Failure):
+            return self._unrenderable(question)
+        verdict = None if self.consensus is None else self.consensus.of(question)
+        status = self._index.status(question) if verdict is None else verdict.status(self._spec.votes.min)
+        return {"status": status} if status is Status.OK else self.of(row, question)
+
+    def _unrenderable(self, failure: Failure) -> Mapping[str, Any]:
+        if not self._begun:
+            return {"status": Status.PENDING}
+        return {"status": Status.FAILED, "error_kind": failure.kind, "error": failure.message}
+
+    def _consensus_on(self, question: str, state: QuestionState) -> Consensus | None:
+        verdict = None if self.consensus is None else self.consensus.of(question)
+        if verdict is None or self._book is None:
+            return None
+        key = self._book.key
+        agreeing = [vote for vote in state.answers if key(vote[1].answer) == verdict.answer]
+        return Consensus(
+            status=verdict.status(self._spec.votes.min),
+            shown=(agreeing or state.answers)[-1],
+            agreement=verdict.agreement,
+            confidence=verdict.confidence,
+            settled=verdict.settled,
+        )
