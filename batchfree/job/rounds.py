@@ -14,7 +14,7 @@ from functools import partial
 from batchfree.core.chat import Failure
 from batchfree.job.consensus_table import ConsensusTable
 from batchfree.job.options import RunOptions
-from batchfree.job.pilot import decide_pilot
+from batchfree.job.pilot_decision import decide_pilot
 from batchfree.job.state import JobState
 from batchfree.job.vote_book import VoteBook
 from batchfree.job.workforce import Workforce
