@@ -9,6 +9,7 @@ import random
 import resource
 import sys
 import time
+from typing import Literal
 
 import polars as pl
 
@@ -37,15 +38,16 @@ def main() -> None:
     size = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     labels = [f"label-{number}" for number in range(size)]
     votes, truth = panel(rows, labels)
-    for name, method, known in (
+    methods: list[tuple[str, Literal["majority", "dawid-skene"], list[str] | None]] = [
         ("majority", "majority", labels),
         ("dawid-skene", "dawid-skene", labels),
         ("dawid-skene, free text", "dawid-skene", None),
-    ):
+    ]
+    for name, method, known in methods:
         start = time.perf_counter()
         answers = consensus(votes, VotingRule(), method=method, labels=known)["answer"]
         seconds = time.perf_counter() - start
-        right = (answers == pl.Series(truth)).fill_null(False).mean()
+        right = (answers == pl.Series(truth)).fill_null(False).sum() / len(truth)
         print(f"{name}: {seconds:.2f} s, accuracy {right:.4f}")
     print(f"most memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 
