@@ -26,7 +26,7 @@ def models(arguments: ModelsArguments) -> int:
 
     async def ask() -> list[ModelEntry]:
         endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
-        async with connect(endpoint, variables, time.time) as connection:
+        async with connect(endpoint, variables, time.time, say=say) as connection:
             return model_entries(await connection.catalogue.models(), needed, job, time.time())
 
     found = anyio.run(ask)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batchfree.cli.argument_types import PATH
-from batchfree.core.urls import EMBEDDED
+from batchfree.core.urls import WORDS
 
 
 def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -24,7 +24,7 @@ def together(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def complete_endpoint(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """The completions of `--endpoint`."""
-    return [word for word in (EMBEDDED,) if word.startswith(typed)]
+    return [word for word in WORDS if word.startswith(typed)]
 
 
 spec_options = together(
@@ -35,9 +35,9 @@ spec_options = together(
 job_options = together(click.argument("job", type=PATH, metavar="JOB"), spec_options)
 endpoint_option = click.option(
     "--endpoint",
-    metavar="URL|embedded",
+    metavar="URL|embedded|llama[:FILE]",
     shell_complete=complete_endpoint,
-    help="Use this service; embedded is the emulation inside batchfree.",
+    help="Use this service; embedded is the emulation inside batchfree, llama a small model on this machine.",
 )
 service_options = together(
     click.argument("job", type=PATH, required=False, metavar="[JOB]"), endpoint_option, spec_options

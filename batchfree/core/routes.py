@@ -7,11 +7,14 @@ them (OpenRouter FAQ: "`:free` variants are always provided for free and have lo
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 FREE_ROUTER = "openrouter/free"
 """OpenRouter's Free Models Router: the service draws the model."""
 LOCAL = "local"
 """batchfree's own router draws the model."""
+SMALL_MODEL = "SmolLM2-135M"
+"""The one model of `endpoint: llama` if the job names no other file."""
 ROUTERS = (FREE_ROUTER, LOCAL)
 """Routes that name no model."""
 
@@ -23,6 +26,11 @@ MOST_MODELS = 3
 FREE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)+:free")
 """The form `author/model:free`, with this one variant suffix only. `x/y:online:free` would switch on a paid helper, and
 ids that begin with `~` or `@` are aliases of other models."""
+
+
+def llama_model(file: str | None) -> str:
+    """The id of the model that llama.cpp runs: the name of its file without `.gguf`."""
+    return SMALL_MODEL if file is None else PurePath(file).stem
 
 
 def is_free_id(model_id: str) -> bool:

@@ -6,6 +6,10 @@ from urllib.parse import SplitResult, urlsplit
 
 EMBEDDED = "embedded"
 """Written in place of a base URL, it means the emulated OpenRouter inside the process."""
+LLAMA = "llama"
+"""Written in place of a base URL, it means a model that llama.cpp runs on this machine."""
+WORDS = (EMBEDDED, LLAMA)
+"""What may be written in place of a base URL."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
 import anyio
 import anyio.lowlevel
@@ -30,7 +30,7 @@ from batchfree.run.summary import Summary, Tally
 from batchfree.run.switch import Switch
 from batchfree.run.tasks import Task
 from batchfree.service.connection import Transport, connect, find_api_key
-from batchfree.service.quota.rate_limiter import WaitPolicy
+from batchfree.service.quota.rate_limiter import WaitPolicy, unless
 
 GRACE = 30.0
 """Seconds that answers in flight have to arrive after an interruption."""
@@ -118,6 +118,7 @@ class Session:
         async with self._connect() as endpoint, anyio.create_task_group() as beside:
             if endpoint is not None:
                 beside.start_soon(self._keep_synced, journal)
+                beside.start_soon(self._watch_server, endpoint)
                 policy = self._wait_policy()
                 workforce = Workforce(state, endpoint, journal, policy, switch=self._switch, tracker=self._tracker)
                 await plan.join(workforce)
@@ -129,21 +130,36 @@ class Session:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[Endpoint | None]:
-        """The endpoint of the job; None if the key is missing or refused, which throws the switch."""
+        """The endpoint of the job; None if the switch is thrown, as by a missing key."""
         spec, environment = self._spec, self._job.environment
         if spec.endpoint.is_openrouter and find_api_key(spec.endpoint, environment) is None:
             message = f"no API key: set {spec.endpoint.api_key_env} in the environment or in --env-file"
             self._switch.throw(Stopped(reason=StopReason.KEY_MISSING, message=message))
             yield None
             return
-        async with connect(
-            spec.endpoint, environment, self._clock, spec.limits.concurrency, self._transport
-        ) as connection:
-            endpoint = Endpoint(spec=spec, connection=connection)
-            refused = await endpoint.check_key()
-            if refused is not None:
-                self._switch.throw(refused)
-            yield endpoint if refused is None else None
+        connecting = connect(
+            spec.endpoint, environment, self._clock, spec.limits.concurrency, self._transport, self._tracker.warn
+        )
+        async with AsyncExitStack() as stack:
+            endpoint: Endpoint | None = None
+
+            async def open_endpoint() -> None:
+                nonlocal endpoint
+                opened = Endpoint(spec=spec, connection=await stack.enter_async_context(connecting))
+                refused = await opened.check_key()
+                if refused is None:
+                    endpoint = opened
+                else:
+                    self._switch.throw(refused)
+
+            await unless(self._switch.event, open_endpoint)
+            yield endpoint
+
+    async def _watch_server(self, endpoint: Endpoint) -> None:
+        """Ends the run if the server that this process has started ends."""
+        if endpoint.connection.server is not None:
+            end = await endpoint.connection.server.wait_for_end()
+            self._switch.throw(Stopped(reason=StopReason.SERVICE_DOWN, message=end))
 
     async def _keep_synced(self, journal: Journal) -> None:
         """Syncs the journal now and then. A disk that fails ends the run; requests in flight are still waited for."""

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from batchfree.core.chat import JsonObject
 from batchfree.core.routes import FREE_ROUTER, LOCAL, ROUTERS
 from batchfree.core.text import KeyPath
+from batchfree.core.urls import LLAMA
 from batchfree.jobspec.draft import Draft, Finding, Origin, holds_key
 from batchfree.jobspec.rules.base_url import base_url_complaints
 from batchfree.jobspec.rules.chat_messages import FIRST_ROLES
@@ -168,6 +169,19 @@ def _base_url(spec: JobSpec) -> Iterator[Finding]:
         yield Finding(("endpoint", "base_url"), complaint)
 
 
+def _llama(spec: JobSpec) -> Iterator[Finding]:
+    endpoint = spec.endpoint
+    if endpoint.is_llama:
+        return
+    if endpoint.llama is not None:
+        message = "`base_url` and `llama` say two things; keep one of them"
+        yield Finding(("endpoint", "llama"), message)
+    for key in ("context", "threads"):
+        if getattr(endpoint, key) is not None:
+            message = f"this is for a model that llama.cpp runs here; leave it out, or write base_url: {LLAMA}"
+            yield Finding(("endpoint", key), message)
+
+
 def _route(spec: JobSpec) -> Iterator[Finding]:
     for complaint in route_complaints(spec.router.route, spec.endpoint.base_url):
         yield Finding(("router", "route"), complaint)
@@ -229,6 +243,7 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _misspelt_parameters: ("endpoint.base_url",),
     _route: ("router.route", "endpoint.base_url"),
     _base_url: ("endpoint.base_url",),
+    _llama: ("endpoint.base_url", "endpoint.llama"),
     _output: ("output.path",),
     _overwriting: ("output.path", "input.path", "run_dir"),
     _votes: ("votes",),

@@ -9,11 +9,13 @@ import re
 from pathlib import Path
 
 from batchfree.core.chat import Json
-from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route
-from batchfree.core.urls import normalize_base_url
+from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route, llama_model
+from batchfree.core.urls import LLAMA, normalize_base_url
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.base_url import base_url_complaints
 
+LLAMA_CONCURRENCY = 2
+"""Requests in flight at llama.cpp, which answers one at a time: the next one is there when the last is answered."""
 SECTIONS = ("answer", "request", "router", "votes", "limits", "retry", "output", "endpoint")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -46,6 +48,7 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
     if isinstance(paths, list):
         data["input"]["path"] = [absolute(path, folder, home) if isinstance(path, str) else path for path in paths]
     _complete_places(draft, folder, home)
+    _complete_llama(draft, folder, home)
     _complete_limits(draft)
     base_url = draft.get("endpoint", "base_url")
     if isinstance(base_url, str) and not any(base_url_complaints(base_url)):
@@ -84,6 +87,25 @@ def _complete_votes(draft: Draft) -> None:
     more = isinstance(votes, dict) and votes.get("max", 1) != 1
     if isinstance(router, dict) and router.get("route") is None and (more or data.get("pilot") is not None):
         router["route"] = LOCAL
+
+
+def _complete_llama(draft: Draft, folder: Path, home: Path) -> None:
+    """On `llama` every route is the one model, whatever the job says of other models."""
+    endpoint, router, limits = (draft.data[section] for section in ("endpoint", "router", "limits"))
+    if not isinstance(endpoint, dict):
+        return
+    file = endpoint.get("llama")
+    if file is not None:
+        endpoint.setdefault("base_url", LLAMA)
+    if isinstance(file, str):
+        endpoint["llama"] = absolute(file, folder, home)
+    if endpoint.get("base_url") != LLAMA:
+        return
+    if isinstance(router, dict):
+        name = llama_model(file if isinstance(file, str) else None)
+        router |= {"route": [name], "only": [], "exclude": [], "min_context": None}
+    if isinstance(limits, dict):
+        limits.setdefault("concurrency", LLAMA_CONCURRENCY)
 
 
 def _complete_limits(draft: Draft) -> None:

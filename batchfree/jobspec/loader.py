@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.text import KeyPath, is_utf8
+from batchfree.core.urls import LLAMA
 from batchfree.jobspec.check import check, check_labels, take_out_keys
 from batchfree.jobspec.defaults import complete
 from batchfree.jobspec.draft import Draft, Origin, shape
@@ -23,6 +24,8 @@ from batchfree.jobspec.variables import reread, substitute
 from batchfree.jobspec.yaml.parse import parse
 
 MAX_PASSES = 10
+LLAMA_KEYS = ("llama", "context", "threads")
+"""Keys of `endpoint` that `--endpoint` removes, since they belong to the job's own model."""
 
 
 def load_spec(
@@ -35,9 +38,9 @@ def load_spec(
 ) -> JobSpec:
     """The job spec in `file`, with what the command line puts over it. Raises SpecError with every mistake.
 
-    `overrides` are the KEY=VALUE of `--set`. `endpoint` and `output` stand for the keys endpoint.base_url and
-    output.path and are held to the same rules. A relative `output` starts at the current folder, and the run folder
-    stays where the job file puts it.
+    `overrides` are the KEY=VALUE of `--set`. `endpoint` and `output` stand for the keys endpoint.base_url (or
+    endpoint.llama) and output.path and are held to the same rules. Relative paths in them start at the current folder,
+    and the run folder stays where the job file puts it.
     """
     if not is_utf8(str(placed(file))):
         raise SpecError([Mistake(file=str(file), message="the path of a job file must be UTF-8 text; rename it")])
@@ -46,7 +49,7 @@ def load_spec(
     override(draft, overrides)
     substitute(draft, environment)
     if endpoint is not None:
-        put_option(draft, ("endpoint", "base_url"), endpoint, ENDPOINT)
+        _put_endpoint(draft, endpoint)
     return _checked(draft, placed(file), output)
 
 
@@ -57,7 +60,7 @@ def load_endpoint(base_url: str) -> EndpointSpec:
     """
     nothing = Origin(file=ENDPOINT)
     draft = Draft(ENDPOINT, {"input": {"path": "none"}}, dict.fromkeys([(), ("input",), ("input", "path")], nothing))
-    put_option(draft, ("endpoint", "base_url"), base_url, ENDPOINT)
+    _put_endpoint(draft, base_url)
     return _checked(draft, placed(Path("none.yaml"))).endpoint
 
 
@@ -72,6 +75,7 @@ def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
         _put_output(draft, output)
     spec = _validate(draft, place)
     if spec is not None:
+        _look_for_weights(draft, spec)
         check(draft, spec)
     if draft.mistakes or spec is None:
         raise SpecError(sorted(draft.mistakes, key=_reading_order))
@@ -83,10 +87,27 @@ def _reading_order(mistake: Mistake) -> tuple[bool, str, int]:
     return mistake.file in COMMAND_LINE, mistake.file or "", mistake.line or 0
 
 
+def _put_endpoint(draft: Draft, value: str) -> None:
+    """Puts `--endpoint` over the job's own endpoint; the file of `llama:FILE` is seen from the current folder."""
+    word, colon, file = value.partition(":")
+    for key in LLAMA_KEYS:
+        draft.remove(("endpoint", key))
+    if word != LLAMA or not colon:
+        put_option(draft, ("endpoint", "base_url"), value, ENDPOINT)
+        return
+    put_option(draft, ("endpoint", "base_url"), LLAMA, ENDPOINT)
+    put_option(draft, ("endpoint", "llama"), _seen_from_here(Path(file)), ENDPOINT)
+
+
+def _seen_from_here(path: Path) -> str:
+    """The absolute path of a file that an option names."""
+    return str(placed(Path(os.path.expanduser(path))))  # noqa: PTH111  (never raises)
+
+
 def _put_output(draft: Draft, output: Path) -> None:
     """Puts `--output` over the job's own output, from which `complete` has derived the run folder before."""
     if isinstance(draft.get("output"), dict):
-        put_option(draft, ("output", "path"), str(placed(Path(os.path.expanduser(output)))), OUTPUT)  # noqa: PTH111
+        put_option(draft, ("output", "path"), _seen_from_here(output), OUTPUT)
         take_out_keys(draft)
 
 
@@ -138,3 +159,10 @@ def _leave_out(draft: Draft, path: KeyPath) -> None:
     draft.remove(path[:within])
     if path[0] == "input" and not draft.get("input", "path"):
         draft.data["input"] = {"path": ["missing"]}
+
+
+def _look_for_weights(draft: Draft, spec: JobSpec) -> None:
+    """Blames `endpoint.llama` if there is no such file."""
+    file = spec.endpoint.llama
+    if file is not None and not Path(file).is_file():
+        draft.blame(("endpoint", "llama"), f"there is no file {file}")

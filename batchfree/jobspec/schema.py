@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 from batchfree.core.chat import JsonObject
 from batchfree.core.formats import Format
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
-from batchfree.core.urls import EMBEDDED, is_openrouter
+from batchfree.core.urls import EMBEDDED, LLAMA, is_openrouter
 from batchfree.jobspec.rules.chat_messages import Message
 from batchfree.jobspec.rules.request_parameters import RequestParameters
 from batchfree.jobspec.rules.sentences import AsWritten
@@ -169,16 +169,27 @@ class EndpointSpec(Section):
     """The service to ask."""
 
     base_url: Filled = DEFAULT_BASE_URL
-    """URL of an API like OpenRouter's or OpenAI's, or embedded for the emulated service inside this process."""
+    """URL of an API like OpenRouter's or OpenAI's; embedded: the emulated service; llama: a model on this machine."""
     api_key_env: str = Field(default="OPENROUTER_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the API key; the key itself is never written into a job."""
     account: Filled | None = None
     """Name of the account, so that several keys of one account share one quota ledger."""
+    llama: Filled | None = None
+    """Path of a .gguf file that llama.cpp runs on this machine, instead of a base_url."""
+    context: int | None = Field(default=None, ge=256)
+    """Tokens of the context of the model that llama.cpp runs; 8192 or the model's own if nothing is given."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads of llama.cpp; half of the processor's cores if nothing is given."""
 
     @property
     def embedded(self) -> bool:
         """Whether the service is the emulated one inside this process."""
         return self.base_url == EMBEDDED
+
+    @property
+    def is_llama(self) -> bool:
+        """Whether llama.cpp runs the model on this machine, beside batchfree."""
+        return self.base_url == LLAMA
 
     @property
     def is_openrouter(self) -> bool:
@@ -226,7 +237,7 @@ class JobSpec(Section):
     output: Annotated[OutputSpec, AlsoAccepts(ONE_TEXT, NOTHING)]
     """The table: a path or a mapping; by default <name>.parquet beside the job file."""
     endpoint: Annotated[EndpointSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = EndpointSpec()
-    """The service to ask: a URL, embedded, or a mapping."""
+    """The service to ask: a URL, embedded, llama, or a mapping."""
 
     _file: Path = PrivateAttr()
 

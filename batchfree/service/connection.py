@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import httpx
 
 from batchfree.core.chat import Failure
+from batchfree.core.routes import llama_model
 from batchfree.jobspec import EndpointSpec
+from batchfree.service.llama.server import LlamaModel, LlamaServer, check_installed, run_llama
+from batchfree.service.llama.weights import find_weights
 from batchfree.service.openrouter.catalogue import ModelCatalogue, cache_dir
 from batchfree.service.openrouter.client import Client
 from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
@@ -24,12 +28,16 @@ Transport: TypeAlias = httpx.AsyncBaseTransport | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An open connection to a service, with the ledger of the account and the catalogue of models."""
+    """An open connection to a service, with the ledger of the account and the catalogue of models.
+
+    `server` is the service itself if this process has started it.
+    """
 
     client: Client
     ledger: Ledger
     catalogue: ModelCatalogue
     clock: Callable[[], float]
+    server: LlamaServer | None = None
 
     async def refresh_quota(self) -> Failure | None:
         """Asks the service for the daily quota and records the answer in the ledger. The call costs no request.
@@ -50,23 +58,44 @@ async def connect(
     clock: Callable[[], float],
     connections: int = 8,
     transport: Transport = None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> AsyncIterator[Connection]:
     """Opens a connection for at most `connections` requests at a time; the key comes from the environment.
 
-    Raises StorageError if the ledger can't be used, BatchfreeError for an impossible key.
+    For `llama` a server is started, and ended with the connection; `say` takes a sentence before weights are fetched.
+    Raises StorageError if the ledger or the cache can't be used, UnavailableError if no weights can be fetched,
+    BatchfreeError for an impossible key and a server that does not start. A cancellation ends the server.
     """
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
-    key = None if endpoint.embedded else find_api_key(endpoint, environment)
+    is_here = endpoint.embedded or endpoint.is_llama
+    key = None if is_here else find_api_key(endpoint, environment)
     path = ledger_path(state_dir(environment), fingerprint(key, base_url, endpoint.account))
-    cache = None if endpoint.embedded else cache_dir(environment)
+    cache = None if is_here else cache_dir(environment)
     transport = _embedded_transport(clock) if endpoint.embedded else transport
-    with Ledger(path, clock) as ledger:
+    async with AsyncExitStack() as stack:
+        server = None
+        if endpoint.is_llama:
+            server = await stack.enter_async_context(_llama_server(endpoint, environment, say))
+            base_url = server.base_url
+        ledger = stack.enter_context(Ledger(path, clock))
         client = Client(base_url, key, transport=transport, connections=connections)
-        try:
-            catalogue = ModelCatalogue(client, cache, base_url, clock)
-            yield Connection(client=client, ledger=ledger, catalogue=catalogue, clock=clock)
-        finally:
-            await client.aclose()
+        stack.push_async_callback(client.aclose)
+        catalogue = ModelCatalogue(client, cache, base_url, clock)
+        yield Connection(client=client, ledger=ledger, catalogue=catalogue, clock=clock, server=server)
+
+
+@asynccontextmanager
+async def _llama_server(
+    endpoint: EndpointSpec, environment: Mapping[str, str], say: Callable[[str], None]
+) -> AsyncIterator[LlamaServer]:
+    """The server of `endpoint: llama`, with the job's own weights or those of SmolLM2-135M."""
+    check_installed()
+    file = await find_weights(cache_dir(environment), say) if endpoint.llama is None else Path(endpoint.llama)
+    name = llama_model(endpoint.llama)
+    async with run_llama(
+        LlamaModel(path=file, name=name, context=endpoint.context, threads=endpoint.threads)
+    ) as server:
+        yield server
 
 
 def find_api_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str | None:

@@ -67,6 +67,9 @@ def test_the_smallest_job_gets_every_default(load, tmp_path):
             "base_url": "https://openrouter.ai/api/v1",
             "api_key_env": "OPENROUTER_API_KEY",
             "account": None,
+            "llama": None,
+            "context": None,
+            "threads": None,
         },
     }
 
@@ -257,10 +260,38 @@ def test_another_output_is_held_to_the_rules_of_the_job_file(load, tmp_path, mon
     assert fragment in mistake.message
 
 
+def test_a_model_on_this_machine_is_the_one_route_and_has_no_limits(load, tmp_path):
+    job = "input: x\nrouter: {route: [a/b:free, c/d:free], only: [a/*], min_context: 100000}\n"
+    spec = load(job + "endpoint: llama\n")
+    assert spec.endpoint.is_llama
+    assert (spec.router.route, spec.router.only, spec.router.min_context) == (("SmolLM2-135M",), (), None)
+    assert (spec.limits.requests_per_minute, spec.limits.requests_per_day, spec.limits.concurrency) == (None, None, 2)
+    weights = tmp_path / "jobs" / "tiny.gguf"
+    weights.parent.mkdir(exist_ok=True)
+    weights.touch()
+    spec = load(job + "endpoint: {llama: tiny.gguf, context: 2048, threads: 3}\n")
+    assert (spec.endpoint.llama, spec.endpoint.context, spec.endpoint.threads) == (str(weights), 2048, 3)
+    assert spec.router.route == ("tiny",)
+
+
+def test_the_endpoint_option_names_a_file_as_seen_from_here_and_drops_the_jobs_own(load, tmp_path, monkeypatch):
+    weights = tmp_path / "here" / "tiny.gguf"
+    weights.parent.mkdir()
+    weights.touch()
+    monkeypatch.chdir(weights.parent)
+    spec = load("input: x\nendpoint: {llama: gone.gguf, threads: 3}\n", endpoint="llama:tiny.gguf")
+    assert (spec.endpoint.llama, spec.endpoint.threads) == (str(weights), None)
+    assert load("input: x\nendpoint: {llama: gone.gguf}\n", endpoint="llama").endpoint.llama is None
+    assert load("input: x\nendpoint: {llama: gone.gguf}\n", endpoint="http://host/v1").endpoint.llama is None
+    with pytest.raises(SpecError, match=r"--endpoint: endpoint\.llama: there is no file .*gone"):
+        load("input: x\n", endpoint="llama:gone.gguf")
+
+
 def test_another_endpoint_takes_the_place_of_the_jobs_own(load):
     own = "input: x\nrouter: {route: my-model}\nendpoint: {base_url: nonsense, api_key_env: MINE, account: us}\n"
     endpoint = load(own, endpoint="http://LOCALHOST:80/v2/").endpoint
-    assert endpoint.model_dump() == {"base_url": "http://localhost/v2", "api_key_env": "MINE", "account": "us"}
+    given = endpoint.model_dump(exclude_none=True)
+    assert given == {"base_url": "http://localhost/v2", "api_key_env": "MINE", "account": "us"}
     assert load(own, endpoint="embedded").endpoint.embedded
     assert load("input: x\nendpoint: http://host/v1\n", endpoint="embedded").endpoint.embedded
     assert load_endpoint("https://OpenRouter.ai/api/v1/").base_url == "https://openrouter.ai/api/v1"

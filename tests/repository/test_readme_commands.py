@@ -13,10 +13,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
 import pytest
+from support.llama import with_small_model
 from support.processes import PATIENCE, Emulator, emulator, environment
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +31,9 @@ INLINE = sorted(
     set(re.findall(r"`((?:eval|batchfree|python -m batchfree) [^`]+)`", re.sub(r"```.*?```", "", README, flags=re.S)))
 )
 
-INSTALLATION = re.compile(r"^python3 -m venv \.venv && \.venv/bin/pip install -q (\.|-e '\.\[dev\]') && ")
+INSTALLATION = re.compile(
+    r"^python3 -m venv \.venv && \.venv/bin/pip install -q (\.|-e '\.\[dev\]') && |^pip install 'batchfree\[llama\]'\n"
+)
 """What `.ci/run` does in fresh environments: the development environment, and the wheel with the first command."""
 SUITE = ".venv/bin/pytest"
 REAL_KEY = "sk-or-…"
@@ -75,6 +79,13 @@ def shell(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def with_llama(folder: Path) -> None:
+    """Gives the commands the weights of SmolLM2-135M; skips the test if llama.cpp or the weights are not there."""
+    if find_spec("xllamacpp") is None:
+        pytest.skip("needs pip install 'batchfree[llama]'")
+    with_small_model(folder / "cache")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -112,6 +123,8 @@ def test_the_readme_shows_commands() -> None:
 
 @pytest.mark.parametrize("block", [block for block in SHELL_BLOCKS[1:] if SUITE not in block])
 def test_a_block_of_commands_runs(block: str, folder: Path, service: Emulator) -> None:
+    if "--endpoint llama" in block:
+        with_llama(folder)
     done = shell(with_the_emulator(block, service), folder)
     assert done.returncode == 0, done.stderr
 

@@ -244,12 +244,13 @@ def test_broken_entries_are_skipped_and_broken_fields_left_out() -> None:
         ),
         {"id": "bare"},
         {"id": "own", "max_model_len": 4096},
+        {"id": "llama.cpp's", "meta": {"n_ctx": 2048, "n_ctx_train": 8192}},
     ]
-    good, odd, bare, own = read_catalogue(json.dumps({"data": entries, "total_count": "?"}).encode())
+    good, odd, bare, own, here = read_catalogue(json.dumps({"data": entries, "total_count": "?"}).encode())
     assert good.id == "author/good:free"
     assert odd == Model(id="author/odd:free", free=True, context_length=8192, parameters=frozenset({"seed"}))
     assert bare == Model(id="bare")
-    assert own.context_length == 4096
+    assert (own.context_length, here.context_length) == (4096, 2048)
 
 
 @given(st.binary() | st.text().map(str.encode))

@@ -132,6 +132,10 @@ class JobFolder:
         """The job, to be read inside the test's own process."""
         return load(self.file, environment=environment(self.folder))
 
+    def start_command(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
+        """Starts a command with its output in pipes."""
+        return batchfree(self.folder, arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
     def start(self, service: Emulator | None, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
         """Starts a run."""
         endpoint = ["--endpoint", "embedded" if service is None else service.url]

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult
 
-from batchfree.core.urls import DEFAULT_PORTS, EMBEDDED, is_openrouter, split_url
+from batchfree.core.urls import DEFAULT_PORTS, WORDS, is_openrouter, split_url
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
 def base_url_complaints(base_url: str) -> Iterator[str]:
     """What is wrong with a base URL. The sentences never quote the URL, since it may hold a password."""
-    if base_url == EMBEDDED:
+    if base_url in WORDS:
         return
     parts = split_url(base_url)
     if parts is None or parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        yield "expected a URL that begins with http:// or https://, or the word embedded"
+        yield "expected a URL that begins with http:// or https://, or one of the words embedded and llama"
         return
     if "@" in parts.netloc:
         yield "this URL holds a user name or a password; put the key into the variable that endpoint.api_key_env names"

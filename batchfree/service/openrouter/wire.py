@@ -102,7 +102,8 @@ def _model(entry: JsonObject) -> Iterator[Model]:
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
         return
     architecture, top = as_object(entry.get("architecture")), as_object(entry.get("top_provider"))
-    lengths = (entry.get("context_length"), top.get("context_length"), entry.get("max_model_len"))
+    own = (entry.get("max_model_len"), as_object(entry.get("meta")).get("n_ctx"))  # vLLM's word, and llama.cpp's
+    lengths = (entry.get("context_length"), top.get("context_length"), *own)
     yield Model(
         id=clean(name),
         free=is_free_id(name) and costs_nothing(entry.get("pricing")),

@@ -130,7 +130,7 @@ class RateLimiter:
     async def _wait(self, opening: Opening, stopping: anyio.Event) -> None:
         """Sleeps until the opening, at most a minute; ends early once `stopping` is set."""
         seconds = min(max(opening.at - self._clock(), SHORTEST_SLEEP), LONGEST_SLEEP)
-        await _unless(stopping, partial(self._sleep, seconds))
+        await unless(stopping, partial(self._sleep, seconds))
 
     async def _refresh_if_stale(self, stopping: anyio.Event, *, giving_up: bool = False) -> bool:
         """Refreshes the daily quota from the service if a daily limit applies and the last answer is stale.
@@ -141,7 +141,7 @@ class RateLimiter:
         if self._limits.per_day is None or not is_stale(self._refreshed_at, now, giving_up=giving_up):
             return False
         self._refreshed_at = now
-        await _unless(stopping, self._refresh_quota)
+        await unless(stopping, self._refresh_quota)
         return True
 
     def _deadline_reached(self) -> Stopped:
@@ -165,7 +165,7 @@ def _is_same_wait(opening: Opening, reported: Opening | None) -> bool:
     )
 
 
-async def _unless(stopping: anyio.Event, act: Callable[[], Awaitable[object]]) -> None:
+async def unless(stopping: anyio.Event, act: Callable[[], Awaitable[object]]) -> None:
     """Calls `act`, and cancels it once `stopping` is set."""
 
     async def watch() -> None:
