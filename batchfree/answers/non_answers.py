@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from batchfree.answers.markup import fenced
+from batchfree.answers.fences import fenced
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.core.chat import Json
 

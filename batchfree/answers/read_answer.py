@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from batchfree.answers.markup import without_thinking
 from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.read_label import read_label
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, parse
+from batchfree.answers.thinking import without_thinking
 from batchfree.answers.tool_calls import read_tool_calls
 from batchfree.core.chat import Completion, Failure, Kind
 from batchfree.core.finish_reasons import Ending

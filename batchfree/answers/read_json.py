@@ -1,34 +1,50 @@
 """JSON in a model's text: found, mended where its syntax is broken, and checked against a JSON Schema (draft 2020-12).
 
-Half a JSON value is never an answer: brackets that were opened and not closed are not mended. Mending may only change
-punctuation; a mended value with a letter or digit more or less is refused.
+Half a JSON value is never an answer, and nothing that belongs to the answer is dropped: the text around the value must
+hold no second one, no piece of one, and no words that take it back.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import cast
 
-import json_repair
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
-from batchfree.answers.markup import fenced
+from batchfree.answers.fences import fenced_spans
 from batchfree.answers.non_answers import is_verdict_value
+from batchfree.answers.retractions import takes_back
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
-from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
+from batchfree.answers.strict_json import NotJson, brackets, canonical, parse, settle
+from batchfree.answers.tolerant_json import MARKS, parse_tolerantly
 from batchfree.core.chat import Failure, Json, JsonObject
 
 MAX_MENDED_CHARACTERS = 200_000
 MAX_MESSAGE_CHARACTERS = 200
-UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-ESCAPE = re.compile(r"\\[nrtbf]")
-TRAILING_ZEROS = re.compile(r"(\.\d*?)0+(?!\d)")
+LIKE_JSON = re.compile(r"[:\"]")
+"""What a part in brackets holds if it is meant as JSON, and not as a remark such as `[1]` or `{name}`."""
+CLOSING_BRACKET = re.compile(r"[}\]]")
+IN_FRONT = re.compile(
+    rf"(?:\A|[,{{(\[\n])[\s\\]{{0,99}}[{MARKS}][^\n]{{0,200}}[{MARKS}]\s{{0,9}}:\s{{0,99}}\Z"  # a key
+    rf"|\A[\s\\]{{0,99}}[\w-]{{0,99}}[{MARKS}]\s{{0,9}}:\s{{0,99}}\Z|\A\s{{0,99}}:"  # half a key
+    rf"|\A\s{{0,99}}\"[^\"\n]{{0,200}}\"\s{{0,9}}:|[{MARKS}]\s{{0,9}}:\s{{0,99}}[{MARKS}]\Z"  # a key and half a value
+    rf"|(?:[{MARKS}\d]|true|false|null)\s{{0,9}},\s{{0,99}}[{MARKS}]?\Z"  # a value and a comma
+    rf"|(?:\d|true|false|null|[\w\\][{MARKS}])\Z"  # a value
+)
+BEHIND = re.compile(
+    rf"\A\s{{0,99}},|[{MARKS}]\s{{0,9}}:(?!\w)|\A\s{{0,9}}[{MARKS}]\w"
+    r"|\A\s{0,99}(?:-?\d[\d.]*|true|false|null)\s{0,9}(?:[,\n]|\Z)"
+)
+"""Pieces of JSON outside all brackets: a key or a value that ends right in front of a bracket; a comma or a key behind
+the last one."""
+WHOLLY_ESCAPED = re.compile(r'(?:[^\\"]|\\["nrt])+')
 CUT_OFF = "the JSON breaks off before it is closed"
 
 
@@ -38,18 +54,101 @@ def read_json(text: str, schema: JsonObject, *, repair: bool) -> Answer | Failur
         return _whole(parse(text), schema, repair=repair)
     except NotJson:
         pass
-    found = brackets(text)
-    if found.unclosed is not None and not fenced(text):
+    places = _places(text)
+    if places is None:
         return bad_answer(CUT_OFF)
-    pieces = dict.fromkeys(piece.strip() for piece in [*(text[span] for span in found.spans), *fenced(text)])
-    results = [_piece(piece, schema, repair=repair) for piece in pieces]
-    fits = {canonical(each.value): each for each in results if isinstance(each, Answer)}
-    if len(fits) == 1:
-        return next(iter(fits.values()))
-    if fits:
+    return _from_pieces(_pieces(text, places, schema, repair=repair), text)
+
+
+def _places(text: str) -> list[slice] | None:
+    """The parts of a text that may be its JSON value: what stands in brackets, and fenced blocks without brackets.
+
+    None if one of them breaks off. An open bracket in the prose around fenced blocks does not count.
+    """
+    blocks, found = fenced_spans(text), brackets(text)
+    spans = list(found.spans)
+    if found.unclosed is not None:
+        last = blocks[-1].stop if blocks else 0
+        if not blocks or (
+            LIKE_JSON.search(text, max(last, found.unclosed)) and brackets(text[last:]).unclosed is not None
+        ):
+            return None
+        inner = [(block, brackets(text[block])) for block in blocks]
+        if any(each.unclosed is not None for _, each in inner):
+            return None
+        spans = [slice(b.start + span.start, b.start + span.stop) for b, each in inner for span in each.spans]
+    return spans + [block for block in blocks if not brackets(text[block]).spans]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a text that may be the JSON value: its place, and what it was read as; None if it is no JSON."""
+
+    place: slice
+    result: Answer | Failure | None
+
+
+def _pieces(text: str, places: Sequence[slice], schema: JsonObject, *, repair: bool) -> list[_Piece]:
+    """The parts of a text in order, each read as the value. Equal parts are read once."""
+    known: dict[str, Answer | Failure | None] = {}
+    pieces = list[_Piece]()
+    for place in sorted(places, key=lambda each: each.start):
+        piece = text[place].strip()
+        if "\\\\" in piece and text[place.start - 1 : place.start] == text[place.stop : place.stop + 1] == '"':
+            pieces.append(_Piece(place, bad_answer("its JSON stands in a JSON string that can't be read")))
+            continue
+        if piece not in known:
+            known[piece] = _piece(piece, schema, repair=repair)
+        pieces.append(_Piece(place, known[piece]))
+    return pieces
+
+
+def _from_pieces(pieces: Sequence[_Piece], text: str) -> Answer | Failure:
+    """The answer among the parts of a text, or why there is none."""
+    fits = {canonical(each.result.value): each.result for each in pieces if isinstance(each.result, Answer)}
+    if len(fits) > 1:
         return bad_answer(f"it holds {len(fits)} different JSON values that fit; give exactly one")
-    failures = [each for each in results if isinstance(each, Failure)]
-    return failures[-1] if failures else bad_answer(CUT_OFF if found.unclosed is not None else "it holds no JSON value")
+    if not fits:
+        failures = [each.result for each in pieces if isinstance(each.result, Failure)]
+        return failures[-1] if failures else bad_answer("it holds no JSON value")
+    fit = [place for place, each in enumerate(pieces) if isinstance(each.result, Answer)]
+    first, last = fit[0], fit[-1]
+    if any(_is_dropped(text, pieces, place) for place in range(first + 1, len(pieces))) or _touches_next(
+        text, pieces, first - 1
+    ):
+        return bad_answer("it holds more than one JSON value; give exactly one")
+    if any(text[each.place][:1] + text[each.place][-1:] in ("{]", "[}") for each in pieces):
+        return bad_answer("a bracket of its JSON is closed by another one")
+    if _has_loose_json(text, pieces, first, last) or takes_back(text[pieces[last].place.stop :]):
+        return bad_answer("the text around its JSON adds to it or takes it back; give the JSON alone")
+    return next(iter(fits.values()))
+
+
+def _is_dropped(text: str, pieces: Sequence[_Piece], place: int) -> bool:
+    """Whether a part behind the answer is JSON too and does not fit."""
+    piece = pieces[place]
+    if not isinstance(piece.result, Failure):
+        return False
+    return LIKE_JSON.search(text[piece.place]) is not None or _touches_next(text, pieces, place - 1)
+
+
+def _touches_next(text: str, pieces: Sequence[_Piece], place: int) -> bool:
+    """Whether nothing but blanks and commas stands between a part that is no repetition and the next part."""
+    if place < 0 or pieces[place].result is None:
+        return False
+    return not text[pieces[place].place.stop : pieces[place + 1].place.start].strip(" \t\r\n,;")
+
+
+def _has_loose_json(text: str, pieces: Sequence[_Piece], first: int, last: int) -> bool:
+    """Whether pieces of JSON stand outside all brackets. The answer is the part `first`, and again the part `last`."""
+    places = [slice(0, 0), *(each.place for each in pieces), slice(len(text), len(text))]
+    start = pieces[first].place.start
+    around = [text[one.stop : other.start] for one, other in pairwise(places)]
+    return (
+        any(map(CLOSING_BRACKET.search, around))
+        or IN_FRONT.search(text[max(0, start - 400) : start]) is not None
+        or any(map(BEHIND.search, around[last + 1 :]))
+    )
 
 
 def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
@@ -90,35 +189,28 @@ def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """The value of a JSON text whose syntax was mended; a value of its own may be None."""
+    """The value of a JSON text whose syntax was mended; the value itself may be None."""
 
     value: Json
 
 
 def mend(text: str) -> Mended | None:
-    """The value of a JSON text with broken syntax; None if its brackets are not closed, or if more than punctuation has
-    to change."""
-    if len(text) > MAX_MENDED_CHARACTERS or not _is_closed(text):
+    """The value of a JSON text whose syntax is broken; None if it can't be mended without guessing."""
+    if len(text) > MAX_MENDED_CHARACTERS:
         return None
-    try:
-        value = json_repair.loads(text, skip_json_loads=True)
-        shown = json.dumps(value, ensure_ascii=False)
-        invented = shown.count('""') > text.count('""') + text.count("''")
-        return Mended(parse(shown)) if not invented and _letters(shown) == _letters(text) else None
-    except (ValueError, RecursionError):
-        return None
+    for attempt in (text, _without_escapes(text)):
+        try:
+            return Mended(settle(parse_tolerantly(attempt)))
+        except NotJson:
+            pass
+    return None
 
 
-def _is_closed(text: str) -> bool:
-    found = brackets(text)
-    return found.unclosed is None and (len(found.spans) == 1 or text[:1] not in "{[")
-
-
-def _letters(text: str) -> str:
-    """The letters and digits of a JSON text in order, in lower case; Python's `None` counts as `null`."""
-    text = ESCAPE.sub("", UNICODE_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text.replace("\\\\", "")))
-    kept = "".join(letter for letter in TRAILING_ZEROS.sub(r"\1", text) if letter.isalnum())
-    return kept.casefold().replace("none", "null")
+def _without_escapes(text: str) -> str:
+    """`{\\"name\\": \\"tea\\"}` as `{"name": "tea"}`; a text with other escapes stays as it is."""
+    if '\\"' not in text or WHOLLY_ESCAPED.fullmatch(text) is None:
+        return text
+    return text.replace('\\"', '"').replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t")
 
 
 def names_in(schema: Json) -> frozenset[str]:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from batchfree.answers.fences import fenced, unfenced
 from batchfree.answers.label_words import BARRED, NOUNS, RETRACTIONS, leads_up
-from batchfree.answers.markup import fenced, unfenced
 from batchfree.answers.rule import bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, parse
 from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, Words, vocabulary, words_of

@@ -31,13 +31,15 @@ class Pairs(list[tuple[str, Json]]):
     """An object as it was written: its keys in order, repeated keys too."""
 
 
-def _integer(text: str) -> int:
+def read_integer(text: str) -> int:
+    """The integer. Raises NotJson for more than 1,000 digits."""
     if len(text) > 1000:
         raise NotJson("a number has more than 1,000 digits", mendable=False)
     return int(text)
 
 
-def _number(text: str) -> float:
+def read_number(text: str) -> float:
+    """The number. Raises NotJson if it is too large for a float."""
     value = float(text)
     if not math.isfinite(value):
         raise NotJson(f"the number {text[:40]} is too large", mendable=False)
@@ -48,7 +50,9 @@ def _constant(text: str) -> NoReturn:
     raise NotJson(f"{text} is not JSON", mendable=False)
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=Pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=Pairs, parse_int=read_integer, parse_float=read_number, parse_constant=_constant
+)
 
 
 def pairs_at(text: str, start: int) -> tuple[Json, int]:

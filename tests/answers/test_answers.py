@@ -485,7 +485,7 @@ def test_labels_are_read_without_loading_what_only_schemas_need() -> None:
         "import sys; from batchfree import answers; from batchfree.answers import packs;"
         " from batchfree.core.chat import Completion;"
         "answers.read(Completion(model='m', content='a'), answers.AnswerRule(labels=('a',)));"
-        "print([name for name in ('jsonschema', 'json_repair') if name in sys.modules])"
+        "print([name for name in ('jsonschema', 'referencing') if name in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "batchfree"
 # The emulator is a referee: apart from its own files it imports only these, and nothing of the client.
 REFEREE_MAY_IMPORT = {"anyio", "httpx", "pydantic", "pydantic_core", "starlette", "uvicorn", "yaml"}
 
-HEAVY = {"httpx", "jinja2", "json_repair", "jsonschema", "polars", "pydantic", "rich", "starlette", "uvicorn"}
+HEAVY = {"httpx", "jinja2", "jsonschema", "polars", "pydantic", "rich", "starlette", "uvicorn"}
 
 WORLDLY_MODULES = {
     *("anyio", "asyncio", "fcntl", "glob", "httpx", "io", "logging", "os", "secrets", "shutil"),

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batchfree.answers.markup import without_thinking
 from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.packs.scan import CodedValue, scan_reply
 from batchfree.answers.read_label import is_harmless_remark, label_of, read_label
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
-from batchfree.answers.strict_json import NotJson, brackets, canonical, parse
+from batchfree.answers.strict_json import NotJson, canonical, parse, settle
+from batchfree.answers.thinking import without_thinking
+from batchfree.answers.tolerant_json import value_in_front
 from batchfree.core.chat import Completion, Failure, Kind
 from batchfree.core.finish_reasons import Ending
 
 GIVEN_TWICE = "the reply answers this row twice, with different values"
 NOT_JSON = "its value is not valid JSON"
+REST = re.compile(r"[,;]?\s*(?:[}\]]|\Z)")
+"""What may follow a mended value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,22 +98,23 @@ def _read_label(value: CodedValue, labels: tuple[str, ...], *, repair: bool) -> 
 
 
 def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
-    """A broken value as an answer, mended within its own text."""
-    from batchfree.answers.read_json import check_value, mend
+    """A broken value as an answer, mended within its own text.
 
-    if text[:1] in ("{", "["):
-        found = brackets(text)
-        if not found.spans:
-            return bad_answer("its JSON is not closed")
-        text = text[found.spans[0]]
-    else:
-        text = text.strip().rstrip("}`").strip().rstrip(",").strip()
-        if len(text) > 1 and text[0] in "\"'" and text[0] != text[-1]:
-            return bad_answer(NOT_JSON)
-    mended = mend(text) if rule.repair else None
-    if mended is None or rule.schema is None:
+    Behind it there may be a comma, or the closing bracket of the pack and whatever follows that. A number at the very
+    end may be half a number.
+    """
+    from batchfree.answers.read_json import check_value
+
+    if not rule.repair or rule.schema is None:
         return bad_answer(NOT_JSON)
-    return check_value(mended.value, rule.schema, repaired=True)
+    try:
+        value, end = value_in_front(text)
+        value = settle(value)
+    except NotJson as error:
+        return bad_answer(f"{NOT_JSON}: {error}")
+    if REST.match(text, end) is None or (end == len(text) and not isinstance(value, list | dict | str)):
+        return bad_answer(NOT_JSON)
+    return check_value(value, rule.schema, repaired=True)
 
 
 def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure:

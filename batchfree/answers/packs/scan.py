@@ -28,7 +28,9 @@ AFTER_VALUE = re.compile(r"\s*(?:[,}\]]|\Z|//|#|/\*)|[ \t]*\n")
 REMARK = re.compile(r"[ \t]+[^\"'{}\[\]\n]*(?=[,}\n\"]|\Z)")
 """Prose after a value. It holds no quotes, so it can't be the rest of a broken value."""
 MAX_BROKEN_VALUES = 64
-"""After this many broken values none is tried as a whole any more, which bounds the time that a reply takes."""
+"""After this many broken objects and unknown keys none is tried as a whole any more, which bounds the time."""
+MAX_BROKEN_ROWS = 1000
+"""A reply with more broken values under codes is not read at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class _Scanner:
         self._reply, self._loose = ScannedReply(), list[CodedValue]()
         self._depth = 0
         self._broken = 0
+        self._broken_rows = 0
         self._lost = False
 
     def read(self) -> ScannedReply:
@@ -80,6 +83,8 @@ class _Scanner:
         place = 0
         while token := TOKEN.search(self._text, place):
             place = self._step(token)
+            if self._broken_rows > MAX_BROKEN_ROWS:
+                return ScannedReply()
         self._reply.open = self._depth > 0
         in_objects = {each.code for each in self._reply.values}
         if not self._reply.open:
@@ -182,6 +187,7 @@ class _Scanner:
 
     def _broken_value(self, code: str, start: int) -> int:
         """Keeps the text up to the next key or the end of the object. Keeps nothing if the reply ends before either."""
+        self._broken_rows += 1
         end = self._next_key(start)
         if end is not None:
             self._lost = True

@@ -1,0 +1,113 @@
+"""Words behind an answer that take it back: `Wait, no.`, `that is wrong`, `I'm not sure`.
+
+A reason may deny or doubt anything else than the answer: `No. The text does not mention it.`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from batchfree.answers.vocabulary import Word, words_of
+
+_STARTS = """
+    wait actually correction hmm hm oops nope scratch alternatively otherwise instead or maybe perhaps possibly
+    probably edit update erratum sorry apologies rather unless except kidding joking strike или oder ou o
+"""
+_ANYWHERE = """
+    maybe perhaps unsure uncertain undecided reconsider reconsidering kidding joking oops nope hmm alternatively
+    vielleicht
+"""
+_HEDGES = """
+    really exactly quite entirely totally completely fully sure certain so necessarily at right correct true actually
+    clearly convinced confident
+"""
+STARTS = frozenset(_STARTS.split())
+"""Words that take an answer back where a sentence or clause begins with them."""
+ANYWHERE = frozenset(_ANYWHERE.split())
+"""Words that take an answer back wherever they stand."""
+ALONE = frozenset(["no", "not", "nein", "non", "нет", "不", "false", "wrong", "incorrect", "untrue"])
+"""Words that take an answer back where they are a clause of their own."""
+HEDGES = frozenset(_HEDGES.split())
+"""Words after which a `not` in front denies the answer: `not really`."""
+FILLERS = frozenset(["well", "but", "and", "so", "ah", "um", "then", "though", "yet", "oh", "ok", "okay"])
+"""Words in front of a sentence that don't change what it says."""
+
+NOT = r"(?:not|never|n't)"
+IS = r"(?:is|was|are|were|would be|may be|might be|could be|seems|looks|'s)"
+MINE = r"(?:the|my|this|that) (?:\w+ )?(?:answer|label|classification|category|choice|response|reply|json|value|output)"
+WRONG = r"(?:wrong|incorrect|mistaken|false|untrue|inaccurate|invalid|an? (?:mistake|error|typo))"
+PHRASES = re.compile(
+    rf"\b(?:i (?:was|am|may be|might be|could be) (?:\w+ )?{WRONG}|i made (?:\w+ )?(?:\w+ )?(?:mistake|error|typo)"
+    r"|i (?:meant|mis(?:read|spoke|took|understood|classified|labell?ed)|take (?:that|it) back)"
+    r"|i (?:can't|cannot|can not|could not|couldn't) (?:be sure|be certain|say|tell|decide|determine)"
+    r"|on second thoughts?|(?:scratch|strike|ignore|disregard) (?:that|this|the above)|never ?mind|just kidding"
+    r"|should (?:have been|read|be(?! (?:what|all|enough|fine|helpful|sufficient|valid)))"
+    rf"|(?:it|this|that|{MINE}) (?:could|may|might)(?: \w+)? (?:be|go)|either way"
+    r"|(?:hard|difficult) to (?:say|tell|judge|decide)"
+    rf"|(?:not|n't)(?: \w+)? (?:sure|certain|confident|convinced)"
+    rf"|{MINE} (?:{IS} )?(?:\w+ )?(?:{WRONG}|not|isn't|wasn't|depends))\b"
+)
+"""What takes back an answer to any question."""
+IT = r"(?:that|this|it|which)"
+SO = r"(?: (?:so|it|true|right|correct|accurate|really|the case))?"
+DENIES_IT = re.compile(
+    rf"{IT}(?: ?{IS})? (?:\w+ )?{WRONG}\b.{{0,40}}|{IT}(?: ?(?:{IS}|does|do|did|has|can|will))? ?{NOT}{SO}"
+    rf"|{IT} (?:isn't|wasn't|doesn't|didn't|hasn't|can't|won't){SO}"
+)
+"""What denies a label such as `positive`. After `no` or `yes` it is a reason: `No. It does not.`"""
+POLAR = frozenset(
+    [
+        "yes",
+        "no",
+        "true",
+        "false",
+        "y",
+        "n",
+        "ja",
+        "nein",
+        "oui",
+        "non",
+        "si",
+        "sí",
+        "да",
+        "нет",
+        "是",
+        "否",
+        "correct",
+        "incorrect",
+    ]
+)
+"""Labels that answer a question with yes or no."""
+
+
+def takes_back(text: str) -> bool:
+    """Whether a text behind an answer takes the answer back."""
+    return any(sentence_takes_back(sentence, polar=True) for sentence in sentences(words_of(text).words))
+
+
+def sentences(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
+    """The words sentence by sentence."""
+    start = 0
+    for place in range(1, len(words) + 1):
+        if place == len(words) or words[place].before in (".", "?"):
+            yield words[start:place]
+            start = place
+
+
+def sentence_takes_back(words: Sequence[Word], *, polar: bool) -> bool:
+    """Whether a sentence or clause behind a label takes it back. `polar`: the labels answer with yes or no."""
+    texts = [word.text for word in words]
+    while len(texts) > 1 and texts[0] in FILLERS:
+        texts.pop(0)
+    if not texts:
+        return False
+    breaks = [word.before for word in words[len(words) - len(texts) :]]
+    if texts[0] in STARTS or not ANYWHERE.isdisjoint(texts):
+        return True
+    if texts[0] in ALONE and (len(texts) == 1 or breaks[1] != ""):
+        return True
+    if texts[0] == "not" and texts[1] in HEDGES:
+        return True
+    said = " ".join(texts[:60])
+    return PHRASES.search(said) is not None or (not polar and DENIES_IT.fullmatch(said) is not None)

@@ -1,0 +1,204 @@
+"""Thinking that stands in a reply beside the answer, in the marks of every model family that is known to leak them.
+
+`FAMILIES` is the table: the marks that open a thought, and those that end it. Thinking comes first, sometimes without
+its opening mark. Talk about a mark stays text: a mark in quotes, in a fenced block, within JSON, or in the middle of a
+sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchfree.answers.fences import fenced_spans
+from batchfree.answers.strict_json import brackets
+
+_TAG = r"(?:(?:antml|seed):|ant_?)?(?:think|thinking|thoughts?|thought_process|reasoning|reflection)"
+_CHANNEL = r"(?:<\|start\|>\s{0,9}assistant\s{0,9})?<\|channel\|>\s{0,9}"
+FAMILIES: Sequence[tuple[str, str]] = (
+    # <think>…</think> of DeepSeek, Qwen and many others, <seed:think> of Seed-OSS; also as HTML entities
+    (rf"<{_TAG}(?:\s[^<>\n]{{0,200}})?>|&lt;{_TAG}&gt;", rf"</\s{{0,3}}{_TAG}\s{{0,3}}>|&lt;/{_TAG}&gt;"),
+    (r"◁think▷", r"◁/think▷"),  # Kimi
+    (r"(?-i:\[THINK\])", r"(?-i:\[/THINK\])"),  # Magistral
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),  # Command A
+    (r"<\|begin_of_(?:thought|thinking|reasoning)\|>", r"<\|end_of_(?:thought|thinking|reasoning)\|>"),  # Sky-T1
+    (r"<\|(?:think|thinking|thought|reasoning)\|>", r"<\|/(?:think|thinking|thought|reasoning)\|>"),
+    (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
+    (r"<unused94>", r"<unused95>"),  # MedGemma
+    (r"<\|channel>\s{0,9}(?:thought|thinking|analysis)", r"<channel\|>"),  # Gemma
+    # gpt-oss writes OpenAI's harmony format, which some providers pass on unread …
+    (rf"{_CHANNEL}(?:analysis|commentary)", rf"{_CHANNEL}final[^<]{{0,60}}<\|message\|>"),
+    # … or without its tokens: analysisWe need to decide.assistantfinalpositive
+    (
+        r"\A\s{0,99}(?-i:(?:assistant)?(?:analysis|commentary)(?=\s?[A-Z]))",
+        r"(?-i:assistant\s{0,3}final)(?:\s{0,3}message)?",
+    ),
+    (r"<details\s[^<>\n]{0,99}reasoning[^<>\n]{0,99}>", r"</details>"),  # Open WebUI
+    (r"^[ \t]{0,9}Thinking\.\.\.[ \t]{0,9}$", r"^[ \t]{0,9}\.\.\.done thinking\.[ \t]{0,9}$"),  # Ollama
+    (r"^```(?:thinking|thought|think|reasoning)\b", r"^```[ \t]{0,9}$"),
+)
+"""The opening and the end of a thought in each family of marks."""
+ENDS_OF_OTHER_THINGS = frozenset(
+    number for number, (_, end) in enumerate(FAMILIES) if end.startswith(("</details", "^```", "(?-i:assistant"))
+)
+"""Families whose end, without its opening, ends no thought."""
+MARK = re.compile(
+    "|".join(f"(?P<o{number}>{opening})|(?P<e{number}>{end})" for number, (opening, end) in enumerate(FAMILIES)),
+    re.IGNORECASE | re.MULTILINE,
+)
+HINTS = ("<", "[THINK]", "[/THINK]", "◁", "&lt;", "analysis", "commentary", "hinking...", "```")
+"""A text without any of them holds no mark."""
+QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "„": "“", "”": "”", "‘": "’", "«": "»", "「": "」"}
+EXPLAINED = re.compile(
+    r"[ \t]{1,3}(?:is an?|is the (?:tag|token|mark|opening)|and [<`\"]|tags?|tokens?|marks|opens|stands for)\b"
+)
+"""What follows a mark that a sentence speaks of: `<think> is a tag`."""
+SENTENCE_ENDS = frozenset(".!?…。！？")
+END_TOKEN = re.compile(r"(?:<[|｜][\w▁/ ]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>)\Z", re.IGNORECASE)
+START_TOKEN = re.compile(
+    r"\s*(?:<\|(?:start|im_start)\|>\s{0,9}assistant\b|<\|(?:message|START_RESPONSE|START_TEXT|begin_of_solution|begin_of_box)\|>)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A mark in a text: its place, the number of its family, and whether it opens a thought."""
+
+    start: int
+    end: int
+    family: int
+    opens: bool
+
+
+def without_thinking(text: str, *, anywhere: bool) -> str:
+    """The text without its thoughts; empty where a thought never ends.
+
+    With `anywhere`, for labels and JSON, thoughts are also taken out of the middle, and every lone end counts. In free
+    text a lone end counts only where it can be no talk about the mark.
+    """
+    text = text.strip()
+    if any(hint in text for hint in HINTS):
+        rest = _after_leading_thoughts(text)
+        text = _without_inner_thoughts(rest) if anywhere else _after_lone_end(rest)
+    return _without_chat_tokens(text.strip())
+
+
+def _marks(text: str) -> list[_Mark]:
+    """The marks of a text in order, without those in quotes and those that a sentence explains."""
+    found = list[_Mark]()
+    for match in MARK.finditer(text):
+        name = str(match.lastgroup)
+        mark = _Mark(match.start(), match.end(), int(name[1:]), name[0] == "o")
+        if not _is_quoted(text, mark) and not EXPLAINED.match(text, mark.end):
+            found.append(mark)
+    return found
+
+
+def _is_quoted(text: str, mark: _Mark) -> bool:
+    before, after = text[mark.start - 1 : mark.start], text[mark.end : mark.end + 1]
+    if not before or not after or QUOTES.get(before) != after:
+        return False
+    line = text[max(0, mark.start - 200) : mark.start].rpartition("\n")[2]
+    return before != after or line.count(before) % 2 == 1
+
+
+def _ends(marks: Sequence[_Mark]) -> list[list[int]]:
+    """For each family the places of its ends in `marks`."""
+    ends: list[list[int]] = [[] for _ in FAMILIES]
+    for place, mark in enumerate(marks):
+        if not mark.opens:
+            ends[mark.family].append(place)
+    return ends
+
+
+def _end_after(place: int, family: int, ends: Sequence[Sequence[int]]) -> int | None:
+    """The place of the family's first end after a place in the list of marks."""
+    index = bisect_left(ends[family], place)
+    return ends[family][index] if index < len(ends[family]) else None
+
+
+def _after_leading_thoughts(text: str) -> str:
+    """The text after the thoughts that it begins with; empty if one of them never ends."""
+    marks, start, place = _marks(text), 0, 0
+    ends = _ends(marks)
+    while place < len(marks) and not text[start : marks[place].start].strip():
+        mark = marks[place]
+        last: int | None = place
+        if mark.opens:
+            last = _end_after(place, mark.family, ends)
+        elif mark.family in ENDS_OF_OTHER_THINGS:
+            break
+        if last is None:
+            return ""
+        start, place = marks[last].end, last + 1
+    return text[start:]
+
+
+def _without_inner_thoughts(text: str) -> str:
+    """The text without the thoughts in its middle and without all that stands before a lone end.
+
+    Marks within brackets are left alone, because they stand in a text of JSON.
+    """
+    spans = brackets(text).spans
+    starts = [span.start for span in spans]
+    marks = [mark for mark in _marks(text) if not _is_within(mark, spans, starts)]
+    ends = _ends(marks)
+    kept, start, place = list[str](), 0, 0
+    while place < len(marks):
+        mark, last = marks[place], place
+        if mark.opens:
+            end = _end_after(place, mark.family, ends)
+            if end is not None:
+                kept.append(text[start : mark.start])
+                start, last = marks[end].end, end
+            elif not text[max(0, mark.start - 200) : mark.start].rpartition("\n")[2].strip():
+                return ""
+        elif mark.family not in ENDS_OF_OTHER_THINGS:
+            kept, start = [], mark.end
+        place = last + 1
+    return " ".join([*kept, text[start:]])
+
+
+def _is_within(mark: _Mark, spans: Sequence[slice], starts: Sequence[int]) -> bool:
+    index = bisect_left(starts, mark.start) - 1
+    return index >= 0 and mark.end < spans[index].stop
+
+
+def _after_lone_end(text: str) -> str:
+    """Free text after the last end of a thought that has no opening and can be no talk about the mark."""
+    opened, start = set[int](), 0
+    inside = list(fenced_spans(text))
+    starts = [span.start for span in inside]
+    for mark in _marks(text):
+        if _is_within(mark, inside, starts):
+            continue
+        if mark.opens:
+            opened.add(mark.family)
+        elif mark.family not in opened | ENDS_OF_OTHER_THINGS and (mark.family > 0 or _is_no_talk(text, mark)):
+            start = mark.end
+    return text[start:]
+
+
+def _is_no_talk(text: str, mark: _Mark) -> bool:
+    """Whether an end tag stands at the edge of a line, between two sentences, or without a blank at a word."""
+    before, after = text[max(0, mark.start - 40) : mark.start], text[mark.end : mark.end + 40]
+    line_before, line_after = before.rpartition("\n")[2], after.partition("\n")[0]
+    if not line_before.strip() or not line_after.strip():
+        return True
+    glued = not line_before[-1].isspace() and line_before[-1] not in QUOTES and line_before[-1] not in "([{/,"
+    between = line_before.rstrip()[-1] in SENTENCE_ENDS or line_after.lstrip()[0].isupper()
+    return glued or between or line_after[0].isalnum()
+
+
+def _without_chat_tokens(text: str) -> str:
+    """The text without the tokens of a chat format at its start and end."""
+    start, end = 0, len(text)
+    while found := START_TOKEN.match(text, start):
+        start = found.end()
+    while found := END_TOKEN.search(text, max(start, end - 50), end):
+        end = found.start()
+        while end > start and text[end - 1].isspace():
+            end -= 1
+    return text[start:end].strip()

@@ -1,0 +1,271 @@
+"""JSON whose syntax is broken → the value that it plainly holds. Syntax is mended; a value never is.
+
+The parser accepts these departures from JSON, and no others:
+- quotes of any kind around keys and texts, `\\'` in a text, line breaks in a text; keys without quotes;
+- `True`, `None`, `TRUE` and the like for true, false and null; `−5` with any minus sign, `+5`, `.5`;
+- a comma behind the last value; in objects also two commas, a semicolon, or none between a number, word or text and the
+  next key in quotes; in lists none between `}` and `{`; a wide comma or colon; `=` or `=>` for a colon;
+- comments that hide nothing; blanks that JSON does not know.
+Whatever else stands where a value is expected is refused: a bare word, a call, a date, `nan`, dots, a number with a
+sign, unit, range or separator that it does not end with, a text with a quote mark that may end it, joined texts, no
+value at all. Nothing is skipped, closed or invented, so each value of the result stands in the text as a whole token.
+The parser reads each character once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NoReturn
+
+from batchfree.answers.retractions import takes_back
+from batchfree.answers.strict_json import MAX_NESTING, NotJson, Pairs, read_integer, read_number
+from batchfree.core.chat import Json
+
+CLOSING_QUOTES: Mapping[str, str] = {
+    '"': '"', "'": "'", "`": "`", "´": "´", "＂": "＂", "“": "”“", "”": "”", "„": "“”", "‟": "”", "«": "»", "»": "«»",
+    "‘": "’‘", "’": "’", "‚": "‘’", "‹": "›", "›": "‹›", "「": "」", "『": "』", "〝": "〞〟",
+}  # fmt: skip
+"""The marks that end a text, by the mark that begins it."""
+MARKS = re.escape("".join(sorted({*CLOSING_QUOTES, *"".join(CLOSING_QUOTES.values())})))
+TEXT = {
+    mark: re.compile(rf"[^\\{re.escape(ends)}]*(?:\\.[^\\{re.escape(ends)}]*)*", re.DOTALL)
+    for mark, ends in CLOSING_QUOTES.items()
+}
+"""What stands between two marks."""
+ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "/": "/", '"': '"', "'": "'"}
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+ESCAPED_TWICE = re.compile(rf"\\\\\\?[{MARKS}]")
+STRUCTURE = re.compile(
+    rf"[{MARKS}]\s{{0,99}}[:,;=\]}}]|[:,;=\[{{]\s{{0,99}}[{MARKS}]|[:,;\[{{]\s{{0,99}}\n|[}}\]]\s{{0,99}},\s{{0,99}}[{{\[]"
+)
+EDGE = re.compile(rf"[{MARKS}][^{MARKS}]*|[^{MARKS}]*[{MARKS}]|[{MARKS}].*[{MARKS}]", re.DOTALL)
+"""Signs in a text that it may be two: a quote mark beside a comma, a colon or a bracket; a line that ends in one; the
+break between two objects; a quote mark at its edge."""
+
+BLANKS = re.compile(r"[\s\ufeff\u200b\u2060]*")
+NUMBER = re.compile(
+    r"([+\-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d]?)((?:0|[1-9]\d*)?(?:\.\d+)?(?:[eE][+-]?\d+)?)", re.ASCII
+)
+THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}(?!\d)", re.ASCII)
+WORD = re.compile(r"[^\W\d][\w$-]*")
+CONSTANTS: Mapping[str, Json] = {
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    "null": None, "None": None, "NULL": None,
+}  # fmt: skip
+ENDS_VALUE = re.compile(r"[\s\ufeff\u200b\u2060,;}\]]|/[/*]|\Z")
+COLON = re.compile("[:：]|=>|=")
+COMMENT = re.compile(r"//([^\n]*)|#(?=[ \t#])([^\n]*)|/\*(.*?)\*/", re.DOTALL)
+HIDES = re.compile(
+    r"\.\.|…|\b(?:and so on|etc|more|rest|remaining|others?|same|omitted|truncated|continued?|repeat\w*)\b", re.I
+)
+"""Words of a comment that stand for values."""
+
+
+def parse_tolerantly(text: str) -> Json:
+    """The one value in a text, with its objects as `Pairs`. Raises NotJson where more than syntax is broken."""
+    value, end = value_in_front(text)
+    if end != len(text):
+        raise NotJson("there is more than one JSON value", mendable=False)
+    return value
+
+
+def value_in_front(text: str) -> tuple[Json, int]:
+    """The value that a text begins with, and the position of what follows it. Raises NotJson."""
+    parser = _Parser(text)
+    parser.skip_blanks()
+    value = parser.value(0)
+    parser.skip_blanks()
+    return value, parser.place
+
+
+class _Parser:
+    """Reads one value after another from `place` on."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.place = 0
+        self._comments = 0
+        self._remark_end = -1
+
+    def refuse(self, what: str) -> NoReturn:
+        """Raises NotJson with the place."""
+        raise NotJson(f"it is not valid JSON and can't be mended: {what} (char {self.place})", mendable=False)
+
+    def skip_blanks(self) -> None:
+        """Goes on to the next character that is neither blank nor part of a comment."""
+        remark = False
+        while True:
+            self.place = self._end_of(BLANKS)
+            if self._next() not in ("/", "#"):
+                self._remark_end = self.place if remark else -1
+                return
+            comment = COMMENT.match(self._text, self.place)
+            if comment is None or _hides_something(comment[1] or comment[2] or comment[3] or ""):
+                self.refuse("a comment may hide a value")
+            self.place = comment.end()
+            self._comments += 1
+            remark = remark or comment[3] is not None
+
+    def value(self, depth: int) -> Json:
+        """The value that begins here; `depth` is the number of brackets around it."""
+        if depth > MAX_NESTING:
+            self.refuse("it is nested too deeply")
+        first = self._next()
+        if first == "{":
+            return self._object(depth)
+        if first == "[":
+            return self._list(depth)
+        if first in CLOSING_QUOTES:
+            return self._quoted()
+        return self._bare()
+
+    def _next(self) -> str:
+        return self._text[self.place : self.place + 1]
+
+    def _end_of(self, pattern: re.Pattern[str]) -> int:
+        match = pattern.match(self._text, self.place)
+        return match.end() if match else self.place
+
+    def _open(self) -> None:
+        """Goes past an opening bracket. A comment and nothing else in brackets stands for values."""
+        self.place += 1
+        comments = self._comments
+        self.skip_blanks()
+        if self._comments > comments and self._next() in ("}", "]"):
+            self.refuse("a comment stands where values are expected")
+
+    def _refuse_remark_for_value(self) -> None:
+        if self._remark_end == self.place and self._next() in ("}", "]"):
+            self.refuse("a comment stands where a value is expected")
+
+    def _object(self, depth: int) -> Pairs:
+        """The object that begins here. Its keys keep their order, repeated ones too."""
+        pairs = Pairs()
+        self._open()
+        while self._next() != "}":
+            key = self._key()
+            self.skip_blanks()
+            colon = COLON.match(self._text, self.place)
+            if colon is None:
+                self.refuse(f"no colon follows the key {key[:40]!r}")
+            self.place = colon.end()
+            self.skip_blanks()
+            pairs.append((key, self.value(depth + 1)))
+            self._go_to_next_key()
+        self.place += 1
+        return pairs
+
+    def _key(self) -> str:
+        if self._next() in CLOSING_QUOTES:
+            return self._quoted()
+        word = WORD.match(self._text, self.place)
+        if word is None or word[0] in CONSTANTS or not word[0].strip("_"):
+            self.refuse("a key is expected")
+        self.place = word.end()
+        return word[0]
+
+    def _go_to_next_key(self) -> None:
+        """Goes from the end of a value to the next key or to the end of the object."""
+        end = self.place
+        self.skip_blanks()
+        if self._next() == "}":
+            return
+        commas = 0
+        while self._next() and self._next() in ",;，":
+            commas += 1
+            self.place += 1
+            self.skip_blanks()
+        if commas > 2 or (commas == 2 and self._next() == "}"):
+            self.refuse("values are missing between commas")
+        self._refuse_remark_for_value()
+        apart = self.place > end and self._text[end - 1] not in "}]"
+        if not commas and not (apart and self._next() in CLOSING_QUOTES):
+            self.refuse("a comma or a closing bracket is expected")
+
+    def _list(self, depth: int) -> list[Json]:
+        """The list that begins here."""
+        values = list[Json]()
+        self._open()
+        while self._next() != "]":
+            before = self.place
+            values.append(self.value(depth + 1))
+            last = self._text[self.place - 1]
+            if THOUSANDS.match(self._text, before):
+                self.refuse("a number with a comma may be one number or two")
+            self.skip_blanks()
+            comma = self._next()
+            if comma == "," or (comma and comma in "，、" and last in "}]" + MARKS):
+                self.place += 1
+                self.skip_blanks()
+                self._refuse_remark_for_value()
+            elif comma != "]" and last + comma != "}{":
+                self.refuse("a comma or a closing bracket is expected")
+        self.place += 1
+        return values
+
+    def _quoted(self) -> str:
+        """The text between the quote mark here and the next one, which must be followed by no other mark."""
+        mark = self._next()
+        match = TEXT[mark].match(self._text, self.place + 1)
+        end = match.end() if match else len(self._text)
+        if self._text[end : end + 1] not in tuple(CLOSING_QUOTES[mark]):
+            self.refuse("a text is not closed")
+        inside = self._text[self.place + 1 : end]
+        follows = self._text[end + 1 : end + 2]
+        if follows and follows in CLOSING_QUOTES and not inside:
+            self.refuse("a text has more than one quote mark in front")
+        plain = ESCAPE.sub("", inside)
+        if ESCAPED_TWICE.search(inside):
+            self.refuse("it is not clear what is escaped in a text")
+        if (
+            STRUCTURE.search(plain)
+            or EDGE.fullmatch(plain)
+            or CONTROL.search(plain)
+            or (not mark.isascii() and inside != inside.strip())
+        ):
+            self.refuse("it is not clear where a text ends")
+        self.place = end + 1
+        return self._unescaped(inside) if "\\" in inside else inside
+
+    def _unescaped(self, inside: str) -> str:
+        def meant(match: re.Match[str]) -> str:
+            if len(match[1]) > 1:
+                return chr(int(match[1][1:], 16))
+            if match[1] not in ESCAPES:
+                self.refuse(f"{match[0]} is no escape")
+            return ESCAPES[match[1]]
+
+        text = ESCAPE.sub(meant, inside)
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+    def _bare(self) -> Json:
+        """The number, true, false or null that begins here."""
+        if word := WORD.match(self._text, self.place):
+            if word[0] not in CONSTANTS:
+                self.refuse(f"{word[0][:40]} is no value")
+            value, end = CONSTANTS[word[0]], word.end()
+        else:
+            value, end = self._number()
+        if not ENDS_VALUE.match(self._text, end):
+            self.refuse(f"{self._text[self.place : self.place + 40].split()[0]} is no value")
+        self.place = end
+        return value
+
+    def _number(self) -> tuple[Json, int]:
+        """The number that begins here, and the position after it."""
+        match = NUMBER.match(self._text, self.place)
+        if match is None or not match[2] or match[2][0] in "eE":
+            self.refuse("a value is missing")
+        sign = "" if match[1] in ("", "+") else "-"
+        written = sign + match[2]
+        return (read_integer(written) if match[2].isdigit() else read_number(written)), match.end()
+
+
+def _hides_something(comment: str) -> bool:
+    """Whether a comment may hold a value, stand for one, or take one back."""
+    said = comment.strip(" \t*-/#")
+    if not any(letter.isalpha() for letter in said) or said[0] in CLOSING_QUOTES or said[0] in "{[0123456789":
+        return True
+    return bool(STRUCTURE.search(said) or HIDES.search(said)) or takes_back(said)
