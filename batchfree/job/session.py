@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
 
 import anyio
 import anyio.lowlevel
@@ -54,13 +54,15 @@ class Session:
         began = self._clock()
         opened = self._open_checked()
         self._folder.create()
-        with lock.hold(self._folder.lock) as holder:
+        with ExitStack() as locks:
+            holder = locks.enter_context(lock.hold(self._folder.lock, self._folder.journal))
             if holder is not None:
                 message = f"another run of this job is going: {holder}"
                 state = read_state(self._job, opened=opened)
                 return self._summary(state, state.counts(), Stopped(reason=StopReason.LOCKED, message=message))
-            if self._options.fresh:
-                self._set_aside()
+            if self._options.fresh and not await self._start_afresh(locks):
+                state = read_state(self._job, opened=opened)
+                return self._summary(state, state.counts(), self._switch.stopped)
             state = read_state(self._job, opened=opened)
             self._folder.write_spec(self._spec.resolved())
             for warning in state.warnings:
@@ -117,7 +119,8 @@ class Session:
         """Runs the worker pool, round by round, until all are done or the switch is thrown."""
         async with self._connect() as endpoint, anyio.create_task_group() as beside:
             if endpoint is not None:
-                beside.start_soon(self._keep_synced, journal)
+                beside.start_soon(self._until_disk_fails, journal.keep_synced)
+                beside.start_soon(self._until_disk_fails, journal.watch_place)
                 beside.start_soon(self._watch_server, endpoint)
                 policy = self._wait_policy()
                 workforce = Workforce(state, endpoint, journal, policy, switch=self._switch, tracker=self._tracker)
@@ -161,10 +164,10 @@ class Session:
             end = await endpoint.connection.server.wait_for_end()
             self._switch.throw(Stopped(reason=StopReason.SERVICE_DOWN, message=end))
 
-    async def _keep_synced(self, journal: Journal) -> None:
-        """Syncs the journal now and then. A disk that fails ends the run; requests in flight are still waited for."""
+    async def _until_disk_fails(self, guard: Callable[[], Awaitable[None]]) -> None:
+        """Awaits `guard`. A disk that fails ends the run; requests in flight are still waited for."""
         try:
-            await journal.keep_synced()
+            await guard()
         except StorageError as error:
             self._stop_for_disk(error)
 
@@ -197,11 +200,19 @@ class Session:
                 raise
             raise StorageError(f"{self._switch.stopped.message}\n{error}") from error
 
-    def _set_aside(self) -> None:
+    async def _start_afresh(self, locks: ExitStack) -> bool:
+        """Sets earlier progress aside. Returns False, and leaves all as it was, if the key is missing or refused."""
         self._folder.check_owner(self._spec.name, self._spec.file, any_format=True)
+        if not self._spec.endpoint.is_llama:  # a model on this machine needs no key, and takes long to start
+            async with self._connect():
+                pass
+        if self._switch.stopped is not None:
+            return False
         kept = self._folder.set_aside(self._clock())
         if kept is not None:
+            locks.enter_context(lock.hold_new_journal(self._folder.journal))
             self._tracker.warn(f"starting anew; earlier progress is kept as {kept}")
+        return True
 
     def _wait_policy(self) -> WaitPolicy:
         """What ends the wait for a start. The last request starts early enough for its answer to arrive by `until`."""

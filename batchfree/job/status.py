@@ -63,7 +63,7 @@ def status(job: Job, now: float) -> JobStatus:
     return JobStatus(
         job=job.spec.name,
         counts=counts,
-        running=lock.find_holder(state.folder.lock) is not None,
+        running=lock.find_holder(state.folder.lock, state.folder.journal) is not None,
         requests_today=requests,
         waiting_for=waiting_for if counts.pending else None,
         until=until if counts.pending else None,

@@ -1,8 +1,8 @@
 """The journal of a job: one JSON line per attempt, appended before anything else happens to the answer.
 
 The first line is a `Header`, every other line an `Attempt`. Readers ignore an unfinished last line, and the next run
-cuts it off. A damaged line in the middle is skipped with a warning. If a line break was lost and two lines ran
-together, the second one is still read.
+cuts it off. Every line ends in its checksum (`batchfree/journal/checked_lines.py`), so a damaged line is skipped with a
+warning and never believed. If a line break was lost and lines ran together, the first and the last one are still read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +19,15 @@ import msgspec
 
 from batchfree.core.errors import StorageError, unwritable
 from batchfree.journal.attempts import Attempt
+from batchfree.journal.checked_lines import whole_lines_within, why_damaged, with_checksum
 
 FORMAT = 1
 SYNC_EVERY = 1.0
 """Longest time in seconds between writing an answer and its fsync."""
-LINE_START = b'{"at":"'
-"""How every line of an attempt begins."""
+LOOK_EVERY = 60.0
+"""Seconds between two looks whether the file is still in its place, while no request is sent."""
 MIB = 1 << 20
+DISK_FULL = "the disk of the run folder is full; make room, then run again"
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +78,13 @@ def read_header(path: Path, *, any_format: bool = False) -> Header | None:
         return None
     except OSError as error:
         raise unreadable(path, error) from error
+    if why_damaged(first):
+        return None
     try:
         written = _formats.decode(first)
         if written.batchfree == FORMAT or any_format:
-            return _headers.decode(first)
+            header = _headers.decode(first)
+            return None if "\0" in header.file else header
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     raise StorageError(
@@ -108,34 +114,41 @@ def scan(file: Iterable[bytes], damaged: Callable[[DamagedLine], None]) -> Itera
     start, decode = 0, _attempts.decode
     for number, raw in enumerate(file, start=1):
         end = start + len(raw)
-        try:
-            if raw.endswith(b"\n"):
-                yield JournalLine(attempt=decode(raw), start=start, end=end)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if raw.strip() and not (number == 1 and _is_header(raw)):
-                damaged(DamagedLine(line=number, why=str(error)))
-            yield from _last_attempt_in(raw, start)
+        if raw.endswith(b"\n"):
+            why = why_damaged(raw)
+            try:
+                if why is None:
+                    yield JournalLine(attempt=decode(raw), start=start, end=end)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                why = str(error)
+            if why is not None and raw.strip() and not (number == 1 and _is_header(raw)):
+                damaged(DamagedLine(line=number, why=f"it is the header of the journal: {why}" if number == 1 else why))
+                yield from _attempts_within(raw, start)
         start = end
 
 
 def _is_header(raw: bytes) -> bool:
-    return raw.startswith(b'{"batchfree":') and LINE_START not in raw
+    """Whether the line is the whole header of a journal, of whatever format."""
+    try:
+        return why_damaged(raw) is None and bool(_formats.decode(raw)) and b"\\u0000" not in raw
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
-def _last_attempt_in(raw: bytes, start: int) -> Iterator[JournalLine]:
-    """The readable attempt at the end of a damaged line, if there is one."""
-    inner = raw.find(LINE_START, 1)
-    while inner > 0:
-        try:
-            yield JournalLine(attempt=_attempts.decode(raw[inner:]), start=start + inner, end=start + len(raw))
-            return
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            inner = raw.find(LINE_START, inner + 1)
+def _attempts_within(raw: bytes, start: int) -> Iterator[JournalLine]:
+    """The first and the last whole attempt in a damaged line."""
+    for part in whole_lines_within(raw):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            attempt = _attempts.decode(raw[part.start : part.stop])
+            yield JournalLine(attempt=attempt, start=start + part.start, end=start + part.stop)
 
 
 def read_at(fd: int, start: int, length: int) -> Attempt:
     """The attempt at these bytes of an open journal. Raises OSError, and ValueError if the bytes are no attempt."""
-    return _attempts.decode(os.pread(fd, length, start))
+    raw = os.pread(fd, length, start)
+    if why := why_damaged(raw):
+        raise ValueError(why)
+    return _attempts.decode(raw)
 
 
 class Journal:
@@ -153,7 +166,7 @@ class Journal:
         try:
             self._end = self._cut_torn_line()
             if not self._end:
-                self._write(self._encoder.encode(header) + b"\n")
+                self._write(with_checksum(self._encoder.encode(header)))
             os.fsync(self._fd)
         except OSError as error:
             os.close(self._fd)
@@ -163,7 +176,7 @@ class Journal:
         """Writes one line, which then survives a killed process. Raises StorageError; then no part of it is written."""
         start = self._end
         try:
-            self._write(self._encoder.encode(attempt) + b"\n")
+            self._write(with_checksum(self._encoder.encode(attempt)))
         except OSError as error:
             raise StorageError(
                 f"{self._path}: an answer can't be written: {error.strerror}. All answers before it are safe. "
@@ -197,22 +210,43 @@ class Journal:
                 "all others are safe. Check the disk, then run the same command again."
             ) from error
 
-    def has_room(self) -> bool:
-        """Whether the disk has 1 MiB left for the answers in flight. Checked before every request."""
+    def check(self) -> None:
+        """Raises StorageError if answers could be lost: a full disk, or a journal that was moved or deleted.
+
+        Called before every request. 1 MiB must be free for the answers in flight.
+        """
+        self._check_place()
         try:
             disk, own = os.fstatvfs(self._fd), os.fstat(self._fd)
-        except OSError:
-            return False
+        except OSError as error:
+            raise self._unwritable(error) from error
         most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         may_grow = most == resource.RLIM_INFINITY or own.st_size + MIB <= most
-        return may_grow and own.st_nlink > 0 and disk.f_bavail * disk.f_frsize >= MIB
+        if not may_grow or disk.f_bavail * disk.f_frsize < MIB:
+            raise StorageError(DISK_FULL)
+
+    async def watch_place(self) -> None:
+        """Looks for the file once a minute, until cancelled. Raises StorageError if it was moved or deleted."""
+        while True:
+            await anyio.sleep(LOOK_EVERY)
+            self._check_place()
 
     def close(self) -> None:
-        """Syncs and closes the file. Raises StorageError if the last lines could not be synced."""
+        """Syncs and closes the file. Raises StorageError if the last lines could not be synced, or are gone."""
         try:
             self.sync()
+            self._check_place()
         finally:
             os.close(self._fd)
+
+    def _check_place(self) -> None:
+        with suppress(OSError):
+            if os.path.samestat(self._path.stat(), os.fstat(self._fd)):
+                return
+        raise StorageError(
+            f"{self._path}: the journal was moved or deleted during the run. Put the run folder back, so that "
+            "no row is asked twice, then run the same command again."
+        )
 
     def _unwritable(self, error: OSError) -> StorageError:
         return unwritable(f"{self._path}: the journal can't be written", error)

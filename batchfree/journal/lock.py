@@ -1,7 +1,8 @@
-"""The lock of a run folder: only one run of a job at a time.
+"""The lock of a run: only one run of a job at a time.
 
-The kernel's file lock (flock) decides, so a lock file that a dead process left behind blocks nobody. The text inside
-the file only tells people which process holds the lock.
+The kernel's file lock (flock) decides, so a file that a dead process left behind blocks nobody. Both the file `lock`
+and the journal are locked: whoever deletes `lock` or moves the run folder does not make room for a second run. The text
+inside `lock` only tells people which process holds it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from batchfree.core.errors import StorageError, unwritable
 
+ANOTHER = "another process"
 TRIES = 20
 TRY_AGAIN = 0.01
 """Seconds between two tries. Several are needed because `find_holder` also holds the lock for a moment."""
 
 
-def find_holder(path: Path) -> str | None:
-    """The process that holds the lock, as a phrase for a message; None if the lock is free."""
+def find_holder(path: Path, journal: Path | None = None) -> str | None:
+    """The process that holds the lock or the journal, as a phrase for a message; None if both are free."""
+    return _holder_of(path) or (None if journal is None else _holder_of(journal) and ANOTHER)
+
+
+def _holder_of(path: Path) -> str | None:
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
@@ -44,43 +50,59 @@ def _named(content: bytes) -> str:
         facts = json.loads(content)
         return f"process {facts['pid']} on {facts['host']}"
     except (ValueError, KeyError, TypeError):
-        return "another process"
+        return ANOTHER
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[str | None]:
-    """Holds the lock inside the block and yields None. If another process holds it, yields a phrase that names it.
+def hold(path: Path, journal: Path | None = None) -> Iterator[str | None]:
+    """Holds the lock and the journal inside the block and yields None. If another process holds one of them, yields a
+    phrase that names the process.
 
     Raises StorageError, or OutputError if the spec names a wrong place.
     """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise unwritable(f"{path}: the run can't be locked", error) from error
-    try:
-        try:
-            is_mine = _take(fd)
-        except OSError as error:
-            raise StorageError(
-                f"{path}: the file system can't lock files: {error.strerror}. Set `run_dir` to a local folder."
-            ) from error
-        if not is_mine:
+    with ExitStack() as files:
+        fd = _open(path, files)
+        if not _take(fd, path):
             yield _named(os.pread(fd, 4096, 0))
+            return
+        if journal is not None and not _take(_open(journal, files), journal):
+            yield ANOTHER
             return
         with suppress(OSError):  # with a full disk the run must still be able to write the table
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode() + b"\n", 0)
         yield None
-    finally:
-        os.close(fd)
 
 
-def _take(fd: int) -> bool:
-    """Takes the lock. Returns False if another process holds it."""
+@contextmanager
+def hold_new_journal(journal: Path) -> Iterator[None]:
+    """Holds a journal that took the place of the one that `hold` locked. Raises StorageError."""
+    with ExitStack() as files:
+        if not _take(_open(journal, files), journal):
+            raise StorageError(f"{journal}: another process writes this journal. Run the same command again.")
+        yield
+
+
+def _open(path: Path, files: ExitStack) -> int:
+    """Opens a file or creates it. The end of `files` closes it, and frees its lock."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unwritable(f"{path}: the run can't be locked", error) from error
+    files.callback(os.close, fd)
+    return fd
+
+
+def _take(fd: int, path: Path) -> bool:
+    """Takes the lock of an open file. Returns False if another process holds it. Raises StorageError."""
     for attempt in range(TRIES):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             time.sleep(TRY_AGAIN if attempt < TRIES - 1 else 0)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: the file system can't lock files: {error.strerror}. Set `run_dir` to a local folder."
+            ) from error
     return False

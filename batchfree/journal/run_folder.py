@@ -99,7 +99,7 @@ class RunFolder:
 
         Returns the new path, or None if there was no journal. Raises StorageError.
         """
-        if not self.journal.exists():
+        if not self.journal.exists() or not self.journal.stat().st_size:
             return None
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
         kept = next(

@@ -24,8 +24,6 @@ from batchfree.service.exchange import Exchange, Response
 from batchfree.service.router import lesson_of
 from batchfree.service.routing import Ask, Criteria, Draw, NoVoterLeft, Reject, Stop, Wait, analyze, stop_after
 
-DISK_FULL = "the disk of the run folder is full or gone; make room, then run again"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
@@ -76,8 +74,7 @@ class Sender:
 
         def compose(ask: Ask[Task]) -> ChatRequest:
             nonlocal sent
-            if not self._journal.has_room():
-                raise StorageError(DISK_FULL)
+            self._journal.check()
             sent = write(ask.rows, self._rules.answer, self._rules.retry, native=ask.native, salt=criteria.salt)
             return sent.request
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from support.virtual_time import VirtualTime
 from batchfree.core.chat import Kind
 from batchfree.core.errors import StorageError
 from batchfree.journal.attempts import Outcome, Status
+from batchfree.journal.checked_lines import LINE_START
 from batchfree.journal.file import SYNC_EVERY, DamagedLine, Journal, read, read_header
 from batchfree.journal.index import JournalIndex
 
@@ -156,9 +159,11 @@ def test_the_index_still_reads_a_journal_that_was_deleted_during_the_run(tmp_pat
     index.keep_open()
     index.add(journal.append(attempt(1)))
     path.unlink()
-    assert not journal.has_room()
+    with pytest.raises(StorageError, match="the journal was moved or deleted during the run"):
+        journal.check()
     index.add(journal.append(attempt(2)))
-    journal.close()
+    with pytest.raises(StorageError, match="Put the run folder back"):
+        journal.close()
     assert [index.state(question(number)).attempts for number in (1, 2)] == [1, 1]
     index.close()
     with pytest.raises(StorageError, match="the journal can't be read"):
@@ -209,3 +214,46 @@ def test_a_line_with_a_damaged_digest_is_a_damaged_line(tmp_path: Path, digest: 
     damage: list[DamagedLine] = []
     assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]
+
+
+def test_a_changed_byte_within_a_valid_line_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_attempts(path, 2)
+    path.write_bytes(path.read_bytes().replace(b"an answer", b"no answer", 1))
+    damage: list[DamagedLine] = []
+    assert read_rows(path, damage) == [2]
+    assert damage == [DamagedLine(line=2, why="its checksum is wrong")]
+
+
+def test_lines_of_an_older_version_have_no_checksum_and_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_attempts(path, 3)
+    path.write_bytes(re.sub(rb',"crc":"[0-9a-f]{8}"', b"", path.read_bytes()))
+    write_attempts(path, 1, start=4)
+    damage: list[DamagedLine] = []
+    assert (read_header(path), read_rows(path, damage), damage) == (HEADER, [1, 2, 3, 4], [])
+
+
+@pytest.mark.parametrize(
+    "header", [b"#", b'{"batchfree":1,"version":"0","job":"t","file":"x\\u0000","spec":"","input":""}']
+)
+def test_a_damaged_header_is_said(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_attempts(path, 1)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + b"\n" + lines[1])
+    damage: list[DamagedLine] = []
+    assert (read_header(path), read_rows(path, damage)) == (None, [1])
+    assert [each.line for each in damage] == [1]
+    assert "it is the header of the journal" in damage[0].why
+
+
+@pytest.mark.parametrize("piece", [b"x", LINE_START, b',"crc":"12345678"}', b'{"at":"","a":[', b'}{"at":"'])
+def test_a_line_of_megabytes_is_read_in_linear_time(tmp_path: Path, piece: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_attempts(path, 2)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + piece * (8_000_000 // len(piece)) + b"\n")
+    began = time.process_time()
+    assert read_rows(path) == [1, 2]
+    assert time.process_time() - began < 2

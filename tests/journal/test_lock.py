@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.processes import JobFolder, emulator, finished, until
-from support.rehearsal import Rehearsal
+from support.rehearsal import Rehearsal, stop_of
 
+import batchfree
+from batchfree import Progress, Summary
 from batchfree.core.errors import OutputError, StorageError
 from batchfree.core.stops import StopReason
+from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.job.status import status
 from batchfree.journal import lock
 
@@ -70,6 +74,63 @@ def test_looking_for_the_holder_never_blocks_a_run(tmp_path: Path) -> None:
         over.set()
         for watcher in watchers:
             watcher.join()
+
+
+def test_the_lock_lies_on_the_journal_too(tmp_path: Path) -> None:
+    job = Rehearsal(tmp_path, ROWS)
+    assert job.run().exit_code == 0
+    folder = tmp_path / "job.run"
+    with lock.hold(folder / "lock", folder / "journal.jsonl") as holder:
+        assert holder is None
+        (folder / "lock").unlink()
+        summaries = job.run(), job.run(fresh=True)
+        assert lock.find_holder(folder / "lock", folder / "journal.jsonl") == "another process"
+    assert [summary.exit_code for summary in summaries] == [75, 75]
+    assert "another run of this job is going" in stop_of(summaries[1]).message
+    assert len(job.posts) == 3
+
+
+def test_after_a_fresh_start_the_new_journal_is_locked(tmp_path: Path) -> None:
+    job = Rehearsal(tmp_path, ROWS)
+    assert job.run().exit_code == 0
+    looks: list[str | None] = []
+    folder = tmp_path / "job.run"
+
+    def look(progress: Progress) -> None:
+        (folder / "lock").unlink(missing_ok=True)
+        looks.append(lock.find_holder(folder / "lock", folder / "journal.jsonl"))
+
+    async def main() -> Summary:
+        return await batchfree.arun(
+            job.job(),
+            batchfree.RunOptions(fresh=True),
+            look,
+            clock=job.time.clock,
+            transport=InProcessTransport(job.emulator),
+        )
+
+    assert job.time.run(main).exit_code == 0
+    assert looks[-3:] == ["another process"] * 3
+
+
+@pytest.mark.parametrize("loss", ["moved", "deleted"])
+def test_a_run_whose_folder_vanished_says_so_and_sends_nothing_more(tmp_path: Path, loss: str) -> None:
+    job = JobFolder(tmp_path, 40)
+    with emulator(tmp_path, latency=0.3) as service:
+        running = job.start(service)
+        assert until(lambda: len(job.attempts()) >= 4, running)
+        running.send_signal(signal.SIGSTOP)
+        if loss == "moved":
+            job.run_dir.rename(tmp_path / "moved")
+        else:
+            shutil.rmtree(job.run_dir)
+        running.send_signal(signal.SIGCONT)
+        ended = finished(running)
+        sent = len(service.posts())
+    assert ended.returncode == 3, ended.stderr
+    assert "the journal was moved or deleted during the run" in ended.stderr
+    assert sent <= 12, "only the requests that were in flight"
+    assert (job.table()["status"] == "ok").sum() == sent, "their answers are in the table"
 
 
 @pytest.mark.parametrize(("place", "error"), [("missing/lock", OutputError), ("file/lock", OutputError)])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from support.rehearsal import Rehearsal, scenario
 
@@ -24,6 +25,7 @@ pool: {accuracy: 1.0, follows: 1.0}
 """
 LIMITS = {"requests_per_minute": 10_000, "requests_per_day": 10_000}
 Rows = list[dict[str, Any]]
+NO_SUCH_KEY = {"error": {"code": 401, "message": "User not found."}}
 
 
 class Resumed(Rehearsal):
@@ -209,6 +211,19 @@ def test_a_limit_asks_that_number_of_rows_and_the_next_run_asks_others(tmp_path:
     assert len(job.asked(limit=2)) == 2
     assert len(job.asked()) == 1
     assert job.summary.counts.ok == 5
+
+
+@pytest.mark.parametrize("trouble", ["missing", "refused"])
+def test_a_fresh_start_without_a_good_key_changes_nothing(job: Resumed, trouble: str) -> None:
+    before = {path: path.read_bytes() for path in (job.folder / "out.parquet", job.folder / "job.run/journal.jsonl")}
+    job.change(endpoint="https://openrouter.ai/api/v1")
+    if trouble == "missing":
+        del job.environment["OPENROUTER_API_KEY"]
+        summary = job.run(fresh=True)
+    else:
+        summary = job.run_over(httpx.MockTransport(lambda request: httpx.Response(401, json=NO_SUCH_KEY)), fresh=True)
+    assert (summary.exit_code, summary.counts.pending) == (3, 0)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_a_fresh_start_keeps_the_old_journal_and_names_it(job: Resumed) -> None:

@@ -1,0 +1,62 @@
+"""Lines of the journal with a checksum: `{"at":"…", …,"crc":"1a2b3c4d"}`.
+
+The checksum is the CRC-32 of all bytes before `,"crc"`, as eight hex digits. A line of an older version has none. It
+ends in the list of its outcomes (`]}`) or, as a header, in a text; a line with a damaged checksum ends in neither way.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+
+LINE_START = b'{"at":"'
+"""How every line of an attempt begins."""
+HEADER_START = b'{"batchfree":'
+MARK = b',"crc":"'
+ENDING = re.compile(rb',"crc":"[0-9a-f]{8}"\}')
+TAIL_BYTES = len(MARK) + 8 + len(b'"}')
+
+
+def with_checksum(line: bytes) -> bytes:
+    """The encoded object as a whole line, with its checksum as last key."""
+    return b'%b%b%08x"}\n' % (line[:-1], MARK, zlib.crc32(line[:-1]))
+
+
+def why_damaged(raw: bytes) -> str | None:
+    """Why a line can't be believed; None for a line whose checksum is right, and for one of an older version."""
+    body = raw[:-1] if raw.endswith(b"\n") else raw
+    tail = body[-TAIL_BYTES:]
+    if ENDING.fullmatch(tail):
+        is_right = int(tail[len(MARK) : -2], 16) == zlib.crc32(body[:-TAIL_BYTES])
+        return None if is_right else "its checksum is wrong"
+    if body.endswith(b"]}") or (body.startswith(HEADER_START) and MARK[:5] not in tail):
+        return None
+    return "it has no checksum"
+
+
+def whole_lines_within(raw: bytes) -> Iterator[range]:
+    """The places of the first and the last whole attempt in a damaged line, in time linear to its length.
+
+    Several attempts run together in one line where line breaks were lost.
+    """
+    first = raw.find(LINE_START)
+    endings = [found.end() for found in ENDING.finditer(raw)]
+    if first < 0:
+        return
+    end = next((each for each in endings if each > first), None)
+    if end is not None and why_damaged(raw[first:end]) is None:
+        yield range(first, end)
+        first = end
+    last = _start_of_last(raw)
+    if last >= first and why_damaged(raw[last:]) is None:
+        yield range(last, len(raw))
+
+
+def _start_of_last(raw: bytes) -> int:
+    """Where the last attempt of a line begins; -1 if none does.
+
+    An answer may hold the same bytes as an inner object. A line that follows another one begins behind its `}`.
+    """
+    behind = raw.rfind(b"}" + LINE_START)
+    return behind + 1 if behind >= 0 else raw.rfind(LINE_START)
