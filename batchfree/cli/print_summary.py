@@ -6,11 +6,15 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.terminal import count, escape_control_characters, say
 from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, StopReason
 from batchfree.run.summary import Summary
+
+if TYPE_CHECKING:
+    from batchfree.journal.attempts import PilotDecision
 
 MODEL_WIDTH = 40
 """Most characters of a model's id in the sample."""
@@ -71,11 +75,24 @@ def result_lines(summary: Summary) -> Iterator[str]:
         yield f"  {kind}: {count(rows, 'row')}, e.g. {example}"
     if summary.packs is not None:
         yield f"  {summary.packs}"
+    if summary.correct is not None:
+        yield f"  correct: {summary.correct}" if summary.correct.total else "  correct: no answer has an expected value"
+    if summary.pilot is not None:
+        yield from pilot_lines(summary.pilot)
     if any(model.startswith("emulated/") for model in summary.models):
         yield "  The models emulated/… belong to batchfree's own emulation of OpenRouter: their answers are not real."
         yield "  To replace these answers, run the job with --fresh: it asks every row again."
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"
+
+
+def pilot_lines(pilot: PilotDecision) -> Iterator[str]:
+    """What a pilot decided."""
+    basis = "expected values" if pilot.is_measured else "agreement with the consensus (estimated)"
+    yield f"  pilot: {len(pilot.kept)} of {count(len(pilot.ranking), 'model')} kept, ranked by {basis}"
+    yield f"    kept: {', '.join(pilot.kept)}"
+    if pilot.left_out:
+        yield f"    left out: {', '.join(pilot.left_out)}"
 
 
 def next_commands(summary: Summary, arguments: RunArguments) -> Iterator[str]:

@@ -24,6 +24,7 @@ from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.file import Journal
 from batchfree.journal.run_folder import EventLog, RunFolder
+from batchfree.quality.intervals import Proportion
 from batchfree.run.progress import Observer, ProgressTracker
 from batchfree.run.signals import is_interruption, stop_on_signals
 from batchfree.run.summary import Summary, Tally
@@ -253,4 +254,6 @@ class Session:
             seconds=seconds,
             exit_code=code,
             packs=state.packs.statistics(),
+            correct=None if self._spec.evaluate is None else Proportion(count=tally.correct, total=tally.scored),
+            pilot=state.pilots[-1] if state.pilots else None,
         )

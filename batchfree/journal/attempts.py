@@ -71,6 +71,26 @@ class PilotDecision(msgspec.Struct, frozen=True, kw_only=True):
     kept: tuple[str, ...]
     ranking: tuple[RankedPilotModel, ...]
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The models that were not kept, the best first."""
+        return tuple(each.model for each in self.ranking if each.model not in self.kept)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the models were ranked by expected values, and not by an estimate."""
+        return any(each.measured for each in self.ranking)
+
+    def to_json(self) -> JsonObject:
+        """As `run --json` prints it."""
+        return {
+            "kept": list(self.kept),
+            "ranking": [
+                {"model": each.model, "right": each.right, "votes": each.votes, "measured": each.measured}
+                for each in self.ranking
+            ],
+        }
+
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One request to the service and its result; one line of the journal.

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from batchfree.core.chat import JsonObject
+
+LEAST_FOR_SHARE = 10
+"""Least total of a share that is shown. A smaller total says little, so only the counts are shown."""
 Z = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for intervals of 95 %."""
 
@@ -38,3 +42,27 @@ class Proportion:
         middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
         half = Z / (1 + Z * Z / n) * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
         return Interval(low=max(0.0, middle - half), high=min(1.0, middle + half))
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the total is large enough to show the share and its interval."""
+        return self.total >= LEAST_FOR_SHARE
+
+    def __str__(self) -> str:
+        """The counts, then the share with its interval if the total is large enough: `82 of 100 (82 %, …)`."""
+        counts = f"{self.count:.0f} of {self.total}"
+        if not self.is_shown:
+            return counts
+        share, low, high = (round(100 * x) for x in (self.count / self.total, self.interval.low, self.interval.high))
+        return f"{counts} ({share} %, 95 % interval {low}–{high} %)"
+
+    def to_json(self) -> JsonObject:
+        """As `--json` prints it; share and interval are null if the total is too small to show them."""
+        ends = [round(end, 4) for end in (self.interval.low, self.interval.high)]
+        share = round(self.count / self.total, 4) if self.is_shown else None
+        return {
+            "count": round(self.count, 4),
+            "total": self.total,
+            "share": share,
+            "interval": list(ends) if self.is_shown else None,
+        }

@@ -11,8 +11,9 @@ from typing import Any
 from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts, Stopped
 from batchfree.core.text import iso
-from batchfree.journal.attempts import Status
+from batchfree.journal.attempts import PilotDecision, Status
 from batchfree.journal.pack_statistics import PackStatistics
+from batchfree.quality.intervals import Proportion
 
 SAMPLE = 12
 """The number of rows of the table that a summary shows."""
@@ -36,6 +37,9 @@ class Tally:
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     sample: list[SampleRow] = field(default_factory=list)
+    correct: int = 0
+    scored: int = 0
+    """Rows whose answer was compared with an expected value; `correct` of them are right."""
     may_get_votes: bool = False
     """Whether rows that have an answer may still get votes."""
 
@@ -51,6 +55,9 @@ class Tally:
         elif kind := columns.get("error_kind"):
             self.errors[kind] = self.errors.get(kind, 0) + 1
             self.examples.setdefault(kind, columns.get("error") or "")
+        if columns.get("correct") is not None:
+            self.scored += 1
+            self.correct += bool(columns["correct"])
 
     def counts(self) -> Counts:
         """The rows by status."""
@@ -104,6 +111,10 @@ class Summary:
     exit_code: int = 0
     packs: PackStatistics | None = None
     """The effects of packs over all runs; None without packs."""
+    correct: Proportion | None = None
+    """Right answers among those with an expected value, over all runs; None without `evaluate`."""
+    pilot: PilotDecision | None = None
+    """What the last pilot decided; None without one."""
 
     def to_json(self) -> JsonObject:
         """The summary as `run --json` prints it."""
@@ -122,4 +133,6 @@ class Summary:
             "output": str(self.output) if self.output else None,
             "warnings": list(self.warnings),
             "packs": self.packs and self.packs.to_json(),
+            "correct": self.correct and self.correct.to_json(),
+            "pilot": self.pilot and self.pilot.to_json(),
         }

@@ -11,7 +11,9 @@ import pytest
 from support.rehearsal import Rehearsal, scenario
 
 import batchfree
+from batchfree.cli.print_summary import result_lines
 from batchfree.job.state import read_state
+from batchfree.quality.intervals import Proportion
 
 UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 POOL = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
@@ -53,6 +55,21 @@ def test_the_table_shows_the_consensus_and_sums(tmp_path: Path) -> None:
         assert row["prompt_tokens"] > 60
         assert 0 < row["confidence"] < 1
         assert row["settled"]
+
+
+def test_the_summary_counts_the_right_answers(tmp_path: Path) -> None:
+    job = rehearse(tmp_path, votes={"min": 3, "max": 3}, evaluate={"expected": "gold"})
+    summary = job.run()
+    right = int(job.table()["correct"].sum())
+    assert summary.correct == Proportion(count=right, total=60)
+    assert summary.to_json()["correct"]["share"] == round(right / 60, 4)
+    assert [line for line in result_lines(summary) if "correct" in line] == [f"  correct: {summary.correct}"]
+
+
+def test_without_expected_values_the_summary_has_no_share(tmp_path: Path) -> None:
+    summary = rehearse(tmp_path, 5).run()
+    assert summary.correct is None
+    assert not any("correct" in line for line in result_lines(summary))
 
 
 def test_further_votes_go_where_they_decide_and_keep_to_the_budget(tmp_path: Path) -> None:
@@ -126,6 +143,8 @@ def test_a_pilot_asks_every_model_and_keeps_the_better_half(tmp_path: Path) -> N
     assert 30 * 6 + 90 <= summary.requests <= 30 * 6 + 90 + 10
     (pilot,) = read_state(job.job()).pilots
     assert set(pilot.kept) == {f"emulated/{name}:free" for name in "abc"}
+    assert summary.pilot == pilot
+    assert summary.to_json()["pilot"]["kept"] == list(pilot.kept)
     assert all(each.measured and each.votes == 30 for each in pilot.ranking)
     later = job.table()[30:]
     assert {vote["model"] for row in votes_of(later) for vote in row} <= set(pilot.kept)
@@ -134,9 +153,11 @@ def test_a_pilot_asks_every_model_and_keeps_the_better_half(tmp_path: Path) -> N
 
 def test_without_expected_values_a_pilot_ranks_by_consensus(tmp_path: Path) -> None:
     job = rehearse(tmp_path, 40, pilot={"rows": 20, "keep": 3}, votes={"min": 2, "max": 3})
-    job.run()
+    summary = job.run()
     (pilot,) = read_state(job.job()).pilots
     assert len(pilot.kept) == 3
+    ranked = f"  pilot: 3 of {len(pilot.ranking)} models kept, ranked by agreement with the consensus (estimated)"
+    assert [line for line in result_lines(summary) if "pilot" in line] == [ranked]
     assert not any(each.measured for each in pilot.ranking)
 
 

@@ -284,3 +284,20 @@ def test_answers_that_may_differ_from_the_expected_text_are_no_labels(answer, ex
     assert found.models["one"].accuracy == Proportion(count=1, total=1)
     assert found.overall.labels == ()
     assert found.models["one"].labels == ()
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "text"),
+    [
+        (82, 100, "82 of 100 (82 %, 95 % interval 73–88 %)"),
+        (10, 10, "10 of 10 (100 %, 95 % interval 72–100 %)"),
+        (9, 9, "9 of 9"),
+        (0, 0, "0 of 0"),
+    ],
+)
+def test_a_share_is_written_with_its_counts_and_its_interval_and_not_at_all_below_ten(
+    count: int, total: int, text: str
+) -> None:
+    proportion = Proportion(count=count, total=total)
+    assert str(proportion) == text
+    assert (proportion.to_json()["share"] is None) == (total < 10)
