@@ -19,12 +19,16 @@ INPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
         ".parquet": "parquet",
         ".pq": "parquet",
         ".csv": "csv",
+        ".tsv": "csv",
         ".arrow": "arrow",
         ".feather": "arrow",
         ".ipc": "arrow",
     }
 )
 """Suffix of an input file → its format. Only `input.format` can say that a .jsonl file is an OpenAI batch."""
+
+TABS_SUFFIX = ".tsv"
+"""Suffix of CSV files whose cells are separated by tabs unless `input.separator` says otherwise."""
 
 COMPRESSED_SUFFIXES = (".gz", ".zst")
 """Suffixes that may follow the suffix of a text format."""

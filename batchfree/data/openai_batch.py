@@ -5,9 +5,10 @@ Shapes as in OpenAI's guide to the Batch API: `{"custom_id", "method", "url", "b
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from batchfree.core.chat import JsonObject
+from batchfree.core.chat import Json, JsonObject
 from batchfree.core.formats import OPENAI_BATCH
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ CUSTOM_ID = "custom_id"
 """The key that names a line, in requests and in results."""
 BODY = "body"
 """The key, and so the column, that holds the request."""
-CHAT_URL = "/v1/chat/completions"
+CHAT_URL = "/chat/completions"
+"""The end of every URL that asks for a chat completion: OpenAI's, Azure's without /v1, other vendors' whole URLs."""
 
 
 def id_column(spec: InputSpec) -> str | None:
@@ -27,10 +29,28 @@ def id_column(spec: InputSpec) -> str | None:
     return spec.id
 
 
+def row_name(value: Json) -> str:
+    """The text of an id. A number without fraction has none, even if its column holds fractions too."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def is_chat_url(url: str) -> bool:
+    """Whether a URL or its path ends in /chat/completions; a query such as `?api-version=…` does not matter."""
+    return url.partition("?")[0].rstrip("/").endswith(CHAT_URL)
+
+
+def looks_like_requests(columns: Collection[str]) -> bool:
+    """Whether an input with these columns holds request lines of the batch API."""
+    return {CUSTOM_ID, BODY} <= set(columns)
+
+
 def request_line_mistake(line: JsonObject) -> str | None:
     """What keeps a line from being a chat request; None if it is one."""
-    if line.get("url") not in (None, CHAT_URL):
-        return f"the url must be {CHAT_URL}, not {line['url']!r}"
+    url = line.get("url")
+    if url is not None and not (isinstance(url, str) and is_chat_url(url)):
+        return f"the url is {url!r}, and batchfree only asks for chat completions (…{CHAT_URL})"
+    if "params" in line and BODY not in line:
+        return "this is a line of Anthropic's Message Batches, not of OpenAI's Batch API"
     if line.get("method") not in (None, "POST"):
         return f"the method must be POST, not {line['method']!r}"
     body = line.get(BODY)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from pathlib import PurePath
 
+from batchfree.core.formats import OPENAI_BATCH
 from batchfree.core.text import nearest
+from batchfree.data.openai_batch import looks_like_requests
 
 
-def no_column(name: str, columns: Collection[str]) -> str:
-    """Says that no row has the column, and names the nearest one, else all."""
+def no_column(name: str, columns: Collection[str], files: Iterable[str] = ()) -> str:
+    """Says that no row has the column, and what may be meant: the nearest column, a folder's name, another format."""
+    nothing = f"no row has a column `{name}`"
+    if (folder := _hive_folder(name, files)) is not None:
+        return f"{nothing}; only folders are named by it ({folder}), which is not read: write it into the rows"
+    if looks_like_requests(columns):
+        return f"{nothing}; the rows look like requests of OpenAI's Batch API: set input.format: {OPENAI_BATCH}"
     near = nearest(name, columns)
     if near is not None:
-        return f"no row has a column `{name}`; did you mean `{near}`?"
-    return f"no row has a column `{name}`" + (f"; there are {', '.join(columns)}" if columns else "")
+        return f"{nothing}; did you mean `{near}`?"
+    return nothing + (f"; there are {', '.join(columns)}" if columns else "")
+
+
+def _hive_folder(name: str, files: Iterable[str]) -> str | None:
+    """The first folder such as `lang=de` that gives the column a value."""
+    return next((part for file in files for part in PurePath(file).parts[:-1] if part.startswith(f"{name}=")), None)

@@ -13,6 +13,7 @@ from batchfree.core.chat import ChatRequest, Failure
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.data import output
 from batchfree.data.input import Dataset, open_dataset
+from batchfree.data.openai_batch import row_name
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.data.unknown_column import no_column
 from batchfree.jobspec import JobSpec
@@ -46,8 +47,7 @@ class OpenJob:
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """The rows in input order, with the columns that are used."""
-        for batch in self.dataset.batches(BATCH, self.uses):
-            yield from batch.iter_rows(named=True)
+        return self.dataset.rows(self.uses)
 
     def requests(self, rows: int) -> Iterator[ChatRequest | Failure]:
         """The requests of the first rows, or why a row cannot be rendered."""
@@ -77,7 +77,7 @@ class OpenJob:
                 skipped += 1
                 continue
             taken.put(name, number)
-            row_id = None if id_column is None else str(row[id_column])
+            row_id = None if id_column is None else row_name(row.get(id_column))
             question = Question(digest=name, request=request, row=number, id=row_id)
             if skipped:
                 yield skipped
@@ -98,9 +98,9 @@ def open_job(spec: JobSpec) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
     dataset = open_dataset(spec.input)
     if spec.evaluate is not None and spec.evaluate.expected not in dataset.schema:
-        message = no_column(spec.evaluate.expected, dataset.schema)
+        message = no_column(spec.evaluate.expected, dataset.schema, dataset.files)
         raise SpecError([Mistake(file=str(spec.file), key="evaluate.expected", message=message)])
-    prompts = compile_prompts(spec, dataset.schema)
+    prompts = compile_prompts(spec, dataset.schema, dataset.files)
     rule = AnswerRule(
         labels=spec.answer.labels, schema=spec.answer.schema_, mode=spec.answer.mode, repair=spec.answer.repair
     )

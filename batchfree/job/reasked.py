@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from batchfree.core.chat import Failure
+from batchfree.data.openai_batch import row_name
 from batchfree.job.open_job import BATCH, OpenJob
 from batchfree.journal.attempts import Status
 from batchfree.journal.index import JournalIndex
@@ -37,7 +38,7 @@ def changed(opened: OpenJob, index: JournalIndex, first: int = 0) -> Iterator[in
         if number % BATCH == 0:
             yield count
             count = 0
-        if id_column is None or number < first or not index.has_answered(str(row[id_column])):
+        if id_column is None or number < first or not index.has_answered(row_name(row.get(id_column))):
             continue
         request = opened.prompts.render(row)
         if not isinstance(request, Failure):

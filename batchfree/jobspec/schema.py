@@ -40,6 +40,7 @@ NOTHING: JsonObject = {"type": "null"}
 ONE_TEXT: JsonObject = {"type": "string", "pattern": r"\S"}
 
 Filled: TypeAlias = Annotated[str, Field(pattern=r"\S")]
+SEPARATOR = r'^[^"\r\n\x00]$'
 Texts: TypeAlias = tuple[Filled, ...]
 
 
@@ -56,6 +57,8 @@ class InputSpec(Section):
     """Path, glob or URL of the rows, or a list of these; relative paths start at the job file."""
     format: Literal["auto", Format] = "auto"
     """Format of the input; auto takes the format that the suffix names."""
+    separator: Annotated[str, Field(pattern=SEPARATOR)] | None = None
+    """The one character between the cells of CSV; a comma where nothing is given, a tab for .tsv."""
     id: Filled | None = None
     """Column that names a row in messages, logs and OpenAI batch results; unique and never null."""
     where: Filled | None = None

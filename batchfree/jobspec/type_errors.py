@@ -139,6 +139,8 @@ def _advice(value: Json, expected: list[str], words: str) -> str:
 def _pattern_sentence(path: KeyPath) -> str:
     if path == ("endpoint", "api_key_env"):
         return "expected the name of an environment variable, such as OPENROUTER_API_KEY, never the key itself"
+    if path == ("input", "separator"):
+        return 'expected one character, such as ";", and for a tab "\\t" in double quotes'
     return "must not be blank"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batchfree.core.chat import JsonObject
+from batchfree.core.chat import Json, JsonObject
 from batchfree.core.stops import Counts, Stopped
 from batchfree.core.text import iso
 from batchfree.journal.attempts import PilotDecision, Status
@@ -65,9 +65,9 @@ class Tally:
 
 
 def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
-    """The row with its first text; its first value if it has no text."""
-    texts = [value for value in row.values() if isinstance(value, str)]
-    about = _asked(texts[0]) if texts else next(iter(row.values()), "")
+    """The row with the question of its first messages, else its first text, else its first value."""
+    asked = [text for value in row.values() if (text := _asked(value)) is not None]
+    about = asked[0] if asked else next(iter(row.values()), "")
     answer = columns.get("answer")
     if columns["status"] is not Status.OK:
         answer = f"({columns['status']}: {columns['error_kind']})" if columns.get("error_kind") else "(pending)"
@@ -76,15 +76,12 @@ def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
     return SampleRow(about=str(about), answer=str(answer), model=columns.get("model") or "")
 
 
-def _asked(text: str) -> str:
-    """The last message of an OpenAI batch request; any other text as it is."""
-    if not text.startswith("{") or '"messages"' not in text:
-        return text
-    try:
-        content = json.loads(text)["messages"][-1]["content"]
-    except (ValueError, TypeError, LookupError):
-        return text
-    return content if isinstance(content, str) else text
+def _asked(value: Json) -> str | None:
+    """A text itself, or the last message in the body of an OpenAI batch request; None for anything else."""
+    if isinstance(value, dict) and isinstance(messages := value.get("messages"), list) and messages:
+        content = messages[-1].get("content") if isinstance(messages[-1], dict) else None
+        return content if isinstance(content, str) else None
+    return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,13 @@ def test_the_smallest_job_gets_every_default(load, tmp_path):
     assert spec.resolved() == {
         "name": "reviews",
         "run_dir": str(jobs / "reviews.run"),
-        "input": {"path": [str(tmp_path / "data" / "rows.jsonl")], "format": "auto", "id": None, "where": None},
+        "input": {
+            "path": [str(tmp_path / "data" / "rows.jsonl")],
+            "format": "auto",
+            "separator": None,
+            "id": None,
+            "where": None,
+        },
         "prompt": None,
         "messages": None,
         "system": None,

@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from batchfree.core.errors import Mistake
+from batchfree.data.input import arrow_stream
+from batchfree.data.input.input_files import is_remote
 from batchfree.data.input.survey import Findings, Places, Survey
+
+LARGEST_PRECISION = 38
+"""Most digits of a decimal that Polars reads and writes."""
+CAST = "cast it to another type where the file is made"
+
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, arrow_stream.BrokenStreamError, OSError)
+"""What Polars raises for files and types that it can't read; some types make it panic."""
 
 
 def scan(path: str, form: str) -> pl.LazyFrame:
     """The rows of one file; `form` is `parquet` or `arrow`."""
     if form == "parquet":
         return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    if not is_remote(path) and arrow_stream.is_stream(path):
+        return _scan_stream(path)
     return pl.scan_ipc(path, glob=False, hive_partitioning=False)
+
+
+def _scan_stream(path: str) -> pl.LazyFrame:
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        left = limit
+        for batch in arrow_stream.batches(path):
+            part = batch if left is None else batch.head(left)
+            left = None if left is None else left - part.height
+            part = part if predicate is None else part.filter(predicate)
+            yield part if columns is None else part.select(columns)
+            if left == 0:
+                return
+
+    return register_io_source(source, schema=arrow_stream.schema_of(path))
+
+
+def _count_rows(path: str, form: str) -> int:
+    if form == "arrow" and not is_remote(path) and arrow_stream.is_stream(path):
+        return arrow_stream.count_rows(path)
+    return int(scan(path, form).select(pl.len()).collect().item())
 
 
 def survey(paths: Sequence[str], form: str) -> Survey:
@@ -25,12 +62,15 @@ def survey(paths: Sequence[str], form: str) -> Survey:
     for path in paths:
         places.begin(path)
         try:
-            schema = scan(path, form).collect_schema()
-            places.add_rows(scan(path, form).select(pl.len()).collect().item())
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            findings.add(Mistake(message=f"can't be read as {form}: {reason}", file=path))
+            with _silent_panics():
+                schema = scan(path, form).collect_schema()
+                places.add_rows(_count_rows(path, form))
+        except UNREADABLE as error:
+            findings.add(Mistake(message=f"can't be read as {form}: {_reason(error)}", file=path))
             continue
+        for name, dtype in schema.items():
+            if problem := _unreadable(dtype):
+                findings.add(Mistake(message=f"{problem}; {CAST}", file=path, key=name))
         for name, dtype in schema.items():
             known = columns.get(name)
             if known is None or isinstance(known, pl.Null):
@@ -44,3 +84,37 @@ def survey(paths: Sequence[str], form: str) -> Survey:
 def frame(paths: Sequence[str], form: str, found: Survey) -> pl.LazyFrame:
     """The rows of all files in order, with the columns of all files."""
     return pl.concat([scan(path, form) for path in paths], how="diagonal").select(*found.schema)
+
+
+def _unreadable(dtype: pl.DataType) -> str | None:
+    """Why Polars can't read values of this type, although it knows the type; None if it can."""
+    if isinstance(dtype, pl.Decimal) and (dtype.precision or 0) > LARGEST_PRECISION:
+        return f"decimals of {dtype.precision} digits can't be read, only up to {LARGEST_PRECISION}"
+    if isinstance(dtype, pl.Array) and 0 in dtype.shape:
+        return "lists of the fixed size 0 can't be read"
+    return next((problem for inner in _inner(dtype) if (problem := _unreadable(inner))), None)
+
+
+def _inner(dtype: pl.DataType) -> Iterator[pl.DataType]:
+    """The types inside a nested type."""
+    found = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else []
+    found += [getattr(dtype, name) for name in ("inner", "key", "value") if hasattr(dtype, name)]
+    return (each for each in found if isinstance(each, pl.DataType))
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of an error. A panic repeats what a worker of Polars said; a known type of Arrow gets its name."""
+    return str(error).partition("\n")[0]
+
+
+@contextmanager
+def _silent_panics() -> Iterator[None]:
+    """Keeps Polars from printing the stack of a panic to stderr; the exception says enough."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,10 +1,18 @@
-"""CSV files: a first pass finds broken lines, then rows are read in batches. Cells stay text; an empty cell is null."""
+"""CSV files: a first pass finds broken lines, then rows are read in batches. Cells stay text; an empty cell is null.
+
+Cells are separated by `input.separator`; without it by commas, in .tsv files by tabs. A header in which only another
+usual separator stands is a mistake, and so is Excel's line `sep=;` if it names another separator than the one in use.
+"""
 
 from __future__ import annotations
 
 import csv
+import itertools
+import json
+import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,6 +23,10 @@ from batchfree.data.input.text_lines import mistake_at, read_lines
 
 BATCH_ROWS = 4_096
 BATCH_CHARACTERS = 8 << 20
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+"""The usual separators, in words."""
+SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE | re.DOTALL)
+"""A first line that tells Excel the separator of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +37,21 @@ class CsvRow:
     line: int
 
 
-def read_rows(file: str) -> Iterator[CsvRow]:
+def read_rows(file: str, separator: str) -> Iterator[CsvRow]:
     """Every row of a file, the header first, without blank lines. Raises DatasetError."""
     csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(_text(file), strict=True)
-    line = 1
+    text, line = _text(file), 1
+    for first in text:
+        named = SEPARATOR_LINE.fullmatch(first)
+        if named is None:
+            text = itertools.chain([first], text)
+        elif named[1] == separator:
+            line = 2
+        else:
+            message = f"`{first.strip()}` is Excel's note of the separator, not a header; {_advice(named[1])}"
+            raise mistake_at(file, 1, message)
+        break
+    reader, above = csv.reader(text, delimiter=separator, strict=True), line - 1
     while True:
         try:
             cells = next(reader)
@@ -39,7 +61,21 @@ def read_rows(file: str) -> Iterator[CsvRow]:
             raise mistake_at(file, line, f"broken CSV: {error}") from error
         if cells:
             yield CsvRow(cells=cells, line=line)
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + above
+
+
+def _advice(separator: str) -> str:
+    return f"set input.separator: {json.dumps(separator)}"
+
+
+def _other_separator(header: Sequence[str], separator: str) -> str | None:
+    """What is wrong with a header of one cell that another usual separator cuts into several; None if nothing is."""
+    if len(header) != 1:
+        return None
+    for other, words in SEPARATORS.items():
+        if other != separator and len(next(csv.reader([header[0]], delimiter=other), [])) > 1:
+            return f"the cells seem to be separated by {words}: {_advice(other)}"
+    return None
 
 
 def _text(file: str) -> Iterator[str]:
@@ -50,27 +86,37 @@ def _text(file: str) -> Iterator[str]:
             raise mistake_at(file, number, f"not UTF-8 text (byte 0x{line[error.start]:02x})") from error
 
 
-def survey(paths: Sequence[str]) -> Survey:
-    """Reads every line once and finds the columns and the broken lines."""
+def survey(paths: Sequence[str], separators: Mapping[str, str]) -> Survey:
+    """Reads every line once and finds the columns and the broken lines.
+
+    `separators` gives the separator of each file.
+    """
     columns: dict[str, pl.DataType] = {}
     findings, places = Findings(), Places()
     for path in paths:
         try:
-            _survey_file(path, columns, findings, places)
+            _survey_file(path, separators[path], columns, findings, places)
         except DatasetError as error:
             findings.add(*error.mistakes)
     return Survey(schema=pl.Schema(columns), places=places, mistakes=findings.list())
 
 
-def _survey_file(path: str, columns: dict[str, pl.DataType], findings: Findings, places: Places) -> None:
+def _survey_file(
+    path: str, separator: str, columns: dict[str, pl.DataType], findings: Findings, places: Places
+) -> None:
     places.begin(path)
-    rows = read_rows(path)
+    rows = read_rows(path, separator)
     header = next(rows, None)
     if header is None:
         return
-    for place, name in enumerate(header.cells):
-        if name in header.cells[:place]:
-            findings.add(Mistake(message="the header names this column twice", file=path, line=header.line, key=name))
+    if problem := _other_separator(header.cells, separator):
+        findings.add(Mistake(message=problem, file=path, line=header.line))
+        return
+    for name, times in Counter(header.cells).items():
+        if times > 1:
+            how_often = "twice" if times == 2 else f"{times} times"
+            message = f"the header names the column `{name}` {how_often}" if name else f"{times} columns have no name"
+            findings.add(Mistake(message=message, file=path, line=header.line, key=name))
     columns.update(dict.fromkeys(header.cells, pl.String()))
     width = len(header.cells)
     for row in rows:
@@ -80,14 +126,16 @@ def _survey_file(path: str, columns: dict[str, pl.DataType], findings: Findings,
             findings.add(Mistake(message=f"has {cells}, the header has {width}", file=path, line=row.line))
 
 
-def batches(paths: Sequence[str], found: Survey, columns: Collection[str]) -> Iterator[pl.DataFrame]:
+def batches(
+    paths: Sequence[str], separators: Mapping[str, str], found: Survey, columns: Collection[str]
+) -> Iterator[pl.DataFrame]:
     """The rows in batches of at most 4,096 rows or about 8 million characters.
 
     Raises DatasetError where a file has changed since the survey.
     """
     wanted = [name for name in found.schema if name in columns]
     for path in paths:
-        rows = read_rows(path)
+        rows = read_rows(path, separators[path])
         header = next(rows, None)
         if header is None:
             continue

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,11 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from batchfree.core import formats
+from batchfree.core.chat import JsonObject
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input import columnar, csv_text, ids, jsonl
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
+from batchfree.data.input.python_values import only, python_rows
 from batchfree.data.input.survey import Findings, Survey
 from batchfree.data.openai_batch import BODY, id_column, request_line_mistake
 from batchfree.data.unknown_column import no_column
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from batchfree.jobspec import InputSpec
 
 BATCH_ROWS = 4_096
+JSON_FORMATS = ("jsonl", formats.OPENAI_BATCH)
+"""Formats whose lines hold values of any type."""
 
 
 def open_dataset(spec: InputSpec) -> Dataset:
@@ -29,10 +34,29 @@ def open_dataset(spec: InputSpec) -> Dataset:
     return Dataset(spec, find_files(spec))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowBatch:
+    """Some rows: as a part of the table, and as values."""
+
+    frame: pl.DataFrame
+    lines: pl.Series | None = None
+    """The rows as JSON, if the input is JSON Lines."""
+
+    def rows(self, columns: Collection[str] | None = None) -> list[JsonObject]:
+        """Each row's own values, of these columns."""
+        if self.lines is not None:
+            return [only(jsonl.read_row(line), columns) for line in self.lines]
+        frame = (
+            self.frame if columns is None else self.frame.select(each for each in self.frame.columns if each in columns)
+        )
+        return python_rows(frame) if frame.width else [{} for _ in range(self.frame.height)]
+
+
 class Dataset:
     """The rows of a job in input order, without those that `input.where` leaves out.
 
-    A column is JSON text where no column type can hold its values; so is `body` of an OpenAI batch file.
+    A column of the table is JSON text where no column type can hold its values; so is `body` of an OpenAI batch file.
+    `rows` gives every row as it stands in the file, whatever the types of the columns.
     """
 
     def __init__(self, spec: InputSpec, files: InputFiles) -> None:
@@ -41,6 +65,11 @@ class Dataset:
         """The column that names rows, if there is one."""
         self._where = spec.where
         self._files = files
+
+    @property
+    def files(self) -> Sequence[str]:
+        """The paths and URLs of the input, in reading order."""
+        return self._files.paths
 
     @property
     def schema(self) -> pl.Schema:
@@ -52,7 +81,10 @@ class Dataset:
     @property
     def frame(self) -> pl.LazyFrame:
         """The rows as a lazy frame. Raises DatasetError."""
-        rows = self._all_rows()
+        return self._filtered(self._all_rows())
+
+    def _filtered(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """The rows that `where` keeps. Raises DatasetError."""
         return rows if self._where is None else rows.filter(self._condition())
 
     def batches(self, size: int = BATCH_ROWS, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
@@ -60,16 +92,47 @@ class Dataset:
 
         Raises DatasetError where a file turns out broken while it is read.
         """
-        chunk = None if self.format in formats.TEXT_FORMATS else size
         rows = self.frame
         if columns is not None:
             # Polars needs at least one column: a frame without columns has no rows.
             rows = rows.select([name for name in self.schema if name in columns] or list(self.schema)[:1])
+        yield from self._collect(rows, size)
+
+    def _collect(self, rows: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
+        chunk = None if self.format in formats.TEXT_FORMATS else size
         try:
             for batch in rows.collect_batches(chunk_size=chunk):
                 yield from batch.iter_slices(size)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except columnar.UNREADABLE as error:
             raise DatasetError([self._unreadable(error)]) from error
+
+    def row_batches(self, size: int, columns: Collection[str]) -> Iterator[RowBatch]:
+        """The rows in order, at most `size` at a time: these columns of the table, and the values of all columns.
+
+        Raises DatasetError where a file turns out broken while it is read.
+        """
+        if self.format not in JSON_FORMATS:
+            yield from (RowBatch(frame=batch) for batch in self.batches(size, columns))
+            return
+        line = _unused_name(self.schema)
+        rows = self._filtered(self._all_rows(line))
+        if self.schema:
+            rows = rows.select([*(name for name in self.schema if name in columns), line])
+        for batch in self._collect(rows, size):
+            if batch.width:
+                yield RowBatch(frame=batch.drop(line), lines=batch.get_column(line))
+
+    def rows(self, columns: Collection[str]) -> Iterator[JsonObject]:
+        """Each row's own values, of these columns. A row of JSON Lines holds only the keys that stand in its line.
+
+        Raises DatasetError where a file turns out broken while it is read.
+        """
+        if self.format in JSON_FORMATS and self._where is None and self.schema is not None:
+            yield from (only(row, columns) for row in jsonl.rows(self._files.paths))
+            return
+        needed = () if self.format in JSON_FORMATS else columns
+        for batch in self.row_batches(BATCH_ROWS, needed):
+            yield from batch.rows(columns)
 
     def count(self) -> int:
         """The number of rows."""
@@ -86,7 +149,7 @@ class Dataset:
             findings.add(*self._check_where())
             if self.id is not None and not findings:
                 self._check_id(self.id, findings)
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except columnar.UNREADABLE as error:
             findings.add(self._unreadable(error))
         return findings.list()
 
@@ -108,18 +171,17 @@ class Dataset:
             case formats.OPENAI_BATCH:
                 return jsonl.survey(paths, request_line_mistake, as_text=(BODY,))
             case "csv":
-                return csv_text.survey(paths)
+                return csv_text.survey(paths, self._files.separators())
             case _:
                 return columnar.survey(paths, self.format)
 
-    def _all_rows(self) -> pl.LazyFrame:
-        """All rows, also those that `where` leaves out."""
+    def _all_rows(self, line_column: str | None = None) -> pl.LazyFrame:
+        """All rows, also those that `where` leaves out; of JSON Lines with a further column of the lines themselves."""
         schema = self.schema
         if self.format not in formats.TEXT_FORMATS:
             return columnar.frame(self._files.paths, self.format, self._survey)
         if not schema:
             return pl.LazyFrame()
-        read = csv_text.batches if self.format == "csv" else jsonl.batches
 
         def source(
             columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
@@ -127,7 +189,7 @@ class Dataset:
             left = limit
             needed = set(schema if columns is None else columns)
             needed.update([] if predicate is None else predicate.meta.root_names())
-            for batch in read(self._files.paths, self._survey, needed or list(schema)[:1]):
+            for batch in self._read_batches(needed or set(list(schema)[:1]), line_column):
                 part = batch if left is None else batch.head(left)
                 left = None if left is None else left - part.height
                 part = part if predicate is None else part.filter(predicate)
@@ -135,7 +197,15 @@ class Dataset:
                 if left == 0:
                     return
 
-        return register_io_source(source, schema=schema)
+        extra = {} if line_column is None else {line_column: pl.Binary()}
+        return register_io_source(source, schema={**schema, **extra})
+
+    def _read_batches(self, columns: Collection[str], line_column: str | None) -> Iterator[pl.DataFrame]:
+        """The rows of a text format."""
+        paths, found = self._files.paths, self._survey
+        if self.format == "csv":
+            return csv_text.batches(paths, self._files.separators(), found, columns)
+        return jsonl.batches(paths, found, columns, line_column)
 
     def _condition(self) -> pl.Expr:
         """`where` as an expression. Raises DatasetError."""
@@ -152,7 +222,7 @@ class Dataset:
             condition = pl.sql_expr(self._where)
             unknown = [name for name in condition.meta.root_names() if name not in self._survey.schema]
             if unknown:
-                problem = no_column(unknown[0], self._survey.schema)
+                problem = no_column(unknown[0], self._survey.schema, self.files)
             else:
                 pl.DataFrame(schema=self._survey.schema).clear(1).filter(condition)
                 return []
@@ -165,7 +235,7 @@ class Dataset:
         if not schema:
             return
         if column not in schema:
-            findings.add(Mistake(message=no_column(column, schema), key="input.id"))
+            findings.add(Mistake(message=no_column(column, schema, self.files), key="input.id"))
             return
         wrong_type = ids.mistake_of_type(column, schema[column])
         if wrong_type:
@@ -177,7 +247,7 @@ class Dataset:
         names = rows.select(pl.col(number).alias(ids.ROW), pl.col(column).alias(ids.NAME))
         ids.check(names, column, self._survey.places, findings)
 
-    def _unreadable(self, error: Exception) -> Mistake:
+    def _unreadable(self, error: BaseException) -> Mistake:
         return Mistake(message=f"can't be read: {_first_line(error)}", file=self._files.paths[0])
 
 
@@ -189,5 +259,5 @@ def _unused_name(schema: pl.Schema) -> str:
     return name
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0]

@@ -6,6 +6,7 @@ import polars as pl
 
 from batchfree.core.errors import Mistake
 from batchfree.data.input.survey import Findings, Places
+from batchfree.data.openai_batch import row_name
 
 ROW = "row"
 NAME = "name"
@@ -36,7 +37,11 @@ def _find_repeated(rows: pl.LazyFrame, column: str, places: Places, findings: Fi
                 other = places.mistake(before, "")
                 where = f"line {other.line}" if other.line else other.message.rstrip(": ")
                 seen = f"{where} of {other.file}" if other.file else where
-                findings.add(places.mistake(row, f"the id {name!r} was seen before, in {seen}", column))
+                findings.add(places.mistake(row, f"the id {_shown(name)} was seen before, in {seen}", column))
+
+
+def _shown(name: object) -> str:
+    return repr(name) if isinstance(name, str) else row_name(name)
 
 
 def mistake_of_type(column: str, dtype: pl.DataType) -> Mistake | None:

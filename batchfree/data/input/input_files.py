@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from batchfree.core.errors import DatasetError, Mistake
-from batchfree.core.formats import COMPRESSED_SUFFIXES, INPUT_SUFFIXES, TEXT_FORMATS
+from batchfree.core.formats import COMPRESSED_SUFFIXES, INPUT_SUFFIXES, TABS_SUFFIX, TEXT_FORMATS
+from batchfree.data.input.wrong_files import HEAD_BYTES, wrong_kind
 
 if TYPE_CHECKING:
     from batchfree.jobspec import InputSpec
@@ -28,6 +29,12 @@ class InputFiles:
 
     paths: tuple[str, ...]
     format: str
+    separator: str | None = None
+    """The separator of CSV cells that the job names."""
+
+    def separators(self) -> dict[str, str]:
+        """The separator of each CSV file."""
+        return {path: self.separator or ("\t" if _suffix(path) == TABS_SUFFIX else ",") for path in self.paths}
 
 
 def is_remote(path: str) -> bool:
@@ -46,13 +53,17 @@ def find_files(spec: InputSpec) -> InputFiles:
             mistakes.append(Mistake(message=problem, file=path, key="input.path"))
         paths.extend(found)
     mistakes.extend(_unreadable(paths))
-    formats = {} if mistakes else {_format(path, spec.format, mistakes): path for path in paths}
+    formats = {_format(path, spec.format, mistakes): path for path in paths} if not mistakes else {}
     if len(formats) > 1 and not mistakes:
         listed = " and ".join(f"{name} ({path})" for name, path in formats.items())
         mistakes.append(Mistake(message=f"the files are of different formats: {listed}", key="input.path"))
     if mistakes:
         raise DatasetError(mistakes)
-    return InputFiles(paths=tuple(paths), format=next(iter(formats)))
+    form = next(iter(formats))
+    if spec.separator is not None and form != "csv":
+        message = f"only CSV has a separator, and the input is {form}; leave this key out"
+        raise DatasetError([Mistake(message=message, key="input.separator")])
+    return InputFiles(paths=tuple(paths), format=form, separator=spec.separator)
 
 
 def _is_pattern(path: str) -> bool:
@@ -85,20 +96,32 @@ def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:
             yield Mistake(message=problem, file=path, key="input.path")
 
 
-def _format(path: str, wanted: str, mistakes: list[Mistake]) -> str:
+def _suffix(path: str) -> str:
+    """The suffix that names the format, in lower case: that before .gz or .zst."""
     name = PurePosixPath(urlsplit(path).path if is_remote(path) else path).name.lower()
-    compressed = name.endswith(COMPRESSED_SUFFIXES)
-    stem = name.rpartition(".")[0] if compressed else name
-    by_suffix = INPUT_SUFFIXES.get(PurePosixPath(stem).suffix)
-    found = by_suffix if wanted == "auto" else wanted
-    if found is None:
+    return PurePosixPath(name.rpartition(".")[0] if name.endswith(COMPRESSED_SUFFIXES) else name).suffix
+
+
+def _format(path: str, wanted: str, mistakes: list[Mistake]) -> str:
+    found = INPUT_SUFFIXES.get(_suffix(path)) if wanted == "auto" else wanted
+    if found is not None and path.lower().endswith(COMPRESSED_SUFFIXES) and found not in TEXT_FORMATS:
+        message = f"{found} files are compressed inside and can't be read through .gz or .zst; decompress the file"
+        mistakes.append(Mistake(message=message, file=path, key="input.path"))
+    elif not is_remote(path) and (kind := wrong_kind(_head(path), found)):
+        mistakes.append(Mistake(message=kind, file=path, key="input.path"))
+    elif found is None:
         known = ", ".join(INPUT_SUFFIXES)
         message = f"its suffix names no format ({known}); set input.format"
         mistakes.append(Mistake(message=message, file=path, key="input.format"))
-    elif compressed and found not in TEXT_FORMATS:
-        message = f"{found} files are compressed inside and can't be read through .gz or .zst; decompress the file"
-        mistakes.append(Mistake(message=message, file=path, key="input.path"))
     return found or ""
+
+
+def _head(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except OSError:
+        return b"?"  # said where the file is read
 
 
 def digest_of(files: InputFiles) -> str:

@@ -18,6 +18,7 @@ from batchfree.core.text import without_surrogates
 from batchfree.data.input.shapes import KINDS, Shape, widen
 from batchfree.data.input.survey import Findings, Places, Survey
 from batchfree.data.input.text_lines import mistake_at, read_lines
+from batchfree.data.input.wrong_files import JSON_CHARACTERS, json_layout
 
 BATCH_ROWS = 4_096
 BATCH_BYTES = 8 << 20
@@ -88,7 +89,14 @@ class _FirstPass:
     def read_file(self, path: str) -> None:
         self.places.begin(path)
         try:
-            for number, line in enumerate(read_lines(path), start=1):
+            lines = enumerate(read_lines(path), start=1)
+            for number, line in lines:
+                if line and not line.isspace():
+                    if problem := _layout_mistake(path, line):
+                        raise mistake_at(path, number, problem)
+                    self._read_line(path, number, line)
+                    break
+            for number, line in lines:
                 if line and not line.isspace():
                     self._read_line(path, number, line)
         except DatasetError as error:
@@ -98,8 +106,7 @@ class _FirstPass:
         try:
             row = read_row(line)
         except BrokenLineError as error:
-            hint = "; is the whole file one JSON array?" if number == 1 and line.lstrip().startswith(b"[") else ""
-            self.findings.add(Mistake(message=f"{error}{hint}", file=path, line=number))
+            self.findings.add(Mistake(message=str(error), file=path, line=number))
             return
         self.places.add_row(number)
         problem = self._check(row)
@@ -132,28 +139,69 @@ class _FirstPass:
             self.findings.add(Mistake(message=message, file=path, line=number, key=name))
 
 
-def batches(paths: Sequence[str], found: Survey, columns: Collection[str]) -> Iterator[pl.DataFrame]:
-    """The rows in batches of at most 4,096 rows or about 8 MB.
+def _layout_mistake(path: str, first: bytes) -> str | None:
+    """What is wrong with the whole file, if its first line is not an object. Then the file's begin is read anew."""
+    try:
+        read_row(first)
+    except BrokenLineError:
+        pass
+    else:
+        return None
+    kept: list[str] = []
+    size = 0
+    for line in read_lines(path):
+        if kept or not line.isspace():
+            kept.append(line.decode(errors="replace"))
+            size += len(kept[-1])
+        if size >= JSON_CHARACTERS:
+            break
+    return json_layout("".join(kept)[:JSON_CHARACTERS])
+
+
+def rows(paths: Sequence[str]) -> Iterator[JsonObject]:
+    """The rows as they stand in the files. Raises DatasetError where a file has changed since the survey."""
+    for path in paths:
+        for number, line in enumerate(read_lines(path), start=1):
+            if line and not line.isspace():
+                yield _read_again(path, number, line)
+
+
+def batches(
+    paths: Sequence[str], found: Survey, columns: Collection[str], line_column: str | None = None
+) -> Iterator[pl.DataFrame]:
+    """The rows in batches of at most 4,096 rows or about 8 MB. `line_column` names a further column: the rows as bytes.
 
     Raises DatasetError where a file has changed since the survey.
     """
     schema = pl.Schema({name: dtype for name, dtype in found.schema.items() if name in columns})
-    rows: list[JsonObject] = []
+    kept: list[bytes] = []
+    read: list[JsonObject] = []
     size = 0
+
+    def frame(path: str) -> pl.DataFrame:
+        made = _frame(read, schema, found, path)
+        return made if line_column is None else made.with_columns(pl.Series(line_column, kept, dtype=pl.Binary()))
+
     for path in paths:
         for number, line in enumerate(read_lines(path), start=1):
             if not line or line.isspace():
                 continue
-            try:
-                rows.append(read_row(line))
-            except BrokenLineError as error:
-                raise mistake_at(path, number, f"{error}; the file was changed while it was read") from error
+            read.append(_read_again(path, number, line))
+            if line_column is not None:
+                kept.append(line)
             size += len(line)
-            if len(rows) == BATCH_ROWS or size >= BATCH_BYTES:
-                yield _frame(rows, schema, found, path)
-                rows, size = [], 0
-    if rows:
-        yield _frame(rows, schema, found, paths[-1])
+            if len(read) == BATCH_ROWS or size >= BATCH_BYTES:
+                yield frame(path)
+                read, kept, size = [], [], 0
+    if read:
+        yield frame(paths[-1])
+
+
+def _read_again(path: str, number: int, line: bytes) -> JsonObject:
+    try:
+        return read_row(line)
+    except BrokenLineError as error:
+        raise mistake_at(path, number, f"{error}; the file was changed while it was read") from error
 
 
 def _frame(rows: list[JsonObject], schema: pl.Schema, found: Survey, path: str) -> pl.DataFrame:

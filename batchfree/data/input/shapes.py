@@ -1,8 +1,10 @@
 """JSON values → column types: the shape of a column is what its values have in common, and gives its Polars type.
 
-Whole numbers and fractions together become Float64. A column stays JSON text if no type can hold it: an inner field is
-sometimes a string and sometimes a list, objects bring ever new keys, or numbers exceed 64 bits. Values of different
-kinds in one column, such as a string and a list, are the user's mistake; the caller reports it.
+The types are those of the table; templates see each row as it stands in the file. Whole numbers and fractions together
+become Float64. A column stays JSON text if no type can hold it: an inner field is sometimes a string and sometimes a
+list, objects bring ever new keys, numbers exceed 64 bits, or a whole number beside fractions exceeds 2^53, above which
+Float64 skips whole numbers. Values of different kinds in one column, such as a string and a list, are the user's
+mistake; the caller reports it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from batchfree.core.chat import Json
 MOST_FIELDS = 1_000
 """An object with more keys than this over all rows counts as a map and not as a struct."""
 INT64, UINT64 = 1 << 63, 1 << 64
+EXACT = 1 << 53
+"""Float64 holds every whole number up to this one."""
 
 KINDS: dict[type, str] = {
     bool: "a boolean",
@@ -101,7 +105,7 @@ class Shape:
         if not signed and (self.low < 0 or self.high >= UINT64):
             return None
         if float in self.kinds:
-            return pl.Float64()
+            return pl.Float64() if self.low >= -EXACT and self.high <= EXACT else None
         return pl.Int64() if signed else pl.UInt64()
 
     def _struct(self) -> pl.DataType | None:

@@ -1,16 +1,21 @@
 """The lines of a text file, plain or compressed, local or remote, without holding the file in memory.
 
 Local files are read as bytes, so bytes that are not UTF-8 are found with their line. Polars reads remote files and
-Zstandard. The first bytes of a file tell how it is compressed.
+Zstandard. The first bytes of a file tell how it is compressed; a byte order mark tells UTF-16 and UTF-32.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
+import shutil
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import polars as pl
 
@@ -18,13 +23,25 @@ from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input.input_files import is_remote
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+SKIPPABLE = b"\x2a\x4d\x18"
+"""Bytes 1 to 3 of a skippable Zstandard frame (RFC 8878, 3.1.2); byte 0 is 0x50 to 0x5f. pzstd writes such frames."""
 BUFFER = 1 << 20
-BOM = b"\xef\xbb\xbf"
+BOM = codecs.BOM_UTF8
+WIDE = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order mark → encoding; the longer marks come first, because one begins like a shorter one."""
 
 
 def read_lines(file: str) -> Iterator[bytes]:
-    """The lines with their ends, without a byte order mark. Raises DatasetError with the line, counted from one."""
-    lines = _polars_lines(file) if is_remote(file) or _first_bytes(file) == ZSTD else _local_lines(file)
+    """The lines with their ends, in UTF-8, without a byte order mark.
+
+    Raises DatasetError with the line, counted from one.
+    """
+    lines = _polars_lines(file) if is_remote(file) or _is_zstd(first_bytes(file, 4)) else _local_lines(file)
     for first in lines:
         yield first.removeprefix(BOM)
         break
@@ -36,41 +53,87 @@ def mistake_at(file: str, line: int | None, message: str) -> DatasetError:
     return DatasetError([Mistake(message=message, file=file, line=line)])
 
 
-def _first_bytes(file: str) -> bytes:
+def first_bytes(file: str, count: int) -> bytes:
+    """The first bytes of a local file, as they are stored. Raises DatasetError."""
     try:
         with Path(file).open("rb") as stream:
-            return stream.read(len(ZSTD))
+            return stream.read(count)
     except OSError as error:
         raise mistake_at(file, None, f"can't be read: {error.strerror}") from error
+
+
+def _is_zstd(head: bytes) -> bool:
+    return head == ZSTD or _is_skippable(head)
+
+
+def _is_skippable(head: bytes) -> bool:
+    return head[1:4] == SKIPPABLE and head[0] & 0xF0 == 0x50
 
 
 def _local_lines(file: str) -> Iterator[bytes]:
     number = 0
     try:
         with _open(file) as stream:
-            for number, line in enumerate(stream, start=1):  # noqa: B007
+            mark = stream.peek(4)[:4]
+            encoding = next((name for start, name in WIDE.items() if mark.startswith(start)), None)
+            lines: Iterable[bytes] = stream if encoding is None else _decoded(stream, encoding)
+            for number, line in enumerate(lines, start=1):  # noqa: B007
                 yield line
+    except UnicodeError as error:
+        raise mistake_at(file, number + 1, f"broken UTF-16 text: {error.args[-1]}") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise mistake_at(file, number + 1, f"the compressed data is damaged: {error}") from error
     except OSError as error:
         raise mistake_at(file, number + 1, f"can't be read: {error.strerror}") from error
 
 
-def _open(file: str) -> IO[bytes] | gzip.GzipFile:
-    if _first_bytes(file).startswith(GZIP):
+def _open(file: str) -> io.BufferedReader | gzip.GzipFile:
+    if first_bytes(file, 2) == GZIP:
         return gzip.open(file, "rb")
-    return Path(file).open("rb", buffering=BUFFER)
+    return cast("io.BufferedReader", Path(file).open("rb", buffering=BUFFER))
+
+
+def _decoded(stream: io.BufferedReader | gzip.GzipFile, encoding: str) -> Iterator[bytes]:
+    """The lines of UTF-16 or UTF-32 text, as UTF-8. Raises UnicodeError."""
+    with io.TextIOWrapper(cast("IO[bytes]", stream), encoding=encoding, newline="\n") as text:
+        for line in text:
+            yield line.encode()
 
 
 def _polars_lines(file: str) -> Iterator[bytes]:
     number = 0
     try:
-        for batch in pl.scan_lines(file, glob=False).collect_batches():
-            for line in batch.get_column("line"):
-                number += 1
-                yield line.encode() + b"\n"
+        with _without_skippable_frames(file) as path:
+            for batch in pl.scan_lines(path, glob=False).collect_batches():
+                for line in batch.get_column("line"):
+                    number += 1
+                    yield line.encode() + b"\n"
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0]
         where = f" after line {number}" if number else ""
         why = "not UTF-8 text" if "utf8" in reason else f"can't be read: {reason}"
         raise mistake_at(file, None, f"{why}{where}") from error
+
+
+@contextmanager
+def _without_skippable_frames(file: str) -> Iterator[str]:
+    """A path at which Polars reads the file: a copy without the first frames where those are to be skipped."""
+    start = 0 if is_remote(file) else _start_of_data(file)
+    if not start:
+        yield file
+        return
+    with tempfile.NamedTemporaryFile(suffix=".zst") as copy, Path(file).open("rb") as stream:
+        stream.seek(start)
+        shutil.copyfileobj(stream, copy, BUFFER)
+        copy.flush()
+        yield copy.name
+
+
+def _start_of_data(file: str) -> int:
+    """The number of bytes of the skippable frames at the start."""
+    start = 0
+    with Path(file).open("rb") as stream:
+        while _is_skippable(header := stream.read(8)) and len(header) == 8:
+            start += len(header) + int.from_bytes(header[4:], "little")
+            stream.seek(start)
+    return start

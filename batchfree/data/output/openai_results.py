@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from batchfree.core.chat import Json, JsonObject
-from batchfree.data.openai_batch import CUSTOM_ID
+from batchfree.data.openai_batch import CUSTOM_ID, row_name
 from batchfree.journal.attempts import Status
 
 OBJECT = "chat.completion"
@@ -21,7 +21,7 @@ def result_lines(table: pl.LazyFrame, *, id_column: str | None, prefix: str) -> 
     number = 0
     for batch in table.collect_batches():
         for row in batch.iter_rows(named=True):
-            name = str(number if id_column is None else row[id_column])
+            name = row_name(number if id_column is None else row[id_column])
             own = {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
             if own["status"] != Status.PENDING:
                 line = json.dumps(_result(own, number, name), ensure_ascii=False, separators=(",", ":"))

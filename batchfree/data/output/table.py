@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from batchfree.data.input.dataset import RowBatch
 from batchfree.data.output.columns import JobColumn, check_names, job_columns
 
 if TYPE_CHECKING:
@@ -36,11 +37,15 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
         wanted = {*(schema if names is None else names), *([] if predicate is None else predicate.meta.root_names())}
         needs_own = names is None or any(column.name in wanted for column in own)
         needed = {name for name in schema if name in wanted or (needs_own and (uses is None or name in uses))}
-        for batch in dataset.batches(BATCH_ROWS, needed):
-            part = batch if left is None else batch.head(left)
+        batches: Iterator[RowBatch] = (
+            dataset.row_batches(BATCH_ROWS, needed)
+            if needs_own
+            else (RowBatch(frame=frame) for frame in dataset.batches(BATCH_ROWS, needed))
+        )
+        for batch in batches:
+            part = _with_own_columns(batch, own, describe, uses, left) if needs_own else batch.frame
+            part = part if left is None else part.head(left)
             left = None if left is None else left - part.height
-            if needs_own:
-                part = _with_own_columns(part, own, describe, uses)
             part = part if predicate is None else part.filter(predicate)
             yield part if names is None else part.select(names)
             if left == 0:
@@ -50,10 +55,9 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
 
 
 def _with_own_columns(
-    batch: pl.DataFrame, own: Sequence[JobColumn], describe: Describe, uses: Collection[str] | None
+    batch: RowBatch, own: Sequence[JobColumn], describe: Describe, uses: Collection[str] | None, most: int | None
 ) -> pl.DataFrame:
-    """Some rows of the input with batchfree's columns added."""
-    shown = batch if uses is None else batch.select(name for name in batch.columns if name in uses)
-    seen = shown.iter_rows(named=True) if shown.width else ({} for _ in range(batch.height))
-    rows = [describe(row) for row in seen]
-    return batch.with_columns(column.series(rows) for column in own)
+    """The first `most` rows of a batch with batchfree's columns added."""
+    rows = [describe(row) for row in batch.rows(uses)[:most]]
+    added = pl.DataFrame([column.series(rows) for column in own])
+    return batch.frame.head(added.height).hstack(added) if batch.frame.width else added

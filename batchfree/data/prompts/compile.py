@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,17 +43,17 @@ class Prompts:
             return Failure(kind=Kind.RENDER, message=str(error))
 
 
-def compile_prompts(spec: JobSpec, schema: pl.Schema) -> Prompts:
+def compile_prompts(spec: JobSpec, schema: pl.Schema, files: Sequence[str] = ()) -> Prompts:
     """Compiles every template and checks it against the columns. Raises SpecError with every mistake.
 
-    An empty schema means that there are no rows; then any column may be named.
+    An empty schema means that there are no rows; then any column may be named. `files` are the paths of the input.
     """
     mistakes: list[Mistake] = []
 
     def blame(path: KeyPath, message: str) -> None:
         mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=dotted(path)))
 
-    compiler = MessageCompiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame)
+    compiler = MessageCompiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame, files=files)
     if spec.input.format == OPENAI_BATCH:
         if spec.prompt is not None or spec.messages is not None:
             key = "prompt" if spec.prompt is not None else MESSAGES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,17 +32,20 @@ class MessageCompiler:
     schema: pl.Schema
     folder: Path
     blame: Blame
+    files: Sequence[str] = ()
+    """The paths of the input's files."""
     used: set[str] = field(default_factory=set)
     """The columns that the templates use."""
 
     def compile_text(self, source: str, path: KeyPath) -> Callable[[Row], str]:
         """A template as a function of a row."""
         try:
-            text = Template(source, self.environment, tuple(self.schema))
+            text = Template(source, self.environment, tuple(self.schema), self.files)
             self.used.update(self.schema if text.columns is None else text.columns)
             return text
         except BrokenTemplateError as error:
-            self.blame(path, str(error))
+            for problem in error.problems:
+                self.blame(path, problem)
             return lambda row: ""
 
     def compile_value(self, value: Json, path: KeyPath) -> Render:
@@ -94,13 +97,13 @@ class MessageCompiler:
         dtype = self.schema.get(column)
         nested = isinstance(dtype, pl.Struct) and any(field.name == "bytes" for field in dtype.fields)
         if dtype is None and self.schema:
-            self.blame(path, no_column(column, self.schema))
+            self.blame(path, no_column(column, self.schema, self.files))
         elif dtype is not None and not nested and dtype != pl.Binary:
             advice = f"for a column of paths or URLs write {{type: image, image: '{{{{ {column} }}}}'}}"
             self.blame(path, f"the column `{column}` holds {dtype}, not bytes; {advice}")
 
         def find(row: Row) -> Medium | str:
-            value = row[column]
+            value = row.get(column)
             content = value.get("bytes") if isinstance(value, dict) else value
             if content is None:
                 raise UnrenderableError(f"the column `{column}` is null")

@@ -16,7 +16,7 @@ from batchfree.jobspec.check import parameter_complaints
 
 def messages_in(row: Mapping[str, Any], column: str) -> list[JsonObject]:
     """The messages in a column of structs or JSON text. Raises UnrenderableError."""
-    value = row[column]
+    value = row.get(column)
     if value is None:
         raise UnrenderableError(f"the column `{column}` is null")
     messages = _decode(value, column) if isinstance(value, str) else without_nulls(value)
@@ -25,7 +25,8 @@ def messages_in(row: Mapping[str, Any], column: str) -> list[JsonObject]:
 
 def body_in(row: Mapping[str, Any]) -> JsonObject:
     """The body of an OpenAI batch request. Raises UnrenderableError."""
-    body = _decode(row[BODY], BODY) if row[BODY] is not None else None
+    value = row.get(BODY)
+    body = _decode(value, BODY) if isinstance(value, str) else value
     if not isinstance(body, dict):
         raise UnrenderableError(f"`{BODY}` must be an object with `messages`")
     return body

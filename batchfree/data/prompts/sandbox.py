@@ -7,7 +7,8 @@ iterate it. `is defined` is false for a null, so a row without a value is like a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from functools import lru_cache
 from typing import Any, NoReturn
 
@@ -16,6 +17,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batchfree.core.chat import Json
+from batchfree.data.prompts.repeatable import NOT_CALLED, refuse_random
 
 MOST_CHARACTERS = 20_000_000
 """Most characters of one rendered text."""
@@ -23,7 +25,7 @@ LARGEST_EXPONENT = 1_000
 
 
 class Null(Undefined):
-    """A value that is null in this row."""
+    """A value that is null in this row, or a key that one of its objects lacks."""
 
     __slots__ = ()
     __str__ = __len__ = __iter__ = __contains__ = Undefined._fail_with_undefined_error
@@ -49,6 +51,24 @@ def null(what: str) -> Null:
     return Null(hint=f"{what} is null")
 
 
+class WholeRow(dict[str, Any]):
+    """The row as `row` in a template: it holds the row's own keys, and null for a column that only other rows have."""
+
+    __slots__ = ("_columns",)
+
+    def __init__(self, row: Mapping[str, Any], columns: Collection[str]) -> None:
+        super().__init__(row)
+        self._columns = columns
+
+    def __missing__(self, name: str) -> None:
+        if name not in self._columns:
+            raise KeyError(name)
+
+    def has(self, name: str) -> bool:
+        """Whether this or another row has a column of this name."""
+        return name in self or name in self._columns
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """The sandbox of all templates. Fields hide methods of the same name, nulls have names, texts stay short."""
 
@@ -56,14 +76,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`; the field of a struct hides a method of the same name."""
-        is_field = obj.__class__ is dict and attribute in obj
-        value = obj[attribute] if is_field else super().getattr(obj, attribute)
+        if isinstance(obj, dict):
+            if attribute in obj or (isinstance(obj, WholeRow) and obj.has(attribute)):
+                value = obj[attribute]
+                return null(f"`{attribute}`") if value is None else value
+            if not hasattr(obj, attribute):
+                return Null(obj=obj, name=attribute)
+        value = super().getattr(obj, attribute)
         return null(f"`{attribute}`") if value is None else value
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """`obj[argument]`."""
         value = super().getitem(obj, argument)
+        if isinstance(value, StrictUndefined) and isinstance(obj, dict) and not hasattr(obj, str(argument)):
+            return Null(obj=obj, name=argument)
         return null(f"`{argument}`") if value is None else value
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Whether a template may call the function: none that reads the clock."""
+        reads_clock = isinstance(getattr(obj, "__self__", None), date | type) and obj.__name__ in NOT_CALLED
+        return not reads_clock and super().is_safe_callable(obj)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Multiplication and powers within bounds. Raises TemplateRuntimeError beyond."""
@@ -118,6 +150,7 @@ def sandbox() -> Sandbox:
     """The environment of all prompts."""
     environment = Sandbox(undefined=StrictUndefined, finalize=printable, autoescape=False, keep_trailing_newline=False)
     environment.filters["tojson"] = to_json
+    environment.filters["random"] = refuse_random
     environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
     return environment
 

@@ -8,7 +8,8 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 
 from batchfree.core.text import clean
-from batchfree.data.prompts.sandbox import MOST_CHARACTERS, Sandbox, null, without_globals
+from batchfree.data.prompts.repeatable import changing, printed_address
+from batchfree.data.prompts.sandbox import MOST_CHARACTERS, Sandbox, WholeRow, null, without_globals
 from batchfree.data.unknown_column import no_column
 
 ROW = "row"
@@ -22,7 +23,11 @@ RENDER_ERRORS = (
 
 
 class BrokenTemplateError(Exception):
-    """A template that can't work for any row. The message says why."""
+    """A template that can't work for any row. Each of its problems is a sentence."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class UnrenderableError(Exception):
@@ -32,17 +37,21 @@ class UnrenderableError(Exception):
 class Template:
     """A compiled template."""
 
-    def __init__(self, source: str, environment: Sandbox, columns: Sequence[str]) -> None:
-        """Raises BrokenTemplateError. Empty `columns` mean that there are no rows; then any column may be named."""
+    def __init__(self, source: str, environment: Sandbox, columns: Sequence[str], files: Sequence[str] = ()) -> None:
+        """Raises BrokenTemplateError. Empty `columns` mean that there are no rows; then any column may be named.
+
+        `files` are the paths of the input.
+        """
         tree = _parsed(source, environment)
         _refuse_files(tree)
         names = meta.find_undeclared_variables(without_globals().parse(source))
-        if columns:
-            unknown = _unknown(tree, names, set(columns), environment.globals)
-            if unknown:
-                raise BrokenTemplateError(no_column(unknown, columns))
-        known = set(columns)
+        if problems := list(changing(tree, names - set(columns))):
+            raise BrokenTemplateError(*problems)
+        if columns and (unknown := _unknown(tree, names, set(columns), environment.globals)):
+            raise BrokenTemplateError(*(no_column(name, columns, files) for name in unknown))
+        self._columns = known = frozenset(columns)
         self._template = environment.from_string(tree)
+        self._source = source
         self._names = tuple(sorted(names & known))
         self._nulls = {name: null(f"the column `{name}`") for name in self._names}
         self._globals = {name: environment.globals[name] for name in names - known if name in environment.globals}
@@ -58,14 +67,17 @@ class Template:
             return self.constant
         values = dict(self._globals)
         for name in self._names:
-            value = row[name]
+            value = row.get(name)
             values[name] = self._nulls[name] if value is None else value
         if self._wants_row:
-            values[ROW] = row
+            values[ROW] = WholeRow(row, self._columns)
         template = self._template
         try:
             pieces = template.root_render_func(template.new_context(values, shared=True))
-            return clean(_joined(pieces))
+            text = clean(_joined(pieces))
+            if (address := printed_address(text)) and address not in self._source and address not in str(row):
+                raise ValueError(f"the template prints an object that is another one in every run: {address}")
+            return text
         except RENDER_ERRORS as error:
             raise UnrenderableError(_sentence(error)) from error
 
@@ -112,16 +124,15 @@ def _constant(tree: nodes.Template) -> str | None:
     return clean("".join(parts))
 
 
-def _unknown(tree: nodes.Template, names: set[str], columns: set[str], provided: Mapping[str, Any]) -> str | None:
-    """A column that the template uses and no row has. Columns that are only tested with `is defined` or have a default
-    don't count."""
+def _unknown(tree: nodes.Template, names: set[str], columns: set[str], provided: Mapping[str, Any]) -> list[str]:
+    """The columns that the template uses and no row has. Columns that are only tested with `is defined` or have a
+    default don't count."""
     asked = {name for name in map(_column, _asked(tree)) if name}
     fields = {name for node in tree.find_all((nodes.Getattr, nodes.Getitem)) if (name := _of_row(node))}
     if ROW in columns:
         fields = set()
     fields -= set(dir(dict))
-    unknown = sorted((names | fields) - columns - asked - set(provided) - {ROW})
-    return unknown[0] if unknown else None
+    return sorted((names | fields) - columns - asked - set(provided) - {ROW})
 
 
 def _asked(tree: nodes.Template) -> Iterator[nodes.Expr | None]:
