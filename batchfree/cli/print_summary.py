@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.terminal import count, escape_control_characters, say
-from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, StopReason
+from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, USAGE, StopReason
 from batchfree.run.summary import Summary
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def next_commands(summary: Summary, arguments: RunArguments) -> Iterator[str]:
     """The command to type next, if rows are pending or failed."""
     again = shlex.join(["batchfree", *(word for word in arguments.typed if word != "--fresh")])
     stopped = summary.stopped
-    if summary.counts.pending and summary.exit_code != NEEDS_A_PERSON and not arguments.limit:
+    if summary.counts.pending and summary.exit_code not in (NEEDS_A_PERSON, USAGE) and not arguments.limit:
         when = ""
         if stopped is not None and stopped.until is not None and stopped.reason is StopReason.QUOTA:
             when = time.strftime(" after %Y-%m-%d %H:%M", time.localtime(stopped.until))

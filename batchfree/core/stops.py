@@ -28,6 +28,7 @@ class StopReason(StrEnum):
     NO_MODEL = "no_model"
     DISK = "disk"
     INPUT = "input"
+    REQUEST = "request"
 
 
 EXIT_CODES = {
@@ -46,6 +47,7 @@ EXIT_CODES = {
     StopReason.NO_MODEL: NEEDS_A_PERSON,
     StopReason.DISK: NEEDS_A_PERSON,
     StopReason.INPUT: USAGE,
+    StopReason.REQUEST: USAGE,
 }
 
 

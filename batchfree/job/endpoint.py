@@ -93,5 +93,6 @@ def routing_policy(spec: JobSpec) -> RoutingPolicy:
         exclude=router.exclude,
         min_context=router.min_context,
         fallbacks=router.fallbacks,
+        token_limit=token_limit(spec.request),
         own_endpoint=not spec.endpoint.is_openrouter,
     )

@@ -48,7 +48,10 @@ def read_rows(file: str, separator: str) -> Iterator[CsvRow]:
         elif named[1] == separator:
             line = 2
         else:
-            message = f"`{first.strip()}` is Excel's note of the separator, not a header; {_advice(named[1])}"
+            words = SEPARATORS.get(named[1], "another character")
+            message = (
+                f"`{first.strip()}` is no header: it tells Excel that {words} separate the cells; {_advice(named[1])}"
+            )
             raise mistake_at(file, 1, message)
         break
     reader, above = csv.reader(text, delimiter=separator, strict=True), line - 1

@@ -14,7 +14,7 @@ from batchfree.core.chat import Failure, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.service.routing.draw import PATIENCE_S, Draw, Nothing, Rest, draw
-from batchfree.service.routing.eligibility import larger
+from batchfree.service.routing.eligibility import is_large_enough, larger, longest_answer
 from batchfree.service.routing.health import is_available
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.policy import RoutingPolicy
@@ -26,6 +26,8 @@ DOWN_REST_S = 300.0
 BARREN = 40
 """The pool is down after this number of requests in a row without one answer."""
 TOO_LONG = "the prompt is longer than the context of every free model"
+SHORT_PROMPT = 100
+"""Tokens of a prompt that every model takes. If no model has room for it beside `max_tokens`, `max_tokens` is at fault."""
 NOT_THERE = "the models that router.route names are not there, or not for this account"
 POOL_DOWN = "the free models are down: all of them rest, or none has answered for a long while; run again later"
 
@@ -101,7 +103,7 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     if rows[0].only_new_models and not isinstance(drawn, Draw) and _is_far(drawn, situation):
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]), for_good=False)
     if isinstance(drawn, Nothing):
-        return _nothing(rows, drawn, models, criteria.needs, situation)
+        return _nothing(rows, drawn, models, criteria.needs, situation, policy)
     if policy.ids and _are_gone(eligible or (), situation):
         return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=NOT_THERE))
     if _is_down(eligible, situation):
@@ -139,12 +141,27 @@ def _nothing(
     models: Sequence[Model] | None,
     needs: Requirements,
     situation: Situation,
+    policy: RoutingPolicy,
 ) -> Reject[RowT] | Stop:
     """The rows are too long for every model, or ask what no model can do."""
-    if models == () and situation.pool.able(needs, situation.today):
-        return Reject(rows=tuple(rows), failure=Failure(kind=Kind.CONTEXT_LENGTH, message=TOO_LONG))
+    if models == () and (able := situation.pool.able(needs, situation.today)):
+        return _too_long(rows, needs, able, policy)
     why = nothing.reason if models else f"{nothing.reason}: {situation.pool.why_none(needs, situation.today)}"
     return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=why))
+
+
+def _too_long(
+    rows: Sequence[RowT], needs: Requirements, able: Sequence[Model], policy: RoutingPolicy
+) -> Reject[RowT] | Stop:
+    """No model has room for the prompt and the answer: the rows are at fault, or the job's `max_tokens` for all rows."""
+    short = replace(needs, prompt_tokens=min(needs.prompt_tokens, SHORT_PROMPT), context_above=None)
+    if needs.completion_tokens is None or any(is_large_enough(model, short) for model in able):
+        return Reject(rows=tuple(rows), failure=Failure(kind=Kind.CONTEXT_LENGTH, message=TOO_LONG))
+    most = max((longest_answer(model, short) or 0 for model in able), default=0)
+    message = f"max_tokens is {needs.completion_tokens}, but no model that may answer takes more than {most}"
+    if needs.completion_tokens != policy.token_limit:
+        return Reject(rows=tuple(rows), failure=Failure(kind=Kind.INVALID_REQUEST, message=message))
+    return Stop(stopped=Stopped(reason=StopReason.REQUEST, message=f"request.{message}; lower it in the job"))
 
 
 def _are_gone(models: Sequence[Model], situation: Situation) -> bool:

@@ -137,6 +137,12 @@ def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
         yield f"it writes at most {most} tokens"
 
 
+def longest_answer(model: Model, requirements: Requirements) -> int | None:
+    """The most tokens that may be asked of the model beside this prompt; None if neither of its lengths is known."""
+    room = None if model.context_length is None else max(0, model.context_length - requirements.prompt_tokens)
+    return min((length for length in (room, model.max_completion_tokens) if length is not None), default=None)
+
+
 def beyond(requirements: Requirements, refused: Model | None, models: Sequence[Model]) -> Requirements:
     """The requirements after a model refused a request for its length.
 

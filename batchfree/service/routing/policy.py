@@ -12,7 +12,7 @@ class RoutingPolicy:
     """The `router:` part of a job, and whether the endpoint is the user's own.
 
     `only` and `exclude` are glob patterns on model ids; `min_context` counts tokens; `fallbacks` is the number of
-    further models that travel in one request.
+    further models that travel in one request; `token_limit` is the `max_tokens` that the job asks of every row.
     """
 
     route: tuple[str, ...] = (FREE_ROUTER,)
@@ -22,6 +22,7 @@ class RoutingPolicy:
     fallbacks: int = 2
     kept: frozenset[str] | None = None
     """The models that a pilot kept; None without a pilot."""
+    token_limit: int | None = None
     own_endpoint: bool = False
 
     @property

@@ -61,15 +61,19 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
     sent = {name: value for name, value in request.parameters.items() if value is not None}
     parts = [part for message in request.messages for part in _parts(message)]
     inputs = frozenset(kind for part in parts if (kind := _input(part)) is not None)
-    budgets = [value for name in BUDGETS if isinstance(value := sent.get(name), int)]
     return Requirements(
         inputs=inputs,
         parameters=frozenset(_needed(sent)) | ({STRUCTURED} if native_only else frozenset()),
         prompt_tokens=_tokens(sent) + sum(_part_tokens(part) for part in parts),
-        completion_tokens=max(budgets) if budgets else None,
+        completion_tokens=token_limit(sent),
         forbids_reasoning=_thinking(sent) is False,
         context_above=context_above,
     )
+
+
+def token_limit(parameters: Mapping[str, Json]) -> int | None:
+    """The most tokens that an answer may have by these parameters; None if they set no limit."""
+    return max((value for name in BUDGETS if isinstance(value := parameters.get(name), int)), default=None)
 
 
 def _needed(sent: Mapping[str, Json]) -> Iterator[str]:
