@@ -15,6 +15,7 @@ from batchfree.service.quota.limits import FREE_DAY, Limits
 from batchfree.service.quota.rate_limiter import RateLimiter, ReportWait, WaitPolicy
 from batchfree.service.router import Router
 from batchfree.service.routing import RoutingPolicy
+from batchfree.service.routing.requirements import token_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

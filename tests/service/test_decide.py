@@ -70,6 +70,40 @@ def resting(seconds: float, letters: str = "abcdef", **facts: Any) -> dict[str, 
     return {f"m/{letter}:free": Health(rests_until=NOON + seconds, **facts) for letter in letters}
 
 
+@pytest.mark.parametrize(
+    ("asked", "of_the_job", "prompt", "expected"),
+    [
+        (50_000, 50_000, 1, Stop),
+        (50_000, None, 1, Kind.INVALID_REQUEST),
+        (50_000, 40_000, 1, Kind.INVALID_REQUEST),
+        (4_000, 4_000, 1, Ask),
+        (4_000, 4_000, 9_000, Kind.CONTEXT_LENGTH),
+        (9_990, 9_990, 50, Stop),
+        (None, None, 20_000, Kind.CONTEXT_LENGTH),
+        (50_000, 50_000, 20_000, Stop),
+    ],
+)
+def test_max_tokens_beyond_every_model_is_the_jobs_fault_and_not_the_rows(
+    asked: int | None, of_the_job: int | None, prompt: int, expected: object
+) -> None:
+    models = (model("a", context_length=10_000), model("b", context_length=4_000, max_completion_tokens=2_000))
+    found = decided(
+        models=models,
+        policy=RoutingPolicy(route=("local",), token_limit=of_the_job),
+        needs=Requirements(prompt_tokens=prompt, completion_tokens=asked),
+    )
+    if isinstance(expected, Kind):
+        assert isinstance(found, Reject)
+        assert found.failure.kind is expected
+    else:
+        assert isinstance(found, expected)  # type: ignore[arg-type]
+    if isinstance(found, Stop):
+        assert found.stopped is not None
+        assert found.stopped.exit_code == 2
+        assert "request.max_tokens" in found.stopped.message
+        assert " 99" in found.stopped.message  # the largest value beside the prompt
+
+
 def test_the_same_situation_gives_the_same_decision_and_another_salt_another_draw() -> None:
     assert decided() == decided()
     assert len({decided(salt=str(n)).draw.models for n in range(20)}) > 5

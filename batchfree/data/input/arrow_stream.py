@@ -27,7 +27,7 @@ class BrokenStreamError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class StreamMessage:
     """One message. `rows` is the number of rows of a batch; `content` is None if the body was passed over."""
 
     kind: int
@@ -65,7 +65,7 @@ def batches(path: str) -> Iterator[pl.DataFrame]:
             before.append(content)
 
 
-def _messages(path: str, most: int) -> Iterator[Message]:
+def _messages(path: str, most: int) -> Iterator[StreamMessage]:
     """The messages; the contents of those kinds that are greater than `most` are passed over."""
     with Path(path).open("rb") as file:
         size = file.seek(0, io.SEEK_END)
@@ -79,12 +79,12 @@ def _messages(path: str, most: int) -> Iterator[Message]:
             kind, rows = message.kind, message.rows
             if kind > most:
                 file.seek(length, io.SEEK_CUR)
-                yield Message(kind=kind, rows=rows, content=None)
+                yield StreamMessage(kind=kind, rows=rows, content=None)
             else:
-                yield Message(kind=kind, rows=rows, content=(message.content or b"") + file.read(length))
+                yield StreamMessage(kind=kind, rows=rows, content=(message.content or b"") + file.read(length))
 
 
-def _read_head(file: IO[bytes], head: bytes) -> tuple[Message, int]:
+def _read_head(file: IO[bytes], head: bytes) -> tuple[StreamMessage, int]:
     """A message without its body, and the length of the body in bytes."""
     length = int.from_bytes(head[4:], "little", signed=True)
     metadata = file.read(max(length, 0))
@@ -98,7 +98,7 @@ def _read_head(file: IO[bytes], head: bytes) -> tuple[Message, int]:
         raise BrokenStreamError("this is no whole Arrow stream") from error
     if body < 0 or rows < 0:
         raise BrokenStreamError("this is no whole Arrow stream")
-    return Message(kind=kind, rows=rows, content=head + metadata), body
+    return StreamMessage(kind=kind, rows=rows, content=head + metadata), body
 
 
 class _Table:

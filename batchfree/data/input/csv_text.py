@@ -71,12 +71,11 @@ def _advice(separator: str) -> str:
     return f"set input.separator: {json.dumps(separator)}"
 
 
-def _other_separator(header: Sequence[str], separator: str) -> str | None:
+def _other_separator(path: str, line: int, separator: str) -> str | None:
     """What is wrong with a header of one cell that another usual separator cuts into several; None if nothing is."""
-    if len(header) != 1:
-        return None
+    header = next(itertools.islice(_text(path), line - 1, None))
     for other, words in SEPARATORS.items():
-        if other != separator and len(next(csv.reader([header[0]], delimiter=other), [])) > 1:
+        if other != separator and len(next(csv.reader([header], delimiter=other), [])) > 1:
             return f"the cells seem to be separated by {words}: {_advice(other)}"
     return None
 
@@ -112,7 +111,7 @@ def _survey_file(
     header = next(rows, None)
     if header is None:
         return
-    if problem := _other_separator(header.cells, separator):
+    if len(header.cells) == 1 and (problem := _other_separator(path, header.line, separator)):
         findings.add(Mistake(message=problem, file=path, line=header.line))
         return
     for name, times in Counter(header.cells).items():

@@ -27,7 +27,7 @@ BARREN = 40
 """The pool is down after this number of requests in a row without one answer."""
 TOO_LONG = "the prompt is longer than the context of every free model"
 SHORT_PROMPT = 100
-"""Tokens of a prompt that every model takes. If no model has room for it beside `max_tokens`, `max_tokens` is at fault."""
+"""Tokens of a prompt that every model takes: if none has room for it beside `max_tokens`, `max_tokens` is at fault."""
 NOT_THERE = "the models that router.route names are not there, or not for this account"
 POOL_DOWN = "the free models are down: all of them rest, or none has answered for a long while; run again later"
 
@@ -153,7 +153,7 @@ def _nothing(
 def _too_long(
     rows: Sequence[RowT], needs: Requirements, able: Sequence[Model], policy: RoutingPolicy
 ) -> Reject[RowT] | Stop:
-    """No model has room for the prompt and the answer: the rows are at fault, or the job's `max_tokens` for all rows."""
+    """No model has room for prompt and answer: the rows are at fault, or the job's `max_tokens` for all rows."""
     short = replace(needs, prompt_tokens=min(needs.prompt_tokens, SHORT_PROMPT), context_above=None)
     if needs.completion_tokens is None or any(is_large_enough(model, short) for model in able):
         return Reject(rows=tuple(rows), failure=Failure(kind=Kind.CONTEXT_LENGTH, message=TOO_LONG))
