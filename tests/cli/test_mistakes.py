@@ -54,7 +54,7 @@ def test_a_mistake_in_the_job_file_is_named_with_line_and_key(job: JobHere, text
 
 INPUTS: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "a broken line": ("r.jsonl", b'{"prompt": "a"}\n{"prompt":\n', {}, "r.jsonl:2: broken JSON"),
-    "an array": ("r.jsonl", b'[{"prompt": "a"}]', {}, "r.jsonl:1: a line must hold a JSON object"),
+    "an array": ("r.jsonl", b'[{"prompt": "a"}]', {}, "r.jsonl:1: the whole file is one JSON array"),
     "Latin 1": ("r.jsonl", b'{"prompt": "caf\xe9"}\n', {}, "r.jsonl:1: not UTF-8 text (byte 0xe9)"),
     "two types": ("r.jsonl", b'{"prompt": "a"}\n{"prompt": 3}\n', {}, "r.jsonl:2: prompt: a number here, but a string"),
     "a torn archive": ("r.jsonl.gz", b"\x1f\x8b\x08\x00\x00\x00", {}, "r.jsonl.gz:1: "),
@@ -71,7 +71,7 @@ INPUTS: dict[str, tuple[str, bytes, dict[str, Any], str]] = {
     "no such column": ("r.jsonl", b'{"prompt": "a"}\n', {"where": "x = 1"}, "input.where: no row has a column `x`"),
     "a batch file of embeddings": (
         "r.jsonl", b'{"custom_id": "a", "url": "/v1/embeddings", "body": {}}\n', {"format": "openai-batch"},
-        "r.jsonl:1: the url must be /v1/chat/completions",
+        "r.jsonl:1: the url must end in /chat/completions, not '/v1/embeddings'",
     ),
     "a batch line without id": (
         "r.jsonl", b'{"body": {"messages": [{"role": "user", "content": "x"}]}}\n', {"format": "openai-batch"},

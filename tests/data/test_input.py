@@ -123,7 +123,7 @@ BROKEN = [
     ("x.jsonl", b'{"a":true}\n{"a":1}\n', "{file}:2: a: a number here, but a boolean in {file}:1"),
     ("x.csv", b"a,b\n1,2\n1,2,3\n", "{file}:3: has 3 cells, the header has 2"),
     ("x.csv", b'a,b\n"x\ny",2\n1\n', "{file}:4: has 1 cell, the header has 2"),
-    ("x.csv", b"a,b,a\n1,2,3\n", "{file}:1: a: the header names the column `a` twice"),
+    ("x.csv", b"a,b,a\n1,2,3\n", "{file}:1: a: the header names this column twice"),
     ("x.csv", b'a,b\n1,"2\n3,4\n', "{file}:2: broken CSV: unexpected end of data"),
     ("x.csv", b'a,b\n1,"2"x\n', "{file}:2: broken CSV"),
     ("x.csv", b"a,b\n1,\xe4\n", "{file}:2: not UTF-8 text (byte 0xe4)"),
@@ -312,7 +312,7 @@ def test_openai_batch_lines_keep_their_bodies_as_text(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"url": "/v1/embeddings"}, "the url is '/v1/embeddings', and batchfree only asks for chat completions"),
+        ({"url": "/v1/embeddings"}, "the url must end in /chat/completions, not '/v1/embeddings'"),
         ({"method": "GET"}, "the method must be POST"),
         ({"body": "x"}, "`body` must be an object"),
         ({"body": {"messages": "hi"}}, "`body.messages` must be a list"),

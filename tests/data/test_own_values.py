@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +17,7 @@ from batchfree.jobspec import load_spec
 from batchfree.journal.attempts import Status
 
 
-def prompts(folder: Path, rows: list[object], template: str, **keys: object) -> list[str]:
+def prompts(folder: Path, rows: Sequence[object], template: str, **keys: object) -> list[str]:
     """The prompt of every row; "!" and the reason where there is none."""
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     job = {"input": {"path": "rows.jsonl", **keys}, "prompt": template}

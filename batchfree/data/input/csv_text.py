@@ -117,7 +117,7 @@ def _survey_file(
     for name, times in Counter(header.cells).items():
         if times > 1:
             how_often = "twice" if times == 2 else f"{times} times"
-            message = f"the header names the column `{name}` {how_often}" if name else f"{times} columns have no name"
+            message = f"the header names this column {how_often}" if name else f"{times} columns have no name"
             findings.add(Mistake(message=message, file=path, line=header.line, key=name))
     columns.update(dict.fromkeys(header.cells, pl.String()))
     width = len(header.cells)
