@@ -254,6 +254,33 @@ def test_json_rows_are_mended_within_themselves_only(content: str, expected: lis
     assert values(content, rule=BY_SCHEMA) == expected
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("5", 5),
+        ("−5", -5),
+        ("5 // the price", 5),
+        *[
+            (said, Kind.BAD_ANSWER)
+            for said in ("5 kg", "5%", "$5", "<5", "3-5", "1,000", "1 000", "5 or 6", "nan", "...")
+        ],
+        *[
+            (said, Kind.BAD_ANSWER)
+            for said in ("5 // no, wait: 6", '"te" + "a"', '"te" "a"', '"te"\n"a"', "Decimal('1.5')", "")
+        ],
+        *[(said, Kind.BAD_ANSWER) for said in ("{'a': 5 kg}", "{'a': 'Bob's'}", "{'a': 5} {'b': 6}", "[1, 2, ...]")],
+        ("{'a': [5, None,]}", {"a": [5, None]}),
+        ('"tea"', "tea"),
+        ("'tea'", "tea"),
+        ("“tea”", "tea"),
+    ],
+)
+def test_repair_mends_the_syntax_of_a_row_and_never_its_value(said: str, expected: Any) -> None:
+    rule = AnswerRule(schema={})
+    assert values(f'{{"k3x9": {said}, "t7qd": 1}}', rule=rule) == [expected, 1]
+    assert values(f'{{"t7qd": 1, "k3x9": {said}}}', ("t7qd", "k3x9"), rule=rule) == [1, expected]
+
+
 def test_a_number_at_the_cut_is_not_complete() -> None:
     rule = AnswerRule(schema={"type": "integer"})
     assert values('{"k3x9": 12, "t7qd": 34', rule=rule, finish_reason="length") == [12, None]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.packs.scan import CodedValue, scan_reply
 from batchfree.answers.read_label import is_harmless_remark, label_of, read_label
+from batchfree.answers.retractions import takes_back
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, canonical, parse, settle
 from batchfree.answers.thinking import without_thinking
@@ -80,6 +81,10 @@ def _read_value(value: CodedValue, rule: AnswerRule) -> Answer | Failure:
     from batchfree.answers.read_json import check_value  # jsonschema is loaded only where a job has a schema
 
     if value.text is None:
+        said = value.after.strip()
+        is_prose = bool(said) and not said.startswith(("//", "#", "/*"))
+        if said and (takes_back(said.strip("/#* ")) or (is_prose and not isinstance(value.value, dict | list))):
+            return bad_answer("its value is followed by words that may belong to it; give the value alone")
         return check_value(value.value, rule.schema or {}, repaired=not value.whole)
     return _mended(value.text, rule)
 

@@ -27,6 +27,9 @@ KEY_PLACE = re.compile(r"(?:^|[{,\[\n;])[ \t*_`-]*\Z")
 AFTER_VALUE = re.compile(r"\s*(?:[,}\]]|\Z|//|#|/\*)|[ \t]*\n")
 REMARK = re.compile(r"[ \t]+[^\"'{}\[\]\n]*(?=[,}\n\"]|\Z)")
 """Prose after a value. It holds no quotes, so it can't be the rest of a broken value."""
+COMMENT = re.compile(r",?[ \t]*((?://|#|/\*)[^\n]*)")
+GOES_ON = re.compile(r"\s*[\"'+]|,[ \t]*\d")
+"""What follows a value that is the first part of a longer one, if it begins no key."""
 MAX_BROKEN_VALUES = 64
 """After this many broken objects and unknown keys none is tried as a whole any more, which bounds the time."""
 MAX_BROKEN_ROWS = 1000
@@ -173,17 +176,27 @@ class _Scanner:
             value, end = pairs_at(self._text, start)
         except NotJson:
             return self._broken_value(code, start)
-        after = ""
         if not isinstance(value, list | str) and end == len(self._text):
             return end  # a number or a bare word may be longer than what the cut left of it
-        if not isinstance(value, list) and not AFTER_VALUE.match(self._text, end):
-            remark = REMARK.match(self._text, end)
-            if remark is None:
-                return self._broken_value(code, start)
-            after = remark[0]
+        after = self._remark(end)
+        if after is None and not isinstance(value, list):
+            return self._broken_value(code, start)
         self._lost = False
-        self._keep(_settled_value(code, value, whole=False, after=after))
+        self._keep(_settled_value(code, value, whole=False, after=after or ""))
         return end
+
+    def _remark(self, place: int) -> str | None:
+        """The comment or prose after a value; None where the value goes on."""
+        goes_on = GOES_ON.match(self._text, place)
+        if goes_on is not None and not TOKEN.match(self._text, goes_on.end() - 1):
+            return None
+        comment = COMMENT.match(self._text, place)
+        if comment is not None:
+            return comment[1]
+        if AFTER_VALUE.match(self._text, place):
+            return ""
+        remark = REMARK.match(self._text, place)
+        return remark[0] if remark else None
 
     def _broken_value(self, code: str, start: int) -> int:
         """Keeps the text up to the next key or the end of the object. Keeps nothing if the reply ends before either."""
