@@ -43,7 +43,7 @@ PHRASES = re.compile(
     r"|i (?:can't|cannot|can not|could not|couldn't) (?:be sure|be certain|say|tell|decide|determine)"
     r"|on second thoughts?|(?:scratch|strike|ignore|disregard) (?:that|this|the above)|never ?mind|just kidding"
     r"|should (?:have been|read|be(?! (?:what|all|enough|fine|helpful|sufficient|valid)))"
-    rf"|(?:it|this|that|{MINE}) (?:could|may|might)(?: \w+)? (?:be|go)|either way"
+    rf"|(?:it|this|that|{MINE}) (?:could|may|might)(?: (?!not)\w+)? (?:be|go)|either way"
     r"|(?:hard|difficult) to (?:say|tell|judge|decide)"
     rf"|(?:not|n't)(?: \w+)? (?:sure|certain|confident|convinced)"
     rf"|{MINE} (?:{IS} )?(?:\w+ )?(?:{WRONG}|not|isn't|wasn't|depends))\b"

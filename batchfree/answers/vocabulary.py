@@ -20,7 +20,7 @@ COLON = re.compile(r"(?<=[^\W\d_])([\"'`*_]*)\s*(?:[:=]+|→|=+>|-+>)\s*")
 CHUNK = re.compile(r"\n|[^\s]+")
 JOINT = re.compile(r"(?<=[^\W\d_])[-_]+(?=[^\W\d_])")
 DASH = re.compile(r"[-–—]+\Z")
-BREAKS = "?:.(-,"
+BREAKS = "?:.()-,"
 """Breaks between two words, the strongest first. The end of a line counts as a full stop."""
 DENIALS = "❌✗✘🚫≠¬"
 
@@ -33,6 +33,7 @@ class Word:
 
     text: str
     before: str
+    starts_line: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +73,10 @@ def words_of(text: str) -> Words:
         prefix, core, suffix = _trim(chunk)
         pending = _stronger(pending, _break_in(prefix if core else chunk, line_start=line_start))
         for part in JOINT.split(core) if core else ():
-            found.append(Word(part, pending))
-            pending = ""
+            found.append(Word(part, pending, line_start))
+            pending, line_start = "", False
         pending = _stronger(pending, _break_in(suffix, line_start=False))
-        line_start = False
+        line_start = line_start and not core
     return Words(words=tuple(found), after=pending)
 
 
@@ -100,6 +101,8 @@ def _break_in(punctuation: str, *, line_start: bool) -> str:
         return "."
     if any(mark in punctuation for mark in "([{"):
         return "("
+    if any(mark in punctuation for mark in ")]}") and not line_start:
+        return ")"
     if DASH.search(punctuation) and not line_start:
         return "-"
     return "," if any(mark in punctuation for mark in ",、|") else ""
