@@ -71,7 +71,8 @@ def export(arguments: JobArguments) -> int:
 
     job = load_job(arguments.job, arguments)
     found = read_state(job)
-    results.check_place(job.spec, found.opened.dataset)
+    is_named = arguments.output is not None
+    results.check_place(job.spec, found.opened.dataset, protected=job.protected, any_plain=is_named)
     tally = found.export(job.spec.output.path)
     rows = tally.counts().rows
     for warning in found.warnings:

@@ -21,6 +21,7 @@ def load_job(path: Path, arguments: Arguments) -> Job:
         environment=environment(arguments.env_file),
         endpoint=arguments.endpoint,
         output=arguments.output,
+        env_file=arguments.env_file,
     )
 
 

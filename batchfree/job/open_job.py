@@ -96,7 +96,7 @@ class OpenJob:
 
 def open_job(spec: JobSpec) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
-    dataset = open_dataset(spec.input)
+    dataset = open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.path))
     if spec.evaluate is not None and spec.evaluate.expected not in dataset.schema:
         message = no_column(spec.evaluate.expected, dataset.schema, dataset.files)
         raise SpecError([Mistake(file=str(spec.file), key="evaluate.expected", message=message)])

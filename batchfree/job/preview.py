@@ -64,7 +64,7 @@ def mistakes(job: Job) -> list[Mistake]:
     except MistakesError as error:
         found.extend(error.mistakes)
     try:
-        output.check_place(job.spec, None if opened is None else opened.dataset)
+        output.check_place(job.spec, None if opened is None else opened.dataset, protected=job.protected)
     except MistakesError as error:
         found.extend(error.mistakes)
     return found

@@ -81,7 +81,7 @@ class Session:
         if mistakes := opened.dataset.check():
             raise DatasetError(mistakes)
         output.check_names(self._spec, opened.dataset.schema)
-        output.check_place(self._spec, opened.dataset)
+        output.check_place(self._spec, opened.dataset, protected=self._job.protected, any_plain=self._options.fresh)
         return opened
 
     async def _answer(self, state: JobState) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.errors import Mistake
@@ -79,6 +80,7 @@ class Draft:
         self.data = data
         self.origins = dict(origins)
         self.mistakes: list[Mistake] = []
+        self.sources: list[Path] = []  # files beside the job file that were read
         self._broken: set[KeyPath] = set()
 
     def get(self, *path: str | int) -> Json:

@@ -141,7 +141,7 @@ def _validate(draft: Draft, place: Path) -> JobSpec | None:
 
 
 def _typed(draft: Draft, place: Path) -> JobSpec:
-    return JobSpec.model_validate_json(json.dumps(draft.data), context=place)
+    return JobSpec.model_validate_json(json.dumps(draft.data), context=(place, *draft.sources))
 
 
 def _reread_variables(draft: Draft, place: Path) -> None:

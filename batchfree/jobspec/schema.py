@@ -242,20 +242,25 @@ class JobSpec(Section):
     endpoint: Annotated[EndpointSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = EndpointSpec()
     """The service to ask: a URL, embedded, llama, or a mapping."""
 
-    _file: Path = PrivateAttr()
+    _sources: tuple[Path, ...] = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        self._file = context
+        self._sources = context
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The files that the spec was read from, absolute: the job file, and that of the answer's schema."""
+        return self._sources
 
     @property
     def file(self) -> Path:
         """The job file, absolute."""
-        return self._file
+        return self._sources[0]
 
     @property
     def folder(self) -> Path:
         """The job file's folder, at which relative paths start."""
-        return self._file.parent
+        return self.file.parent
 
     @property
     def asks_votes(self) -> bool:

@@ -22,6 +22,7 @@ def load_answer_schema(draft: Draft, folder: Path) -> None:
     named = draft.get(*PATH)
     if isinstance(named, str):
         file = Path(absolute(named, folder, home()))
+        draft.sources.append(file)
         schema = _read(draft, file)
         draft.put(PATH, schema)
         for finding in [] if schema is None else schema_findings(schema):

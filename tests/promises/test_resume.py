@@ -253,7 +253,9 @@ def test_equal_questions_are_asked_once_and_share_their_answer(tmp_path: Path) -
 
 def test_two_jobs_in_one_run_folder_are_refused(job: Resumed) -> None:
     other = job.folder / "other.yaml"
-    other.write_text(job.job_file.read_text() + "name: other\nrun_dir: job.run\n")
+    other.write_text(
+        job.job_file.read_text().replace("out.parquet", "other.parquet") + "name: other\nrun_dir: job.run\n"
+    )
     for fresh in (False, True):
         with pytest.raises(OutputError, match="belongs to the job 'job'"):
             anyio.run(batchfree.arun, batchfree.load(other, environment={}), batchfree.RunOptions(fresh=fresh))

@@ -29,9 +29,12 @@ JSON_FORMATS = ("jsonl", formats.OPENAI_BATCH)
 """Formats whose lines hold values of any type."""
 
 
-def open_dataset(spec: InputSpec) -> Dataset:
-    """Finds the files of the input; nothing is read yet. Raises DatasetError where a file is missing or unreadable."""
-    return Dataset(spec, find_files(spec))
+def open_dataset(spec: InputSpec, leave_out: Sequence[Path] = ()) -> Dataset:
+    """Finds the files of the input; nothing is read yet. Raises DatasetError where a file is missing or unreadable.
+
+    Patterns do not find what is in `leave_out`: the run folder and the table.
+    """
+    return Dataset(spec, find_files(spec, leave_out))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

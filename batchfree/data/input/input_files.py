@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -42,12 +42,16 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def find_files(spec: InputSpec) -> InputFiles:
-    """Finds the files and their format. Raises DatasetError with every mistake."""
+def find_files(spec: InputSpec, leave_out: Sequence[Path] = ()) -> InputFiles:
+    """Finds the files and their format. Raises DatasetError with every mistake.
+
+    A pattern does not find the files and folders in `leave_out`, nor what is inside these folders.
+    """
+    hidden = {os.path.realpath(each) for each in leave_out}
     mistakes: list[Mistake] = []
     paths: list[str] = []
     for path in spec.path:
-        found = _matching(path)
+        found = _matching(path, hidden)
         if not found:
             problem = "no file matches this pattern" if _is_pattern(path) else "there is no such file"
             mistakes.append(Mistake(message=problem, file=path, key="input.path"))
@@ -71,10 +75,17 @@ def _is_pattern(path: str) -> bool:
     return not is_remote(path) and any(each in path for each in "*?[") and not os.path.lexists(path)
 
 
-def _matching(path: str) -> list[str]:
+def _matching(path: str, hidden: Set[str]) -> list[str]:
     if _is_pattern(path):
-        return [each for each in sorted(glob.glob(path, recursive=True)) if not Path(each).is_dir()]  # noqa: PTH207
+        found = [each for each in sorted(glob.glob(path, recursive=True)) if not Path(each).is_dir()]  # noqa: PTH207
+        return [each for each in found if hidden.isdisjoint(map(str, _with_parents(each)))]
     return [path] if is_remote(path) or os.path.lexists(path) else []
+
+
+def _with_parents(path: str) -> Iterator[Path]:
+    place = Path(os.path.realpath(path))
+    yield place
+    yield from place.parents
 
 
 def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:

@@ -14,6 +14,7 @@ from batchfree.core import formats
 from batchfree.core.errors import StorageError
 from batchfree.data.openai_batch import id_column
 from batchfree.data.output.openai_results import result_lines
+from batchfree.data.output.ownership import metadata_of
 from batchfree.journal.atomic_file import atomic_write
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def write(table: pl.LazyFrame, path: Path, spec: JobSpec) -> None:
         path.resolve().parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:
             try:
-                _sink(table, unfinished, path.name, spec)
+                _sink(table, unfinished, path, spec)
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise _unwritten(path, _disk_trouble(unfinished) or _reason(error)) from error
     except OSError as error:
@@ -56,9 +57,9 @@ def _disk_trouble(unfinished: Path) -> str | None:
     return None
 
 
-def _sink(table: pl.LazyFrame, unfinished: Path, name: str, spec: JobSpec) -> None:
-    """Writes the table to the unfinished file, in the format that `name` ends in; without a known suffix Parquet."""
-    match formats.output_format(name):
+def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec) -> None:
+    """Writes the table to the unfinished file, in the format that `path` ends in; without a known suffix Parquet."""
+    match formats.output_format(path):
         case formats.OPENAI_BATCH:
             with unfinished.open("wb") as file:
                 file.writelines(result_lines(table, id_column=id_column(spec.input), prefix=spec.output.prefix))
@@ -69,7 +70,7 @@ def _sink(table: pl.LazyFrame, unfinished: Path, name: str, spec: JobSpec) -> No
         case "arrow":
             table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_PER_GROUP)
         case _:
-            table.sink_parquet(unfinished, row_group_size=ROWS_PER_GROUP)
+            table.sink_parquet(unfinished, row_group_size=ROWS_PER_GROUP, metadata=metadata_of(spec, path))
 
 
 def _with_text(table: pl.LazyFrame, is_beyond: Callable[[pl.DataType], bool]) -> pl.LazyFrame:

@@ -27,17 +27,15 @@ def output_complaints(path: str) -> Iterator[str]:
 def overwriting(path: str, inputs: Sequence[str], run_dir: str) -> Iterator[str]:
     """What the table would overwrite: an input, a file that a glob of the input would find, or the job's records.
 
-    All paths are absolute.
+    A glob with `**` leaves the table and the run folder out. All paths are absolute.
     """
-    if any(path == each or _matches(path, each) for each in inputs):
+    if any(path == each or ("**" not in each and _matches(path, each)) for each in inputs):
         yield OVER_INPUT
     if any(_matches(path, str(PurePath(run_dir, record))) for record in RECORDS):
         yield OVER_RECORDS
 
 
 def _matches(path: str, glob: str) -> bool:
-    """Whether the glob finds the path. `*` stays within one folder, `**` goes through several."""
-    if "**" in glob:
-        return fnmatchcase(path, glob)
+    """Whether the glob, which has no `**`, finds the path."""
     parts, patterns = PurePath(path).parts, PurePath(glob).parts
     return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
