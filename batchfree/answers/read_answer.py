@@ -10,6 +10,7 @@ from batchfree.answers.thinking import without_thinking
 from batchfree.answers.tool_calls import read_tool_calls
 from batchfree.core.chat import Completion, Failure, Kind
 from batchfree.core.finish_reasons import Ending
+from batchfree.core.text import is_blank
 
 
 def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
@@ -31,11 +32,11 @@ def _read_content(completion: Completion, rule: AnswerRule) -> Answer | Failure:
     if completion.tool_calls and rule.tools:
         return read_tool_calls(completion.tool_calls, rule)
     text = _without_thinking(completion.content, rule)
-    if text:
+    if not is_blank(text):
         return _read_text(text, rule)
     if completion.tool_calls:
         return bad_answer("it calls a tool, but none was offered; answer in words")
-    message = "the reply holds thinking and no answer" if completion.content.strip() else "the reply is empty"
+    message = "the reply is empty" if is_blank(completion.content) else "the reply holds thinking and no answer"
     return Failure(kind=Kind.EMPTY, message=message)
 
 

@@ -1,8 +1,9 @@
-"""Text for people and files: dotted keys, times, the nearest known word, and lone surrogates."""
+"""Text for people and files: dotted keys, times, the nearest known word, lone surrogates, invisible characters."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -11,6 +12,14 @@ from batchfree.core.chat import Json
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The way to a value inside mappings and lists: `("messages", 0, "content")`. List positions count from zero."""
+
+INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+"""Unicode's categories of control and format characters, blanks and line breaks."""
+IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""Characters of other categories that show nothing: fillers, variation selectors, the blank of Braille
+(Unicode's property Default_Ignorable_Code_Point)."""
 
 
 def dotted(path: KeyPath) -> str:
@@ -48,6 +57,24 @@ def clean(text: str) -> str:
 def is_utf8(text: str) -> bool:
     """Whether UTF-8 can hold the text. Python reads other bytes of paths and variables as lone surrogates."""
     return text.isascii() or clean(text) == text
+
+
+def is_blank(text: str) -> bool:
+    """Whether the text shows nothing: it is empty, or all its characters are invisible."""
+    return all(_is_invisible(character) for character in text)
+
+
+def single_line(text: str) -> str:
+    """The text on one line: invisible characters are dropped, and each run of blanks and controls becomes one blank."""
+    text = clean(text)
+    if not (text.isascii() and text.isprintable()):
+        spaced = (" " if unicodedata.category(each) == "Cc" else each for each in text)
+        text = "".join(each for each in spaced if each.isspace() or not _is_invisible(each))
+    return " ".join(text.split())
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in INVISIBLE_CATEGORIES or IGNORABLE.match(character) is not None
 
 
 def iso(seconds: float | None) -> str | None:

@@ -353,6 +353,7 @@ def test_a_reply_that_ended_early_is_refused_whatever_it_says(rule: AnswerRule) 
     assert kind_or_value("", rule, finish_reason="length") is Kind.TRUNCATED
     assert kind_or_value("positive", rule, finish_reason="content_filter") is Kind.CONTENT_POLICY
     assert kind_or_value("", rule, finish_reason=None) is Kind.EMPTY
+    assert kind_or_value("<think>Hm.</think>\n\u200b\ufeff", AnswerRule()) is Kind.EMPTY
 
 
 def test_a_failure_says_where_it_came_from() -> None:

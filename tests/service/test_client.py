@@ -20,7 +20,8 @@ import pytest
 from batchfree.core.chat import Completion, Failure, Judged, Kind
 from batchfree.core.errors import BatchfreeError
 from batchfree.core.urls import normalize_base_url
-from batchfree.service.openrouter.client import LONGEST_BODY, Client
+from batchfree.service.openrouter.body import LONGEST_BODY
+from batchfree.service.openrouter.client import Client
 from batchfree.service.openrouter.wire import KeyState
 
 KEY = "sk-or-v1-" + "f00d" * 16
@@ -154,6 +155,15 @@ def test_a_body_without_end_is_refused_at_a_limit() -> None:
 def test_a_small_body_that_decompresses_into_a_large_one_is_refused() -> None:
     packed = gzip.compress(bytes(LONGEST_BODY + 1))
     assert failure(Service(packed, headers={"content-encoding": "gzip"})).kind is Kind.BAD_RESPONSE
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip, gzip", "br", "zstd"])
+def test_a_body_in_a_coding_that_was_not_asked_for_is_refused(coding: str) -> None:
+    service = Service(gzip.compress(gzip.compress(gzip.compress(REPLY))), headers={"content-encoding": coding})
+    told = failure(service)
+    assert told.kind is Kind.BAD_RESPONSE
+    assert "compressed" in told.message
+    assert service.requests[0].headers["accept-encoding"] == "gzip, deflate"
 
 
 def test_a_body_that_can_not_be_decompressed_is_a_bad_response() -> None:
@@ -387,8 +397,19 @@ def test_a_missing_state_of_the_key_is_a_failure(status: int, body: bytes, kind:
     assert call("key", Service(body, status)).kind is kind
 
 
+def test_a_catalogue_that_quotes_the_key_comes_without_it() -> None:
+    escaped = "".join(f"\\u{ord(each):04x}" for each in KEY)
+    for quoted in (KEY, escaped):
+        text = call("models", Service(b'{"data": [{"id": "a/b:free", "name": "' + quoted.encode() + b'"}]}'))
+        assert json.loads(text) == {"data": [{"id": "a/b:free", "name": "…"}]}
+
+
+def test_a_catalogue_in_no_charset_is_a_bad_response() -> None:
+    assert call("models", Service(b'{"data":[{"id":"\xe9"}]}')).kind is Kind.BAD_RESPONSE
+
+
 def test_the_catalogue_is_returned_as_the_service_sent_it() -> None:
-    assert call("models", Service(b'{"data":[]}')) == b'{"data":[]}'
+    assert call("models", Service(b'{"data":[]}')) == '{"data":[]}'
     assert call("models", Service(b"", 503)).kind is Kind.UPSTREAM_ERROR
     assert call("models", Service(REPLY, 201)).kind is Kind.BAD_RESPONSE
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from batchfree.core.chat import Completion, Failure, Judged, Kind, ToolCall
 from batchfree.core.finish_reasons import Ending
 from batchfree.service.openrouter.judge import judge
+from batchfree.service.openrouter.masking import Secret
 
 GEMMA = "google/gemma-4-31b-it:free"
 LFM = "liquid/lfm-2.5-2.6b:free"
@@ -797,6 +798,68 @@ def test_an_empty_reply_at_its_limit_is_truncated_in_every_spelling(word: str) -
     assert failure.kind is Kind.TRUNCATED
 
 
+INVISIBLE = (
+    "\u200b",
+    "\ufeff\u200d\u2060",
+    "\u00ad",
+    "\ufe0f",
+    "\u3164\u115f",
+    "\U000e0041",
+    "\u2800",
+    "\x00\x07",
+    "\u00a0\u3000\u2028",
+)
+
+
+@pytest.mark.parametrize("content", INVISIBLE, ids=ascii)
+@pytest.mark.parametrize("finish", ["stop", None, "unheard_of"])
+def test_invisible_characters_alone_are_an_empty_answer(content: str, finish: str | None) -> None:
+    failure = judged(200, reply(f" {content}\n", finish=finish))
+    assert isinstance(failure, Failure), failure
+    assert failure.kind is Kind.EMPTY
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ('{"label": "yes", "n": 1}', '{"label": "yes", "n": 1}'),
+        ('{"n": 123456789012345678901234567890, "x": 1.50}', '{"n": 123456789012345678901234567890, "x": 1.50}'),
+        ('{"label": "a", "label": "b"}', '{"label": "a", "label": "b"}'),
+        ("7", "7"),
+        ("0", "0"),
+        ("-1.0e3", "-1.0e3"),
+        ("true", "true"),
+        ("false", "false"),
+        ("{}", "{}"),
+        ("[1, 2]", "[1, 2]"),
+        ('[{"label": "yes"}, {"label": "no"}]', '[{"label": "yes"}, {"label": "no"}]'),
+        ('{"a": ["\\u00e9", null, true]}', '{"a": ["é", null, true]}'),
+        ('{"type": "text", "text": "Hello."}', "Hello."),
+        ('{"text": "Hello."}', "Hello."),
+        ('[{"type": "text", "text": {"value": "Hello."}}]', "Hello."),
+        ('["Hello."]', "Hello."),
+    ],
+)
+def test_content_that_is_no_text_is_read_as_what_it_is(content: str, text: str) -> None:
+    body = json.dumps(reply("HERE")).replace('"HERE"', content).encode()
+    completion = judge(200, {}, body)
+    assert isinstance(completion, Completion), completion
+    assert completion.content == text
+
+
+def test_a_message_that_is_a_text_is_its_content() -> None:
+    completion = judged(200, {**reply(), "choices": [{"message": "Hello.", "finish_reason": "stop"}]})
+    assert completion.content == "Hello."
+
+
+def test_the_arguments_of_a_tool_keep_their_numbers() -> None:
+    calls = [{"function": {"name": "f", "arguments": "HERE"}}]
+    body = json.dumps(reply(None, finish="tool_calls", tool_calls=calls))
+    completion = judge(200, {}, body.replace('"HERE"', '{"n": 12345678901234567890123}').encode())
+    assert isinstance(completion, Completion)
+    assert completion.tool_calls == (ToolCall(name="f", arguments='{"n": 12345678901234567890123}'),)
+
+
 def test_reasoning_inside_the_content_is_ordinary_text() -> None:
     assert isinstance(judged(200, reply("We need to produce a label.")), Completion)
 
@@ -843,7 +906,6 @@ def test_broken_unicode_becomes_text_that_can_be_written() -> None:
     content = judge(200, {}, body).content
     assert content.encode()
     assert content.startswith("half a pair: ")
-    assert judge(200, {}, body.replace(b"half", b"\xff\xfe")).content.encode()
 
 
 @pytest.mark.parametrize(
@@ -870,6 +932,135 @@ def test_keys_and_account_ids_are_masked_everywhere(secret: str, place: str) -> 
     failure = judged(403 if place != "refusal" else 200, body)
     tail = secret.rsplit("/", 1)[-1].removeprefix("sk-or-v1-").removeprefix("user_").removeprefix("org_")
     assert tail not in repr(failure)
+
+
+SECRET = "aK3y0fMy-0wn/Server+42"
+DISGUISES = (
+    SECRET,
+    "".join(f"\\u{ord(each):04x}" for each in SECRET),
+    SECRET.replace("y", "\\u0079"),
+    SECRET.replace("y", "\\\\u0079"),
+    SECRET.replace("/", "%2F"),
+    SECRET.replace("a", "&#97;"),
+    SECRET.replace("-", "-\u200b"),
+    SECRET.replace("0", "0\n"),
+)
+
+
+@pytest.mark.parametrize("secret", DISGUISES, ids=ascii)
+@pytest.mark.parametrize(
+    "place",
+    ["message", "raw", "name", "content", "object", "tool", "router", "html", "id", "location", "type", "finish"],
+)
+def test_the_value_of_the_key_is_nowhere_in_a_judgement(secret: str, place: str) -> None:
+    said = f"no: {secret}"
+    call = [{"function": {"name": secret, "arguments": {"x": said}}}]
+    status, body, headers = {
+        "message": (400, error(400, said), {}),
+        "raw": (400, error(400, PROVIDER, raw=json.dumps({"error": {"message": said}}), provider_name=secret), {}),
+        "name": (200, {**reply(), "model": secret, "provider": secret, "id": secret}, {}),
+        "content": (200, reply(said, refusal=said), {}),
+        "object": (200, reply({"x": said}), {}),
+        "tool": (200, reply(None, tool_calls=call), {}),
+        "router": (200, {**reply(), "openrouter_metadata": {secret: [said]}}, {}),
+        "html": (502, f"<html><title>{said}</title>".encode(), {}),
+        "id": (200, {**reply(), "id": None}, {"x-generation-id": secret}),
+        "location": (302, b"", {"location": f"https://x.example/{secret}"}),
+        "type": (200, b"oops", {"content-type": secret}),
+        "finish": (200, reply(finish=secret), {}),
+    }[place]
+    raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+    escaped = "".join(f"\\u{ord(each):04x}" for each in SECRET)
+    for sent in (raw, raw.replace(SECRET.encode(), escaped.encode())):
+        told = repr(judge(status, headers, sent, Secret(SECRET)))
+        assert "0wn" not in told
+        assert escaped[-12:] not in told
+
+
+@pytest.mark.parametrize("word", ["EMPTY", "sk-local", None])
+def test_a_short_key_is_no_secret(word: str | None) -> None:
+    assert judge(200, {}, json.dumps(reply("EMPTY sk-local")).encode(), Secret(word)).content == "EMPTY sk-local"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *(
+            "gsk_aBcD1234efGH5678",
+            "hf_aBcD1234efGH5678",
+            "AIzaSyD-1234abcd_efgh",
+            "xai-aBcD1234efGH5678",
+            "r8_aBcD1234ef",
+        ),
+        *("pplx-1234abcd5678", "nvapi-aB1234_cd-5678", "csk-12abcd34efgh", "tgp_v1_aBcD1234ef", "cpk_12ab34cd.56ef"),
+        *(
+            "sk-ant-api03-aBcD_12-34",
+            "sk-proj-aB12",
+            "sk-…4321",
+            "sk-a*****b12",
+            "gsk_...ab12CD34",
+            "AKIAABCDEFGH12345678",
+        ),
+        *("eyJhbGciOi.eyJzdWIiOi.sIg-1", "0123456789abcdef0123456789abcdef.aBcD1234efGH"),
+        *(
+            "api_key=aBcD1234efGH",
+            "API key provided: aBcD12*****efGH",
+            "Bearer aBcD1234efGH",
+            "key hash (token) = 88dc28d0f030",
+        ),
+        *(
+            "user_2abcDEF",
+            "org-aBcD1234",
+            "proj_aBcD1234",
+            "user\\u005f2abcDEF",
+            "org_\\u0032xyzGHI",
+            "user_\u200b2abcDEF",
+        ),
+    ],
+)
+def test_keys_of_other_vendors_and_split_account_ids_are_masked(secret: str) -> None:
+    failure = judged(401, error(401, f"Incorrect: {secret} is unknown"))
+    assert isinstance(failure, Failure)
+    tail = secret.rpartition(" ")[2].rpartition("=")[2][-4:]
+    assert tail not in failure.message
+    assert "is unknown" in failure.message
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the api key is missing",
+        "user_agent and org_name are wrong",
+        "api_key_not_found_error",
+        "use hf_hub_download instead",
+        "token limit of 16384 tokens",
+        "tokenization failed with 123456789 tokens",
+    ],
+)
+def test_ordinary_words_are_not_masked(said: str) -> None:
+    failure = judged(400, error(400, said))
+    assert isinstance(failure, Failure)
+    if "user_" not in said:
+        assert failure.message == said
+
+
+FORGED = "ok\n09:00:00 row 1: a/b:free, 0.1 s: ok\x1b[2K\u2028\u202e\x9bA\x00\ufeff"
+
+
+def test_names_and_errors_from_outside_are_one_line_without_controls() -> None:
+    bodies: list[tuple[int, Any]] = [
+        (200, {**reply(finish=FORGED), "model": FORGED, "provider": FORGED, "id": FORGED}),
+        (400, error(400, FORGED, raw=FORGED, provider_name=FORGED)),
+        (200, reply(None, refusal=FORGED)),
+        (502, f"<html><title>{FORGED}</title>".encode()),
+        (200, FORGED.encode()),
+    ]
+    for status, body in bodies:
+        result = judged(status, body, {"x-generation-id": FORGED, "content-type": f"text/{FORGED}"})
+        names = (result.model, result.provider, result.request_id, result.finish_reason)
+        texts = [*names, result.message if isinstance(result, Failure) else None]
+        for text in filter(None, texts):
+            assert text.isprintable()
 
 
 def test_the_failed_model_is_read_from_the_routing_metadata() -> None:

@@ -273,13 +273,13 @@ def entry(name: Any, pricing: Any, **more: Any) -> dict[str, Any]:
     "policy", [RoutingPolicy(), RoutingPolicy(only=("*", "a/*", "*:free")), RoutingPolicy(route=("a/b:free", "x:free"))]
 )
 def test_no_catalogue_brings_in_a_model_that_costs_anything(name: str, pricing: Any, policy: RoutingPolicy) -> None:
-    models = read_catalogue(json.dumps({"data": [entry(name, pricing)]}).encode())
+    models = read_catalogue(json.dumps({"data": [entry(name, pricing)]}))
     assert eligible(models, Requirements(), policy, TODAY) == ()
 
 
 def test_of_an_id_told_twice_the_dearer_stands() -> None:
     entries = [entry("a/b:free", ZERO), entry("a/b:free", {"prompt": "1", "completion": "1"}), entry("a/b:free", ZERO)]
-    assert eligible(read_catalogue(json.dumps(entries).encode()), Requirements(), RoutingPolicy(), TODAY) == ()
+    assert eligible(read_catalogue(json.dumps(entries)), Requirements(), RoutingPolicy(), TODAY) == ()
 
 
 @pytest.mark.parametrize("name", [trap[1] for trap in TRAPS if trap[1] not in ("a/b:free", "x:free", "x/y:free")])

@@ -95,16 +95,16 @@ class ModelCatalogue:
 
     async def _fetch(self, now: float) -> None:
         self._asked_at = now
-        body = await self._client.models()
-        if isinstance(body, Failure):
-            self.last_error = body.message
+        text = await self._client.models()
+        if isinstance(text, Failure):
+            self.last_error = text.message
             return
-        models = wire.read_catalogue(body)
+        models = wire.read_catalogue(text)
         if not models:
             self.last_error = "the response contains no models"
             return
         self.last_error, self._loaded = None, _Loaded(fetched_at=now, models=models)
-        self._write_copy(CachedCatalogue(fetched_at=now, text=body.decode("utf-8", "replace")))
+        self._write_copy(CachedCatalogue(fetched_at=now, text=text))
 
     def _load_copy(self, now: float) -> None:
         """Loads the copy on disk if it is newer than the models in memory. A copy from the future counts as old."""
@@ -114,7 +114,7 @@ class ModelCatalogue:
             return
         if copy is None or (self._loaded is not None and copy.fetched_at <= self._loaded.fetched_at):
             return
-        models = wire.read_catalogue(copy.text.encode())
+        models = wire.read_catalogue(copy.text)
         if models:
             self._loaded = _Loaded(fetched_at=copy.fetched_at if copy.fetched_at <= now else 0.0, models=models)
             self._asked_at = max(self._asked_at, self._loaded.fetched_at)

@@ -13,19 +13,22 @@ from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
 from batchfree.core.urls import normalize_base_url
 from batchfree.service.openrouter import wire
+from batchfree.service.openrouter.body import ACCEPTED, BodyReader, UnreadableBodyError, body_text
 from batchfree.service.openrouter.judge import judge
-from batchfree.service.openrouter.masking import one_line
+from batchfree.service.openrouter.lenient import parse_json
+from batchfree.service.openrouter.masking import Secret, one_line
 
-LONGEST_BODY = 16 * 1024 * 1024
-"""Largest size of a decompressed response in bytes. Real answers are far smaller."""
 GET_TIMEOUT_S = 20.0
 """Timeout in seconds of the calls that cost no request: the catalogue and the state of the key."""
 SPARE_CONNECTIONS = 4
 """Connections for such calls beside the requests."""
-HEADERS = {"X-OpenRouter-Title": "batchfree", "X-OpenRouter-Metadata": "enabled", "Accept": "application/json"}
+HEADERS = {
+    "X-OpenRouter-Title": "batchfree",
+    "X-OpenRouter-Metadata": "enabled",
+    "Accept": "application/json",
+    "Accept-Encoding": ACCEPTED,
+}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-SECRET_FROM = 12
-"""Shortest key, in characters, that is masked in responses. Local servers get words such as EMPTY as key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class Client:
         self._key = key.strip() if key else None
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise BatchfreeError("the API key contains control or non-ASCII characters; check where it is set")
+        self._secret = Secret(self._key)
         most = connections + SPARE_CONNECTIONS
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -77,13 +81,15 @@ class Client:
         response = await self._send("GET", "/key", None, GET_TIMEOUT_S)
         if isinstance(response, Failure):
             return response
-        return wire.read_key(response.status, response.headers, response.body)
+        return wire.read_key(response.status, response.headers, response.body, self._secret)
 
-    async def models(self) -> bytes | Failure:
-        """The catalogue as bytes. The call costs no request; a cancellation leaves nothing behind."""
+    async def models(self) -> str | Failure:
+        """The catalogue as JSON text. The call costs no request; a cancellation leaves nothing behind."""
         response = await self._send("GET", "/models", None, GET_TIMEOUT_S)
-        if isinstance(response, Failure) or response.status == httpx.codes.OK:
-            return response if isinstance(response, Failure) else response.body
+        if isinstance(response, Failure):
+            return response
+        if response.status == httpx.codes.OK:
+            return self._catalogue_text(response)
         judged = self._judge(response)
         unclear = Failure(kind=Kind.BAD_RESPONSE, message=f"the catalogue came with status {response.status}")
         return judged if isinstance(judged, Failure) else unclear
@@ -93,7 +99,20 @@ class Client:
         await self._http.aclose()
 
     def _judge(self, response: _RawResponse) -> Judged:
-        return judge(response.status, response.headers, response.body)
+        try:
+            return judge(response.status, response.headers, response.body, self._secret)
+        except MemoryError:
+            return Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the response")
+
+    def _catalogue_text(self, response: _RawResponse) -> str | Failure:
+        """The text of a catalogue, which is also kept on disk: without the key, even if the service quotes it."""
+        try:
+            text = body_text(response.headers, response.body)
+        except UnreadableBodyError as error:
+            return Failure(kind=Kind.BAD_RESPONSE, message=str(error), status=response.status)
+        if self._secret.scrub(text) == text:
+            return text
+        return json.dumps(self._secret.scrub_json(parse_json(text)))
 
     async def _send(self, method: str, path: str, content: bytes | None, seconds: float) -> _RawResponse | Failure:
         """One call with its whole response. No exception of httpx leaves this function: they contain the key."""
@@ -103,30 +122,18 @@ class Client:
                 return await self._read(method, path, content, headers)
         except TimeoutError:
             return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
-        except httpx.DecodingError:
-            return Failure(kind=Kind.BAD_RESPONSE, message="the response can't be decompressed")
+        except UnreadableBodyError as error:
+            return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)))
         except httpx.RequestError as error:
             return Failure(kind=Kind.CONNECTION, message=self._describe(error))
 
-    async def _read(
-        self, method: str, path: str, content: bytes | None, headers: dict[str, str]
-    ) -> _RawResponse | Failure:
-        body = bytearray()
+    async def _read(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> _RawResponse:
         async with self._http.stream(method, self.base_url + path, content=content, headers=headers) as response:
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    message = f"the response is longer than {LONGEST_BODY // 1024 // 1024} MB"
-                    return Failure(kind=Kind.BAD_RESPONSE, message=message, status=response.status_code)
-            return _RawResponse(
-                status=response.status_code, headers=response.headers, body=self._without_key(bytes(body))
-            )
-
-    def _without_key(self, body: bytes) -> bytes:
-        """The body with the key masked, because some servers quote it."""
-        if self._key is None or len(self._key) < SECRET_FROM:
-            return body
-        return body.replace(self._key.encode(), "…".encode())
+            reader = BodyReader(response.headers)
+            assert isinstance(response.stream, httpx.AsyncByteStream)
+            async for chunk in response.stream:  # as it came: httpx would decompress a whole chunk at a time
+                reader.feed(chunk)
+            return _RawResponse(status=response.status_code, headers=response.headers, body=reader.end())
 
     def _describe(self, error: httpx.RequestError) -> str:
         host = urlsplit(self.base_url).hostname

@@ -2,49 +2,151 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from batchfree.core.chat import Json, JsonObject
-from batchfree.core.text import clean
-from batchfree.service.openrouter.lenient import as_object, as_text, parse_json
+from batchfree.core.text import clean, single_line
+from batchfree.service.openrouter.lenient import as_object, as_text
 
 LONGEST = 300
 LONGEST_NAME = 200
 LONGEST_METADATA = 20_000
+LONGEST_READ = 8000
+"""Characters of a text that are read for a message of one line."""
+PIECE, OVERLAP = 1 << 16, 1 << 12
+"""Characters that are searched for a disguised key at a time, so that a long text needs little memory."""
 
 MASKS = (
     (re.compile(r"openrouter\.ai/workspaces/\S*/keys/[^\s\"'<>),]*"), "openrouter.ai/workspaces/…"),
-    (re.compile(r"\bsk-[0-9A-Za-z][0-9A-Za-z_.-]*"), "sk-…"),
-    (re.compile(r"\b[Bb]earer\s+[0-9A-Za-z][0-9A-Za-z_.~+/=-]{7,}"), "Bearer …"),
-    (re.compile(r"(?<![A-Za-z0-9])(user|org)_[0-9A-Za-z]+"), r"\1_…"),
+    (re.compile(r"\bsk-[0-9A-Za-z.…*][0-9A-Za-z_.…*-]*"), "sk-…"),
+    (
+        re.compile(
+            r"\b(gsk|hf|r8|fw|tgp_v1|cpk|csk|xai|pplx|nvapi|ghp|gho|ghs|github_pat|glpat)[_-]"
+            r"(?=[\w.…*-]*[0-9…*])[0-9A-Za-z.…*][\w.…*-]{5,}"
+        ),
+        r"\1-…",
+    ),
+    (re.compile(r"\bAIza[\w…*-]{6,}"), "AIza…"),
+    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{12,}"), r"\1…"),
+    (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{6,}(\.[\w-]*)?"), "eyJ…"),
+    (re.compile(r"\b[0-9a-f]{32}\.[0-9A-Za-z]{8,}"), "…"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[0-9a-z][\w.~+/=…*-]{7,}"), r"\1 …"),
+    (
+        re.compile(
+            r"(?i)\b((?:api[ _-]?key|secret|access[ _-]?token|auth[ _-]?token|key hash)\b[^\w\n]{0,3}"
+            r"(?:(?:provided|token|is)\b[^\w\n]{0,3})?[=:]?\s?[\"'`]?)(?=[\w.…*-]*[0-9…*])[\w.…*-]{8,}"
+        ),
+        r"\1…",
+    ),
+    (re.compile(r"(?<![A-Za-z0-9])(user|org|proj|acct)_[0-9A-Za-z]+"), r"\1_…"),
+    (re.compile(r"(?<![A-Za-z0-9])(user|org|proj)-(?=[A-Za-z]*[0-9])[0-9A-Za-z]{6,}"), r"\1-…"),
 )
-"""Keys (`sk-or-v1-…`, also shortened), account ids and URLs of keys. Real error texts contain all of these."""
+"""Keys of OpenRouter and of other vendors, also shortened ones (`sk-or-v1-abc...123`), account ids, and URLs of keys.
+Real error texts contain all of these."""
+
+ESCAPED = re.compile(
+    r"\\+u([0-9A-Fa-f]{4})|\\+x([2-7][0-9A-Fa-f])|%([2-7][0-9A-Fa-f])|&#x([2-7][0-9A-Fa-f]);|&#(\d{2,3});"
+)
+"""Characters that are written as escapes of JSON, and ASCII characters as escapes of URLs or of HTML."""
+DISGUISE = dict.fromkeys(
+    [*range(33), 0x7F, 0xAD, *range(0x2000, 0x2010), *range(0x2028, 0x2030), *range(0x2060, 0x2065), 0xFEFF]
+)
+"""Blanks, controls and invisible characters, as a table for `str.translate` that removes them."""
+SHORTEST_SECRET = 12
+"""Shortest key, in characters, that is masked in responses. Local servers get words such as EMPTY as key."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """The API key, which must not leave the request header. None, or a short word such as EMPTY, is no secret."""
+
+    value: str | None = None
+
+    def scrub(self, text: str) -> str:
+        """The text without the key. Nothing is left of a text that holds it in escapes or with blanks inside."""
+        key = self.value
+        if key is None or len(key) < SHORTEST_SECRET:
+            return text
+        text, bare = text.replace(key, "…"), "".join(key.split())
+        pieces = (text[place : place + PIECE + OVERLAP] for place in range(0, len(text), PIECE))
+        return "…" if any(bare in _without_disguise(piece) for piece in pieces) else text
+
+    def scrub_json(self, value: Json) -> Json:
+        """The value with all its texts and keys scrubbed. Raises RecursionError."""
+        if self.value is None or len(self.value) < SHORTEST_SECRET:
+            return value
+        return _mapped(value, self.scrub)
+
+    def scrub_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """The headers with their values scrubbed."""
+        return {name: self.scrub(value) for name, value in headers.items()}
 
 
 def mask(text: str) -> str:
-    """The text with keys and account ids masked."""
+    """The text with keys and account ids masked, also those that are split by escapes."""
+    plain = _without_escapes(text) if ESCAPED.search(text) else text
+    masked = plain
     for pattern, instead in MASKS:
-        text = pattern.sub(instead, text)
-    return text
+        masked = pattern.sub(instead, masked)
+    return text if masked == plain else single_line(masked)
 
 
 def one_line(text: str) -> str:
-    """The text, masked, on one line of at most 300 characters."""
-    line = " ".join(mask(clean(text)).split())
+    """The text, masked, on one line of at most 300 characters, without invisible characters."""
+    line = mask(single_line(text[:LONGEST_READ]))
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
 def masked_name(value: Json) -> str | None:
-    """A name or an id from outside, masked and cut to 200 characters; None if there is none."""
+    """A name or an id from outside, masked, on one line and cut to 200 characters; None if there is none."""
     text = as_text(value)
-    return mask(text[:LONGEST_NAME]) if text else None
+    name = mask(single_line(text[:LONGEST_NAME])) if text else ""
+    return name or None
 
 
 def masked_object(value: Json) -> JsonObject | None:
     """An object from outside with all its texts masked; None if it is empty, too large or no object."""
     try:
-        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) and value else ""
+        if not as_object(value) or _size(value) > LONGEST_METADATA:
+            return None
+        return as_object(_mapped(value, lambda text: mask(clean(text))))
     except RecursionError:
         return None
-    return as_object(parse_json(mask(clean(text)))) or None if len(text) <= LONGEST_METADATA else None
+
+
+def _mapped(value: Json, change: Callable[[str], str]) -> Json:
+    """The value with every text and every key changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_mapped(each, change) for each in value]
+    if isinstance(value, dict):
+        return {change(key): _mapped(each, change) for key, each in value.items()}
+    return value
+
+
+def _size(value: Json) -> int:
+    """About the number of characters of the value as JSON."""
+    if isinstance(value, str):
+        return len(value) + 4
+    if isinstance(value, list):
+        return 2 + sum(_size(each) for each in value)
+    if isinstance(value, dict):
+        return 2 + sum(len(key) + 4 + _size(each) for key, each in value.items())
+    return 6
+
+
+def _without_disguise(text: str) -> str:
+    """The text with its escapes replaced, and without blanks and invisible characters."""
+    return _without_escapes(text).translate(DISGUISE)
+
+
+def _without_escapes(text: str) -> str:
+    return ESCAPED.sub(_character, text)
+
+
+def _character(escape: re.Match[str]) -> str:
+    *hexadecimal, decimal = escape.groups()
+    return chr(int(decimal)) if decimal else chr(int(next(filter(None, hexadecimal)), 16))

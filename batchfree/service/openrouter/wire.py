@@ -10,8 +10,10 @@ from batchfree.core.chat import ChatRequest, Failure, Json, JsonObject, Kind
 from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS, is_free_id
 from batchfree.core.text import clean
-from batchfree.service.openrouter.judge import judge, strip_padding
+from batchfree.service.openrouter.body import MOST_VALUES, UnreadableBodyError, body_text, count_values
+from batchfree.service.openrouter.judge import NO_SECRET, judge
 from batchfree.service.openrouter.lenient import as_count, as_list, as_number, as_object, as_text, parse_json
+from batchfree.service.openrouter.masking import Secret
 from batchfree.service.routing import Model
 
 LONGEST_NAME = 200
@@ -85,9 +87,9 @@ def _may_be_pdf(part: Json) -> bool:
     return "file" in kind or PARSED_MEDIA in url or url.endswith(".pdf")
 
 
-def read_catalogue(text: bytes) -> tuple[Model, ...]:
+def read_catalogue(text: str) -> tuple[Model, ...]:
     """The models of `GET /models`. Unreadable entries are skipped. An id is free only if all its entries are free."""
-    payload = parse_json(strip_padding(text))
+    payload = parse_json(text) if count_values(text) <= MOST_VALUES else None
     entries = as_list(payload) or as_list(as_object(payload).get("data"))
     models: dict[str, Model] = {}
     for entry in entries:
@@ -99,7 +101,7 @@ def read_catalogue(text: bytes) -> tuple[Model, ...]:
 
 def _model(entry: JsonObject) -> Iterator[Model]:
     name = entry.get("id")
-    if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME:
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME or not name.isprintable():
         return
     architecture, top = as_object(entry.get("architecture")), as_object(entry.get("top_provider"))
     own = (entry.get("max_model_len"), as_object(entry.get("meta")).get("n_ctx"))  # vLLM's word, and llama.cpp's
@@ -143,15 +145,19 @@ def _date(value: Json) -> date | None:
         return None
 
 
-def read_key(status: int, headers: Mapping[str, str], text: bytes) -> KeyState | Failure:
+def read_key(status: int, headers: Mapping[str, str], body: bytes, secret: Secret = NO_SECRET) -> KeyState | Failure:
     """The state of the key from the answer of `GET /key`, or why it can't be read."""
     if status >= 300:
-        judged = judge(status, headers, text)
+        judged = judge(status, headers, body, secret)
         assert isinstance(judged, Failure)
         return judged
-    payload = as_object(parse_json(strip_padding(text)))
+    try:
+        text = body_text(headers, body)
+        payload = as_object(parse_json(text)) if count_values(text) <= MOST_VALUES else {}
+    except UnreadableBodyError:
+        payload = {}
     if payload.get("error") or not isinstance(payload.get("data"), dict):
-        judged = judge(status, headers, text)
+        judged = judge(status, headers, body, secret)
         unclear = Failure(
             kind=Kind.BAD_RESPONSE, message="the service does not report the state of the key", status=status
         )
