@@ -108,7 +108,7 @@ NAMED = [
     ),
     *((name, written(TABLE, "arrow"), "set input.format: arrow") for name in ("x.jsonl", "x.csv", "x.parquet")),
     *((name, written(TABLE, "stream"), "set input.format: arrow") for name in ("x.jsonl", "x.csv", "x.parquet")),
-    *((name, gzip.compress(b"x"), "compressed with gzip") for name in ("x.parquet", "x.arrow")),
+    *((name, gzip.compress(b"x", mtime=0), "compressed with gzip") for name in ("x.parquet", "x.arrow")),
     *((name, b"", "the file is empty") for name in ("x.parquet", "x.arrow")),
     ("x.arrow", b"FEA1rest", "Feather file of version 1"),
     ("x.csv", b'{"a": 1}\n{"a": 2}\n', "this is JSON, not CSV"),
@@ -116,7 +116,7 @@ NAMED = [
     ("x.jsonl", b'[\n  {"a": 1},\n  {"a": 2}\n]\n', "the whole file is one JSON array"),
     ("x.jsonl", b'\xef\xbb\xbf\n[{"a": 1}, {"a": 2}]\n', "the whole file is one JSON array"),
     ("x.jsonl", b'[{"a": 1},\n{"a": 2}]', "the whole file is one JSON array"),
-    ("x.jsonl.gz", gzip.compress(b'[\n{"a": 1}\n]'), "the whole file is one JSON array"),
+    ("x.jsonl.gz", gzip.compress(b'[\n{"a": 1}\n]', mtime=0), "the whole file is one JSON array"),
     ("x.jsonl", b'{\n  "a": 1\n}\n{\n  "a": 2\n}\n', "JSON objects over several lines"),
     ("x.jsonl", b'{"data": [\n{"a": 1},\n{"a": 2}]}\n', "JSON objects over several lines"),
     ("x.jsonl", b'{\n"data": "' + b"x" * 2_000_000, "JSON objects over several lines"),
@@ -146,10 +146,10 @@ READ = [
     *((f"x.{form}", LINES.encode(code)) for form in ("jsonl", "ndjson") for code in ("utf-16", "utf-32", "utf-8-sig")),
     ("x.jsonl", b"\xfe\xff" + LINES.encode("utf-16-be")),
     ("x.jsonl", LINES.replace("\n", "\r\n").encode("utf-16")),
-    ("x.jsonl.gz", gzip.compress(LINES.encode("utf-16"))),
-    ("x.jsonl.gz", b"".join(gzip.compress(line.encode() + b"\n") for line in LINES.splitlines())),
+    ("x.jsonl.gz", gzip.compress(LINES.encode("utf-16"), mtime=0)),
+    ("x.jsonl.gz", b"".join(gzip.compress(line.encode() + b"\n", mtime=0) for line in LINES.splitlines())),
     ("x.jsonl.gz", LINES.encode()),
-    ("x.jsonl", gzip.compress(LINES.encode())),
+    ("x.jsonl", gzip.compress(LINES.encode(), mtime=0)),
     ("x.csv", "text\nä\n😀\n".encode("utf-16")),
     ("x.csv", "sep=,\r\ntext\r\nä\r\n😀\r\n".encode()),
     ("x.arrow", written(TABLE, "stream")),
@@ -183,7 +183,7 @@ def test_zstandard_after_skippable_frames_is_read(tmp_path, count):
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_cells_are_separated_as_the_job_or_the_suffix_says(tmp_path, name, content, separator, suffix):
-    stored = gzip.compress(content.encode()) if suffix else content.encode()
+    stored = gzip.compress(content.encode(), mtime=0) if suffix else content.encode()
     rows = rows_of(tmp_path, name + suffix, stored, separator=separator)
     assert rows == [{"text": "ä", "n": "1"}, {"text": "😀", "n": "2"}]
 
