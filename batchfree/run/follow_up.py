@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from batchfree import answers
 from batchfree.answers import Answer, AnswerRule, Complaint, packs
@@ -20,6 +20,10 @@ Result: TypeAlias = Answer | Failure
 
 BISECTED = frozenset({Kind.INVALID_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_POLICY, Kind.REFUSED})
 """Failures of a whole pack that a single one of its rows may have caused."""
+
+
+SAME_AGAIN = "at temperature 0 the same model answers the same again: change the prompt, or raise request.temperature"
+ADVICE = {Kind.TRUNCATED: "raise request.max_tokens, since at temperature 0 the same model is cut off there again"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +87,37 @@ def _missing(completion: Completion, *, cut_off: bool) -> Failure:
     return Failure(kind=kind, message=MISSING, model=completion.model)
 
 
-def outcomes(reply: RowResults, parcel: Parcel, policy: RetryPolicy, *, larger_left: bool) -> tuple[Outcome, ...]:
+def repeats(draw: Draw, parcel: Parcel) -> bool:
+    """Whether the same request would get the same answer again: one row at temperature 0, and one model to ask."""
+    return draw.of == 1 and len(parcel) == 1 and parcel[0].question.request.parameters.get("temperature") == 0
+
+
+def outcomes(
+    reply: RowResults, parcel: Parcel, policy: RetryPolicy, *, larger_left: bool, repeats: bool = False
+) -> tuple[Outcome, ...]:
     """One outcome per row. `larger_left`: an eligible model has a larger context than the one that refused.
 
-    The refusal of a whole pack finishes none of its rows, since another row may be the cause.
+    The refusal of a whole pack finishes none of its rows, since another row may be the cause. If an answer `repeats`,
+    a row fails as soon as the next request would be the same.
     """
     shared = reply.refuses and len(parcel) > 1
-    return tuple(
-        _outcome(result, task, final=not shared and _finishes(result, task, policy, larger_left=larger_left))
-        for task, result in zip(parcel, reply.results, strict=True)
-    )
+    each = []
+    for task, result in zip(parcel, reply.results, strict=True):
+        if repeats and _is_last_word(result, task, policy):
+            result = replace(result, message=f"{result.message}; {ADVICE.get(result.kind, SAME_AGAIN)}")
+            each.append(_outcome(result, task, final=True))
+        else:
+            final = not shared and _finishes(result, task, policy, larger_left=larger_left)
+            each.append(_outcome(result, task, final=final))
+    return tuple(each)
+
+
+def _is_last_word(result: Result, task: Task, policy: RetryPolicy) -> TypeGuard[Failure]:
+    """Whether the model would get the very same request again. After a bad answer the error is shown `reask` times."""
+    if isinstance(result, Answer) or CONSEQUENCES[result.kind] is not Consequence.ANOTHER_ANSWER:
+        return False
+    shown = 0 if task.state.status is Status.FAILED else task.state.wrong_since_bad
+    return result.kind is not Kind.BAD_ANSWER or shown >= policy.reask
 
 
 def attempt_of(
@@ -193,13 +218,13 @@ def _after(task: Task, attempt: Attempt, outcome: Outcome) -> Task:
     return replace(task, state=state, attempts=task.attempts + 1, at_most=largest_pack_after(task, attempt, outcome))
 
 
-def complaint(task: Task, policy: RetryPolicy) -> Complaint | None:
+def complaint(task: Task, policy: RetryPolicy, *, repeats: bool = False) -> Complaint | None:
     """What to show a model when a row is asked again.
 
-    After the first bad answer nothing: another model gets the plain question. Then, `reask` times, the last bad answer
-    and what is wrong with it.
+    After the first bad answer nothing: another model gets the plain question, unless the answer `repeats`. Then,
+    `reask` times, the last bad answer and what is wrong with it.
     """
-    last_bad_answer = task.state.last_bad_answer
-    if last_bad_answer is None or not 2 <= task.state.wrong_since_bad <= policy.reask + 1:
+    last_bad_answer, plain = task.state.last_bad_answer, 0 if repeats else 1
+    if last_bad_answer is None or not plain < task.state.wrong_since_bad <= policy.reask + plain:
         return None
     return Complaint(answer=last_bad_answer.content or "", error=last_bad_answer.outcomes[0].error or "")

@@ -24,11 +24,13 @@ class Outgoing:
     seed: int | None = None
 
 
-def write(parcel: Parcel, rule: AnswerRule, policy: RetryPolicy, *, native: bool, salt: str) -> Outgoing:
+def write(
+    parcel: Parcel, rule: AnswerRule, policy: RetryPolicy, *, native: bool, salt: str, repeats: bool = False
+) -> Outgoing:
     """The request for a parcel. `native`: with a `response_format`. The codes of a pack depend only on `salt`."""
     if len(parcel) == 1:
         (task,) = parcel
-        shown = complaint(task, policy)
+        shown = complaint(task, policy, repeats=repeats)
         return Outgoing(request=answers.compose(task.question.request, rule, native=native, complaint=shown))
     seed = random.Random(f"codes {salt}").randrange(SEEDS)
     codes = packs.draw_codes(len(parcel), random.Random(seed))

@@ -16,13 +16,24 @@ from batchfree.core.routes import LOCAL
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.journal.file import Journal, JournalLine
 from batchfree.run.backoff import seconds_until
-from batchfree.run.follow_up import FollowUp, RetryPolicy, RowResults, attempt_of, follow, outcomes, read
+from batchfree.run.follow_up import FollowUp, RetryPolicy, RowResults, attempt_of, follow, outcomes, read, repeats
 from batchfree.run.outgoing import Outgoing, write
 from batchfree.run.packer import Packer, halves
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.exchange import Exchange, Response
 from batchfree.service.router import lesson_of
-from batchfree.service.routing import Ask, Criteria, Draw, NoVoterLeft, Reject, Stop, Wait, analyze, stop_after
+from batchfree.service.routing import (
+    Ask,
+    Criteria,
+    Draw,
+    NoVoterLeft,
+    Reject,
+    Stop,
+    Wait,
+    analyze,
+    hinted_seconds,
+    stop_after,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +45,8 @@ class AttemptResult:
 
     then: FollowUp = field(default_factory=FollowUp)
     wait: float | None = 0.0
+    hint: float = 0.0
+    """Seconds for which the service asked to wait, if it is the only model that may answer."""
     stopped: Stopped | None = None
 
 
@@ -75,7 +88,9 @@ class Sender:
         def compose(ask: Ask[Task]) -> ChatRequest:
             nonlocal sent
             self._journal.check()
-            sent = write(ask.rows, self._rules.answer, self._rules.retry, native=ask.native, salt=criteria.salt)
+            again = repeats(ask.draw, ask.rows)
+            rules = self._rules
+            sent = write(ask.rows, rules.answer, rules.retry, native=ask.native, salt=criteria.salt, repeats=again)
             return sent.request
 
         match await self._exchange.send(parcel, criteria, compose, spare):
@@ -134,7 +149,7 @@ class Sender:
         larger_left = too_small is not None and too_small.larger_left
         attempt = attempt_of(
             reply,
-            outcomes(reply, parcel, self._rules.retry, larger_left=larger_left),
+            outcomes(reply, parcel, self._rules.retry, larger_left=larger_left, repeats=repeats(draw, parcel)),
             draw=draw,
             at=self._now(),
             latency=response.latency,
@@ -150,7 +165,8 @@ class Sender:
         if too_small is not None:
             then = then.with_context_above(too_small.tokens)
         transient = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ANOTHER_MODEL
-        return AttemptResult(then=then, wait=None if transient else 0.0, stopped=stop_after(judged))
+        hint = hinted_seconds(judged, self._clock()) if draw.is_own and isinstance(judged, Failure) else 0.0
+        return AttemptResult(then=then, wait=None if transient else 0.0, hint=hint, stopped=stop_after(judged))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -127,7 +127,7 @@ class WorkerPool:
         if result.wait is not None:
             return result.wait
         errand.failures += 1
-        return backoff(errand.failures, rng=self._rng, max_wait=self._max_wait)
+        return backoff(errand.failures, rng=self._rng, max_wait=self._max_wait, hint=result.hint)
 
     async def _send(self, parcel: Parcel) -> AttemptResult:
         """One attempt; a file of ours that fails, or a service out of reach, ends the run with a value."""

@@ -56,6 +56,8 @@ class Router:
         self._pool = ModelPool(None, policy)
         self._health: dict[str, Health] = {}
         self._barren = 0
+        self._barren_since: float | None = None
+        self._last_failure = ""
         self._model_is_gone = False
 
     async def refresh(self) -> None:
@@ -100,6 +102,7 @@ class Router:
 
     def remember(self, attempt: Attempt) -> None:
         """Learns the health of models from an attempt of an earlier run."""
+        draw = Draw(route=attempt.route, models=attempt.models, of=len(self.policy.ids or ()) or None)
         if attempt.kind is None:
             judged: Judged = Completion(model=attempt.model, content=attempt.content or "")
         else:
@@ -107,31 +110,47 @@ class Router:
                 kind=attempt.kind,
                 message="",
                 model=attempt.model,
-                permanent=attempt.permanent,
+                permanent=attempt.permanent and not draw.is_own,  # the user may have put the model there meanwhile
                 unsupported=attempt.unsupported,
                 content=attempt.content or "",
             )
-        draw = Draw(route=attempt.route, models=attempt.models)
         self._learn(draw, judged, lesson_of(attempt), attempt.at.timestamp())
-        self._barren = 0
+        self._barren, self._barren_since, self._last_failure = 0, None, ""
 
     def context_too_small(self, failure: Failure, draw: Draw, needs: Requirements) -> ContextTooSmall:
         """Where a row may go that a model found too long."""
         return routing.context_too_small(failure, draw, needs, self._situation())
 
     def _situation(self) -> Situation:
-        return Situation(pool=self._pool, health=self._health, now=self._clock(), barren=self._barren)
+        return Situation(
+            pool=self._pool,
+            health=self._health,
+            now=self._clock(),
+            barren=self._barren,
+            barren_since=self._barren_since,
+            last_failure=self._last_failure,
+        )
 
     def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> None:
         self._health.update(routing.learn(draw, judged, self._health, now, answer=lesson.flaw))
-        if draw.models and not _is_nobodys_failure(judged):
-            self._barren = 0 if lesson.answered else self._barren + 1
+        if not draw.models or _is_nobodys_failure(judged):
+            return
+        failure = judged if isinstance(judged, Failure) else lesson.flaw
+        if lesson.answered or failure is None or (self.policy.own_models and not _is_transient(failure)):
+            self._barren, self._barren_since, self._last_failure = 0, None, ""
+            return
+        self._barren, self._last_failure = self._barren + 1, failure.message
+        self._barren_since = now if self._barren_since is None else self._barren_since
 
 
 def _is_nobodys_failure(judged: Judged) -> bool:
     """Whether a limit of the account, or something for a person, kept the request from every model."""
     nobodys = (Consequence.ACCOUNT, Consequence.PERSON)
     return isinstance(judged, Failure) and CONSEQUENCES[judged.kind] in nobodys
+
+
+def _is_transient(failure: Failure) -> bool:
+    return CONSEQUENCES[failure.kind] is Consequence.ANOTHER_MODEL
 
 
 def lesson_of(attempt: Attempt) -> Lesson:

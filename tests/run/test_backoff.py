@@ -57,6 +57,13 @@ def test_waits_at_the_cap_are_still_spread() -> None:
     assert max(waits) - min(waits) > 50
 
 
+def test_a_hint_of_the_service_is_never_cut_short() -> None:
+    rng = random.Random(3)
+    waits = [backoff(n, rng=rng, max_wait=4, hint=30) for n in range(1, 9)]
+    assert all(30 <= wait <= 30.25 for wait in waits)
+    assert len(set(waits)) == len(waits), "the workers do not return all at once"
+
+
 def test_the_same_seed_waits_the_same() -> None:
     first, second = ([backoff(n, rng=random.Random(7), max_wait=60) for n in range(1, 9)] for _ in range(2))
     assert first == second

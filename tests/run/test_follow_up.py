@@ -22,6 +22,7 @@ from batchfree.run.follow_up import (
     follow,
     outcomes,
     read,
+    repeats,
 )
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.routing import Draw
@@ -52,11 +53,15 @@ def said(content: str, finish: str = "stop", **facts: Any) -> Completion:
 
 
 def after(
-    parcel: Parcel, judged: Completion | Failure, policy: RetryPolicy = POLICY, larger_left: bool = False
+    parcel: Parcel,
+    judged: Completion | Failure,
+    policy: RetryPolicy = POLICY,
+    larger_left: bool = False,
+    same: bool = False,
 ) -> tuple[Attempt, FollowUp]:
     codes = tuple(f"k{number:03d}" for number in range(len(parcel)))
     reply = read(judged, parcel, codes, RULE)
-    results = outcomes(reply, parcel, policy, larger_left=larger_left)
+    results = outcomes(reply, parcel, policy, larger_left=larger_left, repeats=same)
     attempt = attempt_of(reply, results, draw=DRAW, at=NOON)
     return attempt, follow(parcel, attempt, reply, policy)
 
@@ -102,6 +107,39 @@ def test_wrong_answers_finish_a_row_when_there_were_enough(kind: Kind) -> None:
         finals.append(attempt.outcomes[0].final)
         row = then.retry[0] if then.retry else row
     assert finals == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("kind", [Kind.EMPTY, Kind.TRUNCATED, Kind.NOT_CHAT, Kind.REFUSED, Kind.CONTENT_POLICY])
+def test_an_answer_that_would_repeat_finishes_the_row_with_advice(kind: Kind) -> None:
+    (outcome,) = after((task(),), failed(kind), same=True)[0].outcomes
+    assert outcome.final
+    assert ("request.max_tokens" if kind is Kind.TRUNCATED else "request.temperature") in (outcome.error or "")
+
+
+def test_a_bad_answer_that_would_repeat_is_shown_as_often_as_reask_says() -> None:
+    row, policy = task(), RetryPolicy(max_attempts=9, reask=2)
+    for _ in range(2):
+        attempt, then = after((row,), said("perhaps"), policy, same=True)
+        assert not attempt.outcomes[0].final
+        (row,) = then.retry
+        shown = complaint(row, policy, repeats=True)
+        assert shown is not None
+        assert shown.answer == "perhaps"
+    assert after((row,), said("perhaps"), policy, same=True)[0].outcomes[0].final
+
+
+def test_only_one_row_at_temperature_zero_asked_of_one_model_repeats() -> None:
+    def row(**parameters: Any) -> Task:
+        request = ChatRequest(messages=({"role": "user", "content": "Why?"},), parameters=parameters)
+        return Task(question=Question(digest="0" * 32, request=request, row=0), state=QuestionState())
+
+    one, two = Draw(route="m", models=("m",), of=1), Draw(route="m", models=("m",), of=2)
+    assert repeats(one, (row(temperature=0),))
+    assert repeats(one, (row(temperature=0.0),))
+    assert not repeats(one, (row(),))
+    assert not repeats(one, (row(temperature=0.1),))
+    assert not repeats(two, (row(temperature=0),))
+    assert not repeats(one, (row(temperature=0), row(temperature=0)))
 
 
 def test_wrong_answers_of_earlier_runs_count_but_not_their_transient_failures() -> None:

@@ -58,10 +58,18 @@ def decided(
     policy: RoutingPolicy = LOCAL,
     health: dict[str, Health] | None = None,
     barren: int = 0,
+    barren_for: float = 0.0,
     **criteria: Any,
 ) -> Any:
     rows = [Row(number) for number in range(rows)] if isinstance(rows, int) else rows
-    situation = Situation(pool=ModelPool(models, policy), now=NOON, health=health or {}, barren=barren)
+    situation = Situation(
+        pool=ModelPool(models, policy),
+        now=NOON,
+        health=health or {},
+        barren=barren,
+        barren_since=NOON - barren_for,
+        last_failure="502 Bad Gateway",
+    )
     wanted: dict[str, Any] = {"needs": Requirements(), "salt": "1", **criteria}
     return decide(rows, Criteria(**wanted), situation, policy)
 
@@ -136,6 +144,20 @@ def test_a_run_stops_where_no_model_can_answer(situation: dict[str, Any], reason
 )
 def test_a_run_goes_on_while_one_model_may_answer(situation: dict[str, Any]) -> None:
     assert isinstance(decided(**situation), Ask)
+
+
+OWN = RoutingPolicy(route=("llama3",), own_endpoint=True)
+
+
+@pytest.mark.parametrize(("barren", "barren_for", "stops"), [(400, 59, False), (4, 600, False), (5, 60, True)])
+def test_the_only_model_of_an_own_endpoint_is_given_up_after_a_minute_of_failures(
+    barren: int, barren_for: float, stops: bool
+) -> None:
+    decision = decided(models=(), policy=OWN, barren=barren, barren_for=barren_for)
+    assert isinstance(decision, Stop if stops else Ask)
+    if stops:
+        assert decision.stopped.reason is StopReason.SERVICE_DOWN
+        assert decision.stopped.message.startswith("502 Bad Gateway; 5 requests in a row")
 
 
 def test_the_reasons_why_no_model_can_answer_are_counted() -> None:

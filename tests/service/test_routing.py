@@ -207,6 +207,15 @@ def test_a_model_with_more_context_is_looked_for_after_one_was_too_small() -> No
     assert larger([small, large], None) == (large,), "not named: the smallest has spoken"
 
 
+def test_a_context_that_is_not_known_is_not_larger() -> None:
+    small, unknown = model("m/s:free", context_length=8000), model("m/u:free", context_length=None)
+    assert larger([unknown], unknown) == ()
+    assert larger([unknown], None) == ()
+    assert larger([small, unknown], unknown) == ()
+    assert larger([small, unknown], small) == ()
+    assert eligible([small, unknown], Requirements(context_above=8000), RoutingPolicy(), TODAY) == ()
+
+
 def test_a_request_that_is_only_too_long_is_told_from_one_that_nobody_can_answer() -> None:
     long = analyze(request("x" * 4_000_000))
     assert eligible(POOL, long, RoutingPolicy(), TODAY) == ()
@@ -640,17 +649,26 @@ def test_a_refused_parameter_is_remembered_and_costs_a_rest_only_when_told_twice
     assert not is_available(after(once, failed(Kind.MODEL_UNAVAILABLE, unsupported="seed"), NOON), NOON)
 
 
-def test_the_only_model_there_is_is_not_put_to_rest_by_a_single_failure() -> None:
-    alone = Draw(route="llama3", models=("llama3",), of=1)
+def test_the_only_free_model_is_not_put_to_rest_by_a_single_failure() -> None:
+    alone = Draw(route="m/a:free", models=("m/a:free",), of=1)
     health: dict[str, Health] = {}
     for turn in range(40):
-        judged = failed() if turn % 5 == 4 else Completion(model="llama3", content="x")
+        judged = failed() if turn % 5 == 4 else Completion(model="m/a:free", content="x")
         health |= learn(alone, judged, health, NOON)
-        assert is_available(health["llama3"], NOON)
+        assert is_available(health["m/a:free"], NOON)
     health = {}
     for _ in range(3):
         health |= learn(alone, failed(), health, NOON)
-    assert health["llama3"].rests_until == NOON + 1
+    assert health["m/a:free"].rests_until == NOON + 1
+
+
+@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.NOT_CHAT}))
+def test_the_only_model_of_an_own_endpoint_never_rests_and_has_no_trial(kind: Kind) -> None:
+    own, health = Draw(route="llama3", models=("llama3",), of=1), dict[str, Health]()
+    for _ in range(20):
+        health |= claim(own, health, NOON)
+        health |= learn(own, failed(kind, retry_after=60.0), health, NOON)
+        assert is_available(health.get("llama3", Health()), NOON)
 
 
 def test_one_of_two_or_three_models_rests_for_less_than_five_minutes() -> None:

@@ -14,7 +14,7 @@ from batchfree.service.routing.decide import (
 )
 from batchfree.service.routing.draw import Draw, Nothing, Rest
 from batchfree.service.routing.eligibility import abilities, offer, refusal
-from batchfree.service.routing.health import Health
+from batchfree.service.routing.health import Health, hinted_seconds
 from batchfree.service.routing.learn import claim, learn
 from batchfree.service.routing.model import Model, is_safety_classifier
 from batchfree.service.routing.model_pool import ModelPool
@@ -47,6 +47,7 @@ __all__ = [
     "claim",
     "context_too_small",
     "decide",
+    "hinted_seconds",
     "is_safety_classifier",
     "learn",
     "offer",

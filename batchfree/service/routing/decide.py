@@ -25,6 +25,10 @@ DOWN_REST_S = 300.0
 """The pool is down when every eligible model rests for longer than this, in seconds."""
 BARREN = 40
 """The pool is down after this number of requests in a row without one answer."""
+OWN_BARREN = 5
+"""The only model of an endpoint of the user's own is out of order after this number of requests without an answer …"""
+OWN_PATIENCE_S = 60.0
+"""… over at least this number of seconds."""
 TOO_LONG = "the prompt is longer than the context of every free model"
 SHORT_PROMPT = 100
 """Tokens of a prompt that every model takes: if none has room for it beside `max_tokens`, `max_tokens` is at fault."""
@@ -105,9 +109,10 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     if isinstance(drawn, Nothing):
         return _nothing(rows, drawn, models, criteria.needs, situation, policy)
     if policy.ids and _are_gone(eligible or (), situation):
-        return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=NOT_THERE))
-    if _is_down(eligible, situation):
-        return Stop(stopped=Stopped(reason=StopReason.POOL_DOWN, message=POOL_DOWN))
+        message = _with_cause(NOT_THERE, situation)
+        return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
+    if (down := _down(eligible, situation, policy)) is not None:
+        return Stop(stopped=down)
     if isinstance(drawn, Rest):
         return Wait(rows=tuple(rows), until=drawn.until)
     asked = tuple(model for model in models or () if drawn.is_services or model.id in drawn.models)
@@ -168,6 +173,23 @@ def _are_gone(models: Sequence[Model], situation: Situation) -> bool:
     """Whether every model that might answer has told that it is not there any more."""
     known = [situation.health_of(model.id) for model in models]
     return bool(known) and all(health.gone and situation.now < health.rests_until for health in known)
+
+
+def _down(models: Sequence[Model] | None, situation: Situation, policy: RoutingPolicy) -> Stopped | None:
+    """The reason to give up for now. The only model of the user's own is given up only if it fails for long."""
+    if policy.own_models and models is not None and len(models) == 1:
+        since = situation.now if situation.barren_since is None else situation.barren_since
+        if situation.barren < OWN_BARREN or situation.now - since < OWN_PATIENCE_S:
+            return None
+        message = f"{situation.last_failure}; {situation.barren} requests in a row without an answer; run again later"
+        return Stopped(reason=StopReason.SERVICE_DOWN, message=message)
+    if _is_down(models, situation):
+        return Stopped(reason=StopReason.POOL_DOWN, message=_with_cause(POOL_DOWN, situation))
+    return None
+
+
+def _with_cause(message: str, situation: Situation) -> str:
+    return f"{message} (the last failure: {situation.last_failure})" if situation.last_failure else message
 
 
 def _is_down(models: Sequence[Model] | None, situation: Situation) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id
+from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id, is_free_route
 from batchfree.service.routing.health import available_at, is_available, is_left, refuses, weight
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.policy import RoutingPolicy
@@ -35,6 +35,11 @@ class Draw:
     def is_services(self) -> bool:
         """Whether the service draws the model."""
         return self.models == (FREE_ROUTER,)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the one model is the user's own: no other can help out, and no quota is wasted on it."""
+        return self.of == 1 and not is_free_route(self.models[0])
 
 
 SERVICE_DRAW = Draw(route=FREE_ROUTER, models=(FREE_ROUTER,))

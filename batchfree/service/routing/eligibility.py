@@ -131,8 +131,8 @@ def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
     context, most = model.context_length, model.max_completion_tokens
     if context is not None and context < requirements.context:
         yield f"its context of {context} tokens is too small for about {requirements.context}"
-    if context is not None and requirements.context_above is not None and context <= requirements.context_above:
-        yield f"its context of {context} tokens is no larger than one that was too small"
+    if requirements.context_above is not None and (context or 0) <= requirements.context_above:
+        yield f"its context of {context or 'unknown'} tokens is no larger than one that was too small"
     if most is not None and (requirements.completion_tokens or 0) > most:
         yield f"it writes at most {most} tokens"
 
@@ -155,9 +155,9 @@ def beyond(requirements: Requirements, refused: Model | None, models: Sequence[M
 
 
 def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
-    """The models with a larger context than the one that refused."""
+    """The models with a larger context than the one that refused. An unknown context is not larger."""
     above = beyond(Requirements(), refused, models).context_above
-    return tuple(m for m in models if above is None or m.context_length is None or m.context_length > above)
+    return tuple(model for model in models if above is not None and (model.context_length or 0) > above)
 
 
 def why_none(

@@ -34,6 +34,8 @@ OF_FEW = Rests(first=5.0, longest=240.0)
 """For one of two or three models."""
 ALONE = Rests(first=1.0, longest=60.0)
 """For the only model: while it rests every row waits, so it rests only when it fails often."""
+OWN = Rests(first=0.0, longest=0.0)
+"""For the only model of an endpoint of the user's own: it never rests, since each request waits for itself."""
 OF_ROUTER = Rests(first=60.0, longest=1800.0)
 """For the service's own draw: while it rests, batchfree draws, which costs nothing."""
 
@@ -103,10 +105,12 @@ def after(health: Health, failure: Failure | None, now: float, *, rests: Rests =
     failing = MEMORY * failing_share(health, now) + (1 - MEMORY)
     worse = replace(health, failing=failing, failed_at=now, trial_until=0.0)
     often = failing >= OFTEN or health.strikes > 0
-    if failure.kind in DOUBTFUL:
+    if rests is OWN:
+        earned = failure.permanent or failure.kind is Kind.NOT_CHAT
+    elif failure.kind in DOUBTFUL:
         earned = often and rests is not ALONE
     else:
-        earned = often or rests is not ALONE or failure.permanent or _hint(failure, now) > 0
+        earned = often or rests is not ALONE or failure.permanent or hinted_seconds(failure, now) > 0
     return _resting(worse, failure, now, rests) if earned else worse
 
 
@@ -118,7 +122,7 @@ def _recovered(health: Health, now: float, rests: Rests) -> Health:
     """
     failing = MEMORY * failing_share(health, now)
     strikes = health.strikes // 2
-    if health.strikes and failing >= RARE and rests is not ALONE:
+    if health.strikes and failing >= RARE and rests not in (ALONE, OWN):
         strikes = max(strikes, 1)
     return replace(
         health, strikes=strikes, failing=failing, failed_at=now, rests_until=0.0, trial_until=0.0, gone=False
@@ -128,7 +132,7 @@ def _recovered(health: Health, now: float, rests: Rests) -> Health:
 def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Health:
     burst = now < health.rests_until  # sent before the rest began: part of the same failure
     strikes = health.strikes if burst else health.strikes + 1
-    until = max(health.rests_until, now + min(_hint(failure, now), LONGEST_HINT_S))
+    until = max(health.rests_until, now + hinted_seconds(failure, now))
     if not burst:
         until = max(until, now + rests.seconds(strikes))
     if failure.permanent or failure.kind is Kind.NOT_CHAT:
@@ -136,10 +140,10 @@ def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Heal
     return replace(health, strikes=strikes, rests_until=until, gone=health.gone or failure.permanent)
 
 
-def _hint(failure: Failure, now: float) -> float:
-    """Seconds for which the service asked to leave the model alone."""
+def hinted_seconds(failure: Failure, now: float) -> float:
+    """Seconds for which the service asked to leave the model alone, at most `LONGEST_HINT_S`."""
     mark = 0.0 if failure.resets_at is None else failure.resets_at - now
-    return max(0.0, failure.retry_after or 0.0, mark)
+    return min(max(0.0, failure.retry_after or 0.0, mark), LONGEST_HINT_S)
 
 
 def failing_share(health: Health, now: float) -> float:

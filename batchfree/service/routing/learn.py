@@ -15,7 +15,9 @@ from batchfree.service.routing.health import (
     OF_FEW,
     OF_MANY,
     OF_ROUTER,
+    OWN,
     Health,
+    Rests,
     after,
     on_trial,
 )
@@ -80,5 +82,10 @@ def _after(
         )
     if judged.model != each and len(draw.models) > 1:  # it is not known which model failed: nothing lasting is learned
         lesson = replace(lesson, permanent=False, unsupported=None)
-    rests = OF_MANY if draw.of is None or draw.of > FEW else OF_FEW if draw.of > 1 else ALONE
-    return after(known, lesson, now, rests=rests)
+    return after(known, lesson, now, rests=_rests(draw))
+
+
+def _rests(draw: Draw) -> Rests:
+    if draw.is_own:
+        return OWN
+    return OF_MANY if draw.of is None or draw.of > FEW else OF_FEW if draw.of > 1 else ALONE

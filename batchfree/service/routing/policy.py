@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from batchfree.core.routes import FREE_ROUTER, ROUTERS
+from batchfree.core.routes import FREE_ROUTER, ROUTERS, is_free_route
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,11 @@ class RoutingPolicy:
     def ids(self) -> tuple[str, ...] | None:
         """The models that the route names, and no others may be asked; None where the route names a router."""
         return None if self.route[0] in ROUTERS else self.route
+
+    @property
+    def own_models(self) -> bool:
+        """Whether the route names models of the user's own: no free limits go with them."""
+        return self.any_model and not any(map(is_free_route, self.route))
 
     @property
     def any_model(self) -> bool:

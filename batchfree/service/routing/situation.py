@@ -73,12 +73,18 @@ class Criteria:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """How the models stand. `now` in epoch seconds; `barren` counts the requests since the last answer."""
+    """How the models stand. `now` in epoch seconds.
+
+    `barren` counts the requests since the last answer, `barren_since` is when the first of them failed (epoch seconds),
+    and `last_failure` is the message of the last one.
+    """
 
     pool: ModelPool
     now: float
     health: Mapping[str, Health] = field(default_factory=dict)
     barren: int = 0
+    barren_since: float | None = None
+    last_failure: str = ""
 
     @property
     def today(self) -> date:

@@ -1,0 +1,110 @@
+"""What is promised to people with a server of their own: any that speaks OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from support.rehearsal import Rehearsal
+
+from batchfree.core.stops import StopReason
+
+MODEL = "llama3"
+
+
+@dataclass
+class Server(httpx.AsyncBaseTransport):
+    """A server with one model. `refuse` gives the response to a request, or None: then it is answered."""
+
+    refuse: Callable[[dict[str, Any]], httpx.Response | None] = lambda body: None
+    seconds: float = 0.05
+    models: tuple[str, ...] = (MODEL,)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    content: Callable[[dict[str, Any]], str] = lambda body: "fine"
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            listed = {"object": "list", "data": [{"id": each, "object": "model"} for each in self.models]}
+            return httpx.Response(200 if request.url.path.endswith("/models") else 404, json=listed)
+        body = json.loads(await request.aread())
+        self.bodies.append(body)
+        await anyio.sleep(self.seconds)
+        refusal = self.refuse(body)
+        if refusal is not None:
+            return refusal
+        choice = {"index": 0, "message": {"role": "assistant", "content": self.content(body)}, "finish_reason": "stop"}
+        return httpx.Response(200, json={"id": "1", "object": "chat.completion", "model": MODEL, "choices": [choice]})
+
+
+def job(folder: Path, rows: int = 20, **spec: Any) -> Rehearsal:
+    whole = {"endpoint": "http://own.invalid/v1", "router": {"route": MODEL, "seed": 1}, **spec}
+    return Rehearsal(folder, [{"prompt": f"Question {number}?"} for number in range(rows)], whole)
+
+
+def flaky(share: float, **headers: str) -> Callable[[dict[str, Any]], httpx.Response | None]:
+    """Refuses this share of the requests with a 503."""
+    rng = random.Random(5)
+    return lambda body: httpx.Response(503, headers=headers, text="busy") if rng.random() < share else None
+
+
+def test_a_server_that_fails_often_is_asked_on_by_all_workers(tmp_path: Path) -> None:
+    rehearsal, server = job(tmp_path, 100, retry={"max_attempts": 12}), Server(flaky(0.4))
+    summary = rehearsal.run_over(server)
+    assert summary.counts.ok == 100
+    assert summary.seconds < 15, "93 rows after 200 s when the only model rested"
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_server_that_always_fails_ends_the_run_within_two_minutes_with_its_own_words(
+    tmp_path: Path, concurrency: int
+) -> None:
+    rehearsal = job(tmp_path, 500, limits={"concurrency": concurrency})
+    summary = rehearsal.run_over(Server(lambda body: httpx.Response(500, json={"error": {"message": "CUDA error"}})))
+    assert summary.seconds < 120
+    assert (summary.exit_code, summary.counts.failed) == (75, 0)
+    assert summary.stopped is not None
+    assert summary.stopped.reason is StopReason.SERVICE_DOWN
+    assert summary.stopped.message.startswith("CUDA error; ")
+
+
+def test_the_retry_after_of_every_reply_is_obeyed(tmp_path: Path) -> None:
+    rehearsal = job(tmp_path, 40, retry={"max_attempts": 12})
+    due: dict[str, float] = {}
+    early: list[str] = []
+    fails = flaky(0.4, **{"retry-after": "7"})
+
+    def refuse(body: dict[str, Any]) -> httpx.Response | None:
+        prompt, now = body["messages"][-1]["content"], rehearsal.time.clock()
+        if now < due.get(prompt, 0.0):
+            early.append(prompt)
+        refusal = fails(body)
+        if refusal is not None:
+            due[prompt] = now + 7
+        return refusal
+
+    summary = rehearsal.run_over(Server(refuse))
+    assert summary.counts.ok == 40
+    assert early == []
+
+
+def test_a_bad_answer_at_temperature_zero_is_shown_once_and_then_final(tmp_path: Path) -> None:
+    rehearsal = job(tmp_path, 3, request={"temperature": 0}, answer={"labels": ["yes", "no"], "mode": "prompt"})
+    server = Server(content=lambda body: "perhaps")
+    summary = rehearsal.run_over(server)
+    assert (summary.counts.failed, len(server.bodies)) == (3, 6)
+    assert sum(any(message["role"] == "assistant" for message in body["messages"]) for body in server.bodies) == 3
+
+
+def test_a_refusal_for_length_fails_the_row_at_once_if_no_context_is_known(tmp_path: Path) -> None:
+    words = {"error": {"message": "This model's maximum context length is 4096 tokens", "type": "BadRequestError"}}
+    server = Server(lambda body: httpx.Response(400, json=words) if "Question 3?" in str(body) else None)
+    summary = job(tmp_path).run_over(server)
+    assert (summary.exit_code, summary.counts.failed, summary.errors) == (1, 1, {"context_length": 1})
+    assert len(server.bodies) == 20
