@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
+from batchfree.answers.answer_type import beyond_column
 from batchfree.answers.fences import fenced_spans
 from batchfree.answers.non_answers import is_verdict_value
 from batchfree.answers.retractions import takes_back
@@ -162,16 +163,23 @@ def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> A
     return Answer(value=value, repaired=repaired) if error is None else bad_answer(_sentence(error))
 
 
+def check_answer(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
+    """The value as an answer if it satisfies the schema and its column can hold it, else what is wrong with it."""
+    result = check_value(value, schema, repaired=repaired)
+    problem = beyond_column(value, schema) if isinstance(result, Answer) else None
+    return result if problem is None else bad_answer(problem)
+
+
 def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure:
     """A reply that is one JSON value, as an answer. A string that breaks the schema is read as JSON once more."""
-    result = check_value(value, schema)
+    result = check_answer(value, schema)
     if isinstance(result, Failure) and isinstance(value, str) and repair:
         try:
             inner = parse(value)
         except NotJson:
             return result
         if not isinstance(inner, str):
-            return check_value(inner, schema, repaired=True)
+            return check_answer(inner, schema, repaired=True)
     return result
 
 
@@ -184,7 +192,7 @@ def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure 
         if mended is None:
             return bad_answer(str(error)) if piece[:1] in "{[" else None
         value, repaired = mended.value, True
-    return None if value == schema else check_value(value, schema, repaired=repaired)
+    return None if value == schema else check_answer(value, schema, repaired=repaired)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,19 @@ from batchfree.core.errors import Mistake, MistakesError
 from batchfree.core.stops import OK, USAGE
 
 
+def warn(text: str) -> None:
+    """Prints a warning."""
+    say(f"warning: {text}")
+
+
 def preview(arguments: PreviewArguments) -> int:
     """Prints the request bodies of the first rows."""
     from batchfree.job.preview import bodies
 
-    def warn(row: int, why: str) -> None:
-        say(f"warning: row {row + 1} can't be rendered: {why}")
+    def unrenderable(row: int, why: str) -> None:
+        warn(f"row {row + 1} can't be rendered: {why}")
 
-    print_json(bodies(load_job(arguments.job, arguments), arguments.rows, warn))
+    print_json(bodies(load_job(arguments.job, arguments), arguments.rows, unrenderable, warn))
     return OK
 
 
@@ -28,15 +33,18 @@ def validate(arguments: JobArguments) -> int:
     """Prints every mistake in the job, its input and its templates."""
     from batchfree.job.preview import mistakes
 
+    warnings: list[str] = []
     try:
-        found: Sequence[Mistake] = mistakes(load_job(arguments.job, arguments))
+        found: Sequence[Mistake] = mistakes(load_job(arguments.job, arguments), warnings.append)
     except MistakesError as error:
         found = error.mistakes
     found = [with_place(mistake, arguments) for mistake in found]
     if arguments.json:
         listed = [{key: getattr(mistake, key) for key in ("file", "line", "key", "message")} for mistake in found]
-        print_json({"ok": not found, "mistakes": listed})
+        print_json({"ok": not found, "mistakes": listed, "warnings": warnings})
     else:
+        for warning in warnings:
+            warn(warning)
         for mistake in found:
             say(f"error: {mistake}")
         if not found:

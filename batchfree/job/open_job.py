@@ -24,6 +24,12 @@ from batchfree.run.tasks import Task
 
 BATCH = 2_000
 """The number of rows that are read and rendered at a time."""
+FIRST_ROWS = 100
+"""The number of rows that are looked at for warnings."""
+ANSWERED = (
+    "the last message is the assistant's. In a fine-tuning file that is the expected answer, and the models would see "
+    "it: move it from `messages` into a column of its own, unless it is meant as the begin of the answer"
+)
 
 Describe: TypeAlias = Callable[[Mapping[str, Any], str | Failure], Mapping[str, Any]]
 """A row of the input and the digest of its question, or why it has none → its values by column name."""
@@ -53,6 +59,16 @@ class OpenJob:
         """The requests of the first rows, or why a row cannot be rendered."""
         for _, row in zip(range(rows), self.rows(), strict=False):
             yield self.prompts.render(row)
+
+    def warnings(self) -> list[str]:
+        """What may be a mistake although it can be sent: files without rows, and messages that hold their answer."""
+        found = self.dataset.warnings()
+        if self.prompts.from_rows and self.dataset.schema:
+            requests = [each for each in self.requests(FIRST_ROWS) if isinstance(each, ChatRequest)]
+            answered = sum(each.messages[-1]["role"] == "assistant" for each in requests)
+            if answered:
+                found.append(f"{_of_rows(answered, len(requests))}: {ANSWERED}")
+        return found
 
     def question_of(self, row: Mapping[str, Any]) -> str | Failure:
         """The digest of a row's question, or why the row cannot be rendered."""
@@ -92,6 +108,10 @@ class OpenJob:
             return describe(row, self.question_of(row))
 
         return output.table(self.dataset, self.spec, of, self.uses)
+
+
+def _of_rows(count: int, rows: int) -> str:
+    return f"in {count} of the first {rows} rows" if rows > 1 else "in the first row"
 
 
 def open_job(spec: JobSpec) -> OpenJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from batchfree import answers
 from batchfree.core.chat import Failure, JsonObject
@@ -19,19 +20,25 @@ from batchfree.run.packer import Packer, in_parcels
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.openrouter import wire
 
+Warn: TypeAlias = Callable[[str], None]
+
 SALT = "preview"
 """The pack codes of a preview are always the same."""
 DRAWN = "drawn/when-it-is-sent:free"
 """Stands for the model of a request whose model batchfree will draw."""
 
 
-def bodies(job: Job, rows: int, unrenderable: Callable[[int, str], None]) -> list[JsonObject]:
+def bodies(
+    job: Job, rows: int, unrenderable: Callable[[int, str], None], warn: Warn = lambda warning: None
+) -> list[JsonObject]:
     """The request bodies of the first rows, packed as a run would pack them.
 
-    `unrenderable` is called with the number (from zero) of each row that cannot be rendered, and the reason. Raises
-    SpecError and DatasetError.
+    `unrenderable` is called with the number (from zero) of each row that cannot be rendered, and the reason; `warn`
+    with what may be a mistake. Raises SpecError and DatasetError.
     """
     opened = open_job(job.spec)
+    for warning in opened.warnings():
+        warn(warning)
     packer = Packer(opened.rule, job.spec.pack, lambda warning: None)
     return [_body(opened, parcel) for parcel in in_parcels(_tasks(opened, rows, unrenderable), packer)]
 
@@ -53,8 +60,11 @@ def _body(opened: OpenJob, parcel: Parcel) -> JsonObject:
     return wire.body(request, [model], any_model=not spec.endpoint.is_openrouter)
 
 
-def mistakes(job: Job) -> list[Mistake]:
-    """Everything that is wrong with the input, the templates, and the place of the table."""
+def mistakes(job: Job, warn: Warn = lambda warning: None) -> list[Mistake]:
+    """Everything that is wrong with the input, the templates, and the place of the table.
+
+    `warn` is called with what may be a mistake.
+    """
     found: list[Mistake] = []
     opened = None
     try:
@@ -63,6 +73,9 @@ def mistakes(job: Job) -> list[Mistake]:
         output.check_names(job.spec, opened.dataset.schema)
     except MistakesError as error:
         found.extend(error.mistakes)
+    if opened is not None and not found:
+        for warning in opened.warnings():
+            warn(warning)
     try:
         output.check_place(job.spec, None if opened is None else opened.dataset, protected=job.protected)
     except MistakesError as error:

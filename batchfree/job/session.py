@@ -66,7 +66,7 @@ class Session:
                 return self._summary(state, state.counts(), self._switch.stopped)
             state = read_state(self._job, opened=opened)
             self._folder.write_spec(self._spec.resolved())
-            for warning in state.warnings:
+            for warning in (*opened.warnings(), *state.warnings):
                 self._tracker.warn(warning)
             async with stop_on_signals(self._switch) if self._options.signals else nullcontext():
                 await self._answer(state)

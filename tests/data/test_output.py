@@ -14,11 +14,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from batchfree.answers.answer_type import answer_type_of
 from batchfree.core.chat import Kind
 from batchfree.core.errors import SpecError, StorageError
 from batchfree.data import output
 from batchfree.data.input import open_dataset
-from batchfree.data.output.answer_types import answer_type_of, fit_value
+from batchfree.data.output.answer_types import dtype_of, fit_value
 from batchfree.jobspec import JobSpec, load_spec
 from batchfree.journal.attempts import Status
 
@@ -311,16 +312,16 @@ SCHEMAS = [
 @pytest.mark.parametrize(("schema", "dtype", "values"), SCHEMAS)
 def test_schemas_become_types_and_values_fit_them(schema, dtype, values):
     form = answer_type_of(schema)
-    assert form.dtype == dtype
+    assert dtype_of(form) == dtype
     assert [fit_value(value, form) for value, _ in values] == [expected for _, expected in values]
-    pl.Series([fit_value(value, form) for value, _ in values], dtype=form.dtype)
+    pl.Series([fit_value(value, form) for value, _ in values], dtype=dtype_of(form))
 
 
 def test_a_schema_within_itself_ends_in_json_text():
     tree = {"$ref": "#/$defs/t"}
     node = {"type": "object", "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": tree}}}
     form = answer_type_of({**tree, "$defs": {"t": node}})
-    assert form.dtype == pl.Struct({"v": pl.Int64, "kids": pl.List(pl.String)})
+    assert dtype_of(form) == pl.Struct({"v": pl.Int64, "kids": pl.List(pl.String)})
     assert fit_value({"v": 1, "kids": [{"v": 2}]}, form) == {"v": 1, "kids": ['{"v":2}']}
 
 

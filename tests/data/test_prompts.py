@@ -158,6 +158,77 @@ def test_templates_that_can_never_work_are_refused_with_their_key(tmp_path, keys
     assert mistake.startswith(message)
 
 
+def test_every_missing_column_of_a_template_is_named_at_once(tmp_path):
+    prompt = "{{ titel }} {{ aa }}{{ row.bb }}{{ row['cc'] }}{{ dd | d('x') }}"
+    found = mistakes(tmp_path, {"title": "x", "n": 1}, prompt=prompt, system="{{ ee }}")
+    assert [each.partition("`")[2].partition("`")[0] for each in found] == ["ee", "aa", "bb", "cc", "titel"]
+    assert found[-1] == "prompt: no row has a column `titel`; did you mean `title`?"
+
+
+def test_a_column_that_stands_only_in_folder_names_is_named(tmp_path):
+    with pytest.raises(SpecError, match=r"`lang`; only folders are named by it \(lang=de\)"):
+        compile_prompts(job(tmp_path, prompt="{{ lang }}"), pl.Schema({"t": pl.String}), ["/d/lang=de/x.parquet"])
+
+
+def test_requests_of_the_batch_api_without_their_format_are_named(tmp_path):
+    row = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": "{}"}
+    (found,) = mistakes(tmp_path, row)
+    assert "look like requests of OpenAI's Batch API: set input.format: openai-batch" in found
+    assert text(tmp_path, "{{ custom_id }}", row) == "a"
+
+
+CHANGING = [
+    ("{{ range(1000) | random }}", "the filter `random` is refused"),
+    ("{{ xs | random }}", "the filter `random` is refused"),
+    ("{{ xs | map('random') | join }}", "the filter `random` is refused"),
+    ("{{ lipsum() }}", "`lipsum` is refused"),
+    ("{{ lipsum(n=1) | upper }}", "`lipsum` is refused"),
+    ("{{ now() }}", "`now` is refused"),
+    ("{{ now().year }}", "`now` is refused"),
+    ("{{ uuid4() }}", "`uuid4` is refused"),
+    ("{% for x in xs | shuffle %}{{ x }}{% endfor %}", "No filter named 'shuffle'"),
+    ("{{ d.now() }}", "`.now()` is refused"),
+    ("{{ d.today().year }}", "`.today()` is refused"),
+    ("{% if true %}{% set x = lipsum %}{{ x() }}{% endif %}", "`lipsum` is refused"),
+]
+
+
+@pytest.mark.parametrize(("template", "message"), CHANGING)
+def test_what_gives_another_text_in_every_run_is_refused_by_name(tmp_path, template, message):
+    (found,) = mistakes(tmp_path, {"xs": ["a", "b"], "d": dt.date(2024, 1, 2)}, prompt=template)
+    assert found.startswith("prompt: ")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ (d | attr('today'))() }}", "is not safely callable"),
+        ("{{ (at | attr('now'))() }}", "is not safely callable"),
+        ("{{ (at | attr('utcnow'))() }}", "is not safely callable"),
+        ("{% set f = 'random' %}{{ xs | map(f) | list }}", "the filter `random` is refused"),
+        ("{{ cycler('a', 'b') }}", "another one in every run: <jinja2.utils.Cycler object"),
+        ("{{ [joiner(',')] }}", "another one in every run: <jinja2.utils.Joiner object"),
+        ("{{ t.upper ~ '' }}", "another one in every run: <built-in method upper"),
+        ("{{ [t.upper] | string }}", "another one in every run"),
+        ("{{ [xs | select] }}", "another one in every run: <generator object"),
+        ("{{ '%s' | format(t.upper) }}", "another one in every run"),
+        ("{{ [t.upper] | join }}", "another one in every run"),
+        ("{% block b %}{% endblock %}{{ self.b }}", "prints a function, not what it returns: b()"),
+        ("{% block b %}{% endblock %}{{ [self.b] }}", "another one in every run"),
+    ],
+)
+def test_what_only_a_running_template_shows_fails_the_row(tmp_path, template, message):
+    row = {"t": "x", "xs": ["a"], "d": dt.date(2024, 1, 2), "at": dt.datetime(2024, 1, 2)}
+    assert message in text(tmp_path, template, row)
+
+
+def test_a_row_may_speak_of_addresses_and_of_chance(tmp_path):
+    row = {"t": "<X object at 0x7f00aa>", "random": "r", "now": "n", "lipsum": "l", "meta": {"today": "t"}}
+    template = "{{ t }} {{ random }} {{ now }} {{ lipsum }} {{ meta.today }} <Y object at 0x7f00bb>"
+    assert text(tmp_path, template, row) == "<X object at 0x7f00aa> r n l t <Y object at 0x7f00bb>"
+
+
 def test_every_broken_template_is_named_with_its_line(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text("input: x.jsonl\nprompt: |\n  {{ a }}\nsystem: '{{ b }}'\n", encoding="utf-8")

@@ -8,7 +8,6 @@ import json
 import sqlite3
 import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,12 @@ TABLE = pl.DataFrame({"text": ["ä", "😀"]})
 
 def written(frame: pl.DataFrame, form: str) -> bytes:
     file = io.BytesIO()
-    write: Callable[[io.BytesIO], object]
-    write = {"parquet": frame.write_parquet, "arrow": frame.write_ipc, "stream": frame.write_ipc_stream}[form]
-    write(file)
+    if form == "parquet":
+        frame.write_parquet(file)
+    elif form == "arrow":
+        frame.write_ipc(file)
+    else:
+        frame.write_ipc_stream(file)
     return file.getvalue()
 
 

@@ -78,14 +78,14 @@ def _read_value(value: CodedValue, rule: AnswerRule) -> Answer | Failure:
         return bad_answer(value.error)
     if rule.labels is not None:
         return _read_label(value, rule.labels, repair=rule.repair)
-    from batchfree.answers.read_json import check_value  # jsonschema is loaded only where a job has a schema
+    from batchfree.answers.read_json import check_answer  # jsonschema is loaded only where a job has a schema
 
     if value.text is None:
         said = value.after.strip()
         is_prose = bool(said) and not said.startswith(("//", "#", "/*"))
         if said and (takes_back(said.strip("/#* ")) or (is_prose and not isinstance(value.value, dict | list))):
             return bad_answer("its value is followed by words that may belong to it; give the value alone")
-        return check_value(value.value, rule.schema or {}, repaired=not value.whole)
+        return check_answer(value.value, rule.schema or {}, repaired=not value.whole)
     return _mended(value.text, rule)
 
 
@@ -108,7 +108,7 @@ def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
     Behind it there may be a comma, or the closing bracket of the pack and whatever follows that. A number at the very
     end may be half a number.
     """
-    from batchfree.answers.read_json import check_value
+    from batchfree.answers.read_json import check_answer
 
     if not rule.repair or rule.schema is None:
         return bad_answer(NOT_JSON)
@@ -119,7 +119,7 @@ def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
         return bad_answer(f"{NOT_JSON}: {error}")
     if REST.match(text, end) is None or (end == len(text) and not isinstance(value, list | dict | str)):
         return bad_answer(NOT_JSON)
-    return check_value(value, rule.schema, repaired=True)
+    return check_answer(value, rule.schema, repaired=True)
 
 
 def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure:

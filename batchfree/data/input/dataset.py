@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from batchfree.jobspec import InputSpec
 
 BATCH_ROWS = 4_096
+MOST_WARNINGS = 3
 JSON_FORMATS = ("jsonl", formats.OPENAI_BATCH)
 """Formats whose lines hold values of any type."""
 
@@ -155,6 +156,14 @@ class Dataset:
         except columnar.UNREADABLE as error:
             findings.add(self._unreadable(error))
         return findings.list()
+
+    def warnings(self) -> list[str]:
+        """What may be a mistake: files in which nothing stands."""
+        found = []
+        for file in self._survey.places.files_without_rows():
+            is_empty = not is_remote(file) and Path(file).stat().st_size == 0
+            found.append(f"{file}: the file is empty" if is_empty else f"{file}: the file has no rows")
+        return found if len(found) <= MOST_WARNINGS else [f"{len(found)} files have no rows, such as {found[0]}"]
 
     def reads(self, path: Path) -> bool:
         """Whether `path` is one of the input's files, under any name."""

@@ -72,6 +72,11 @@ class Places:
         """Adds rows of a file without lines."""
         self.rows += count
 
+    def files_without_rows(self) -> list[str]:
+        """The files in which no row stands."""
+        ends = [*self._starts[1:], self.rows]
+        return [file for file, start, end in zip(self._files, self._starts, ends, strict=True) if start == end]
+
     def mistake(self, row: int, message: str, key: str | None = None) -> Mistake:
         """A mistake in a row, with its file and line. Without a line the message gives the row's number, from one."""
         number = bisect.bisect_right(self._starts, row) - 1

@@ -1,18 +1,14 @@
-"""The JSON Schema of answers → the type of the column `answer`, and values that fit the type.
-
-Where no column type can express a part of the schema (open objects, unions, a schema within itself), that part is JSON
-text.
-"""
+"""The type of answers → the type of the column `answer`, and values that fit it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import polars as pl
 
-from batchfree.core.chat import Json, JsonObject
+from batchfree.answers.answer_type import INT64, AnswerType
+from batchfree.core.chat import Json
 
 SCALARS: Mapping[str, pl.DataType] = {
     "string": pl.String(),
@@ -20,35 +16,15 @@ SCALARS: Mapping[str, pl.DataType] = {
     "number": pl.Float64(),
     "boolean": pl.Boolean(),
 }
-OPEN = ("patternProperties", "propertyNames", "unevaluatedProperties", "dependentSchemas", "if", "not")
-INT64 = 1 << 63
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerType:
-    """The type of answers. `kind` is a JSON type, or "json" for JSON text."""
-
-    kind: str
-    item: AnswerType | None = None
-    fields: Mapping[str, AnswerType] | None = None
-
-    @property
-    def dtype(self) -> pl.DataType:
-        """The Polars type."""
-        if self.item is not None:
-            return pl.List(self.item.dtype)
-        if self.fields is not None:
-            return pl.Struct([pl.Field(name, each.dtype) for name, each in self.fields.items()])
-        return SCALARS.get(self.kind, pl.String())
-
-
-TEXT = AnswerType(kind="string")
-JSON_TEXT = AnswerType(kind="json")
-
-
-def answer_type_of(schema: JsonObject) -> AnswerType:
-    """The type of the answers that satisfy a schema."""
-    return _type_of_schema(schema, schema, ())
+def dtype_of(answer: AnswerType) -> pl.DataType:
+    """The Polars type of answers."""
+    if answer.item is not None:
+        return pl.List(dtype_of(answer.item))
+    if answer.fields is not None:
+        return pl.Struct([pl.Field(name, dtype_of(each)) for name, each in answer.fields.items()])
+    return SCALARS.get(answer.kind, pl.String())
 
 
 def fit_value(value: Json, answer: AnswerType) -> Json:
@@ -79,75 +55,3 @@ def _fit_scalar(value: Json, kind: str) -> Json:
     except (OverflowError, ValueError):
         return None
     return number if kind == "number" or -INT64 <= number < INT64 else None
-
-
-def _type_of_schema(schema: Json, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
-    if not isinstance(schema, dict) or any(key in schema for key in OPEN):
-        return JSON_TEXT
-    if "$ref" in schema:
-        reference = schema["$ref"]
-        found = _resolve(reference, document)
-        if found is None or reference in inside:
-            return JSON_TEXT
-        return _type_of_schema(found, document, (*inside, reference))
-    for key in ("anyOf", "oneOf", "allOf"):
-        if key in schema:
-            return _of_choices(key, schema, document, inside)
-    return _of_type(_type_of(schema), schema, document, inside)
-
-
-def _of_choices(key: str, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
-    """The type of `anyOf` and the like: the type of the choices without `null`, if all have the same type."""
-    choices = schema[key] if isinstance(schema[key], list) else []
-    choices = [each for each in choices if not (isinstance(each, dict) and each.get("type") == "null")]
-    types = [_type_of_schema(each, document, inside) for each in choices]
-    alike = types and all(each == types[0] for each in types[1:])
-    has_own_shape = any(word in schema for word in ("properties", "items", "enum"))
-    return types[0] if alike and not has_own_shape and (key != "allOf" or len(types) == 1) else JSON_TEXT
-
-
-def _type_of(schema: JsonObject) -> str | None:
-    """The one JSON type besides null; None if there are several."""
-    if "type" in schema:
-        given = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    elif "enum" in schema or "const" in schema:
-        values = schema["enum"] if "enum" in schema else [schema["const"]]
-        given = [_json_type(value) for value in values]
-    else:
-        given = ["object"] if "properties" in schema else ["array"] if "items" in schema else []
-    types = {each for each in given if each != "null"}
-    if types == {"integer", "number"}:
-        return "number"
-    return types.pop() if len(types) == 1 else None
-
-
-def _json_type(value: Json) -> str:
-    if value is None:
-        return "null"
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return names[type(value)]
-
-
-def _of_type(kind: str | None, schema: JsonObject, document: JsonObject, inside: tuple[str, ...]) -> AnswerType:
-    if kind is not None and kind in SCALARS:
-        return AnswerType(kind=kind)
-    if kind == "array" and isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
-        return AnswerType(kind="array", item=_type_of_schema(schema["items"], document, inside))
-    properties = schema.get("properties")
-    is_closed = schema.get("additionalProperties", False) is False
-    if kind == "object" and isinstance(properties, dict) and properties and is_closed:
-        return AnswerType(
-            kind="object", fields={name: _type_of_schema(each, document, inside) for name, each in properties.items()}
-        )
-    return JSON_TEXT
-
-
-def _resolve(reference: Json, document: JsonObject) -> Json:
-    """The schema that a reference such as `#/$defs/x` names; None if it names none."""
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return None
-    found: Json = document
-    for part in reference.removeprefix("#").split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, dict) else None
-    return found

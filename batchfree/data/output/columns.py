@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from batchfree.answers.answer_type import TEXT, AnswerType, answer_type_of
 from batchfree.core.chat import Json, Kind
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.text import without_surrogates
-from batchfree.data.output.answer_types import TEXT, AnswerType, answer_type_of, fit_value
+from batchfree.data.output.answer_types import dtype_of, fit_value
 from batchfree.journal.attempts import Attempt, Outcome, QuestionState, Status
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def job_columns(spec: JobSpec) -> list[JobColumn]:
     answer = _answer_type(spec)
     columns = []
     for column in columns_of(spec):
-        dtype = answer.dtype if column.name == "answer" else column.dtype
+        dtype = dtype_of(answer) if column.name == "answer" else column.dtype
         fit = _fit_answer(answer) if column.name == "answer" else _fit(dtype)
         columns.append(JobColumn(name=spec.output.prefix + column.name, column=column, dtype=dtype, fit=fit))
     return columns

@@ -34,6 +34,8 @@ class Prompts:
     to_request: Callable[[Row], ChatRequest]
     columns: frozenset[str]
     """The columns that the prompts use."""
+    from_rows: bool = False
+    """Whether the messages stand in the rows; no template makes them."""
 
     def render(self, row: Mapping[str, Any]) -> ChatRequest | Failure:
         """The request of this row, or why the row can't be rendered."""
@@ -74,7 +76,8 @@ def _from_templates(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     def to_request(row: Row) -> ChatRequest:
         return ChatRequest(messages=_require_prompt([*system(row), *messages(row)]), parameters=parameters)
 
-    return Prompts(to_request=to_request, columns=frozenset(compiler.used))
+    from_rows = spec.messages is None and spec.prompt is None and MESSAGES in compiler.schema
+    return Prompts(to_request=to_request, columns=frozenset(compiler.used), from_rows=from_rows)
 
 
 def _messages(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:
@@ -98,7 +101,7 @@ def _from_bodies(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
             messages=_require_prompt([*system(row), *messages]), parameters={**spec.request, **parameters_in(body)}
         )
 
-    return Prompts(to_request=to_request, columns=frozenset(compiler.used))
+    return Prompts(to_request=to_request, columns=frozenset(compiler.used), from_rows=True)
 
 
 def _system(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:

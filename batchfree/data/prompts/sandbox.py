@@ -121,7 +121,8 @@ def printable(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         raise TemplateRuntimeError("the template prints binary data; a message part {type: image, column: …} sends it")
     if callable(value):
-        raise TemplateRuntimeError(f"the template prints a function, not what it returns: {value.__name__}()")
+        name = getattr(value, "__name__", None) or getattr(value, "name", type(value).__name__)
+        raise TemplateRuntimeError(f"the template prints a function, not what it returns: {name}()")
     if isinstance(value, Iterator):
         raise TemplateRuntimeError("the template prints an iterator; end the filters with `| list` or `| join(…)`")
     return value
