@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batchfree.cli.argument_types import PATH, percentage, port, positive
-from batchfree.cli.shared_options import endpoint_option, job_options, service_options
+from batchfree.cli.shared_options import job_options, service_options
 from batchfree.cli.terminal import explain_errors
 from batchfree.core.stops import OK
 from batchfree.core.version import __version__
@@ -81,7 +81,6 @@ def command_line(context: click.Context) -> int:
 @click.option("--fresh", is_flag=True, help="Start anew; earlier progress is kept under another name.")
 @click.option("--until", metavar="HH:MM|DURATION", help="Stop at this local time, or after 90s, 15m, 2h or 1h30m.")
 @click.option("--on-quota", type=click.Choice(["stop", "wait"]), help="What to do when the day's requests are used up.")
-@endpoint_option
 @click.option(
     "--progress",
     type=click.Choice(["auto", "bar", "plain", "none"]),
@@ -206,11 +205,12 @@ class EmulateCommand(click.Command):
 @click.option("--port", type=port, default=8765, show_default=True, metavar="N", help="0 takes any free port.")
 @click.option("--scenario", metavar="FILE", help="A scenario file, or the name of a scenario of batchfree's own.")
 @click.option("--book", type=PATH, metavar="FILE", help="Append one JSON line per request to this file.")
-def emulate(port: int, scenario: str | None, book: Path | None) -> int:
+@click.option("--require-key", is_flag=True, help="Refuse requests without an API key, as OpenRouter does.")
+def emulate(port: int, scenario: str | None, book: Path | None, require_key: bool) -> int:
     """Serve an emulation of OpenRouter on this machine."""
     from batchfree.cli import setup_commands
 
-    return setup_commands.emulate(port, scenario, book)
+    return setup_commands.emulate(port, scenario, book, require_key=require_key)
 
 
 @command_line.command(

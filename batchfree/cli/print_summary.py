@@ -79,9 +79,9 @@ def result_lines(summary: Summary) -> Iterator[str]:
         yield f"  correct: {summary.correct}" if summary.correct.total else "  correct: no answer has an expected value"
     if summary.pilot is not None:
         yield from pilot_lines(summary.pilot)
-    if any(model.startswith("emulated/") for model in summary.models):
-        yield "  The models emulated/… belong to batchfree's own emulation of OpenRouter: their answers are not real."
-        yield "  To replace these answers, run the job with --fresh: it asks every row again."
+    if summary.is_rehearsal:
+        yield "  This is a rehearsal: models named emulated/… are batchfree's own emulation of OpenRouter."
+        yield "  Their answers are not real and do not count in a real run, which asks these rows again."
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"
 

@@ -35,13 +35,13 @@ def refuse(name: str) -> int:
     return USAGE
 
 
-def emulate(port: int, scenario_name: str | None, log_path: Path | None) -> int:
+def emulate(port: int, scenario_name: str | None, log_path: Path | None, *, require_key: bool) -> int:
     """Serves the emulated OpenRouter until it is interrupted."""
     from batchfree.emulator import ScenarioError, create_app, load_scenario, serve
 
     try:
         scenario = None if scenario_name is None else load_scenario(scenario_name)
-        serve(create_app(scenario, log_path=log_path), port=port)
+        serve(create_app(scenario, require_key=require_key, log_path=log_path), port=port)
     except ScenarioError as error:
         say(f"error: {error}")
         return USAGE

@@ -32,13 +32,13 @@ spec_options = together(
     click.option("--env-file", type=PATH, metavar="PATH", help="Read more environment variables from this file."),
     click.option("--json", is_flag=True, help="Print the result as JSON."),
 )
-job_options = together(click.argument("job", type=PATH, metavar="JOB"), spec_options)
 endpoint_option = click.option(
     "--endpoint",
     metavar="URL|embedded|llama[:FILE]",
     shell_complete=complete_endpoint,
     help="Use this service; embedded is the emulation inside batchfree, llama a small model on this machine.",
 )
+job_options = together(click.argument("job", type=PATH, metavar="JOB"), endpoint_option, spec_options)
 service_options = together(
     click.argument("job", type=PATH, required=False, metavar="[JOB]"), endpoint_option, spec_options
 )

@@ -13,6 +13,7 @@ from batchfree.job.endpoint import routing_policy
 from batchfree.jobspec.job import Job
 from batchfree.journal import file as journal
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
+from batchfree.journal.rehearsals import counts_on
 from batchfree.journal.run_folder import RunFolder
 from batchfree.service import routing
 from batchfree.service.routing import Model, Requirements, RoutingPolicy
@@ -79,5 +80,7 @@ def model_entries(models: Sequence[Model], needed: Requirements, job: Job | None
 
 def _statistics(job: Job, now: float) -> dict[str, ModelStatistics]:
     """The statistics of each model over the last day, from the journal of the job."""
+    base_url = job.spec.endpoint.base_url
     attempts = (line.attempt for line in journal.read(RunFolder(job.spec.run_dir).journal))
-    return model_statistics(attempt for attempt in attempts if attempt.at.timestamp() > now - RECENT)
+    recent = (attempt for attempt in attempts if attempt.at.timestamp() > now - RECENT)
+    return model_statistics(attempt for attempt in recent if counts_on(attempt, base_url))

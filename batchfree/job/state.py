@@ -20,6 +20,7 @@ from batchfree.journal.attempts import Attempt, PilotDecision, pack_reply
 from batchfree.journal.file import DamagedLine, JournalLine, read_header
 from batchfree.journal.index import JournalIndex
 from batchfree.journal.pack_statistics import PackCounter
+from batchfree.journal.rehearsals import counts_on
 from batchfree.journal.run_folder import RunFolder
 from batchfree.run.summary import Tally
 
@@ -100,9 +101,9 @@ class JobState:
 def read_state(
     job: Job, seen: Callable[[Attempt], None] = lambda attempt: None, opened: OpenJob | None = None
 ) -> JobState:
-    """Opens the job, if it is not open, and reads its journal. `seen` is called with every attempt.
+    """Opens the job, if it is not open, and reads its journal. `seen` is called with every attempt that counts.
 
-    Raises MistakesError and StorageError.
+    Attempts of a rehearsal count only on the endpoint of the rehearsal. Raises MistakesError and StorageError.
     """
     opened = opened or open_job(job.spec)
     folder = RunFolder(job.spec.run_dir)
@@ -120,5 +121,5 @@ def read_state(
         state.recent.append(attempt)
         seen(attempt)
 
-    index.load(count, damaged)
+    index.load(count, damaged, lambda attempt: counts_on(attempt, job.spec.endpoint.base_url))
     return state

@@ -12,6 +12,7 @@ from batchfree.job.endpoint import Endpoint, retry_policy
 from batchfree.job.state import JobState
 from batchfree.journal.attempts import Attempt, PilotDecision, Status
 from batchfree.journal.file import Journal, JournalLine
+from batchfree.journal.rehearsals import rehearsal_at
 from batchfree.run.packer import Packer
 from batchfree.run.progress import ProgressTracker
 from batchfree.run.sender import AskingRules, Sender
@@ -54,7 +55,12 @@ class Workforce:
             clock=clock,
             stopping=switch.event,
         )
-        rules = AskingRules(answer=state.opened.rule, retry=retry_policy(self._spec), seed=self._spec.router.seed)
+        rules = AskingRules(
+            answer=state.opened.rule,
+            retry=retry_policy(self._spec),
+            seed=self._spec.router.seed,
+            endpoint=self._spec.endpoint.base_url,
+        )
         self._sender = Sender(
             rules=rules,
             exchange=exchange,
@@ -96,8 +102,9 @@ class Workforce:
     def record_pilot(self, decision: PilotDecision) -> None:
         """Writes the decision of a pilot into the journal. Raises StorageError."""
         at = datetime.fromtimestamp(self._clock(), UTC)
-        line = self._journal.append(Attempt(at=at, route=LOCAL, models=(), pilot=decision, outcomes=()))
-        self._state.add(line)
+        rehearsal = rehearsal_at(self._spec.endpoint.base_url, decision.kept)
+        attempt = Attempt(at=at, route=LOCAL, models=(), pilot=decision, rehearsal=rehearsal, outcomes=())
+        self._state.add(self._journal.append(attempt))
 
     def _record(self, line: JournalLine) -> None:
         before = [self._state.index.status(outcome.question) for outcome in line.attempt.outcomes]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batchfree.core.chat import Json
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route, llama_model
-from batchfree.core.urls import LLAMA, normalize_base_url
+from batchfree.core.urls import EMBEDDED, LLAMA, normalize_base_url
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.base_url import base_url_complaints
 
@@ -111,12 +111,12 @@ def _complete_llama(draft: Draft, folder: Path, home: Path) -> None:
 def _complete_limits(draft: Draft) -> None:
     """Fills in the limits: on free routes 20 requests a minute and the day's limit of the service, else no limits.
 
-    Null means the same as leaving a key out.
+    The embedded emulation has no limits of its own. Null means the same as leaving a key out.
     """
     limits = draft.data["limits"]
     if not isinstance(limits, dict):
         return
-    free = _free(draft.get("router", "route"))
+    free = _free(draft.get("router", "route")) and draft.get("endpoint", "base_url") != EMBEDDED
     if limits.get("requests_per_minute") is None:
         limits["requests_per_minute"] = FREE_REQUESTS_PER_MINUTE if free else None
     if limits.get("requests_per_day") in (None, "auto"):

@@ -126,6 +126,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int = 0
     pilot: PilotDecision | None = None
     """Set on a line that records the decision of a pilot; such a line has no outcomes."""
+    rehearsal: str | None = None
+    """The base URL, or `embedded`, if the emulation of OpenRouter was asked and not a real service."""
     outcomes: tuple[Outcome, ...]
 
     @property

@@ -31,19 +31,31 @@ class JournalIndex:
     def __init__(self, path: Path, *, names: bool = False) -> None:
         """An empty index. The journal at `path` need not exist yet. `names`: also remember the ids of answered rows."""
         self._path = path
+        self.left_out = 0
         self._fd: int | None = None
         self._questions = DigestMap()  # digest → number of its last link; the four arrays below hold the links
         self._starts, self._lengths = array("q"), array("I")
         self._previous, self._statuses = array("q"), array("b")
         self._names = DigestMap() if names else None
 
-    def load(self, seen: Callable[[Attempt], None], damaged: Callable[[DamagedLine], None]) -> None:
-        """Reads the whole journal; passes attempts to `seen`, damaged lines to `damaged`. Raises StorageError."""
+    def load(
+        self,
+        seen: Callable[[Attempt], None],
+        damaged: Callable[[DamagedLine], None],
+        counts: Callable[[Attempt], bool] = lambda attempt: True,
+    ) -> None:
+        """Reads the whole journal; passes attempts to `seen`, damaged lines to `damaged`. Raises StorageError.
+
+        Attempts for which `counts` returns False are left out; `left_out` then counts the rows that they answered.
+        """
         try:
             with suppress(FileNotFoundError), open(self._open(), "rb", closefd=False) as file:
                 for line in journal.scan(file, damaged):
-                    self.add(line)
-                    seen(line.attempt)
+                    if counts(line.attempt):
+                        self.add(line)
+                        seen(line.attempt)
+                    else:
+                        self.left_out += line.attempt.answered
         except OSError as error:
             raise journal.unreadable(self._path, error) from error
 

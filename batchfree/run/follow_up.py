@@ -12,6 +12,7 @@ from batchfree.answers import Answer, AnswerRule, Complaint, packs
 from batchfree.core.chat import Completion, Failure, JsonObject, Judged, Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.journal.attempts import MISSING, Attempt, Outcome, Status
+from batchfree.journal.rehearsals import rehearsal_at
 from batchfree.run.packer import bisected, largest_pack_after
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.routing import Draw
@@ -128,8 +129,12 @@ def attempt_of(
     at: datetime,
     latency: float = 0.0,
     pack_seed: int | None = None,
+    endpoint: str = "",
 ) -> Attempt:
-    """The attempt as it goes into the journal, with the outcome of `each` row. Long, because each fact has a line."""
+    """The attempt as it goes into the journal, with the outcome of `each` row; `endpoint` is the base URL of the job.
+
+    Long, because each fact has a line.
+    """
     judged = reply.judged
     failure = judged if isinstance(judged, Failure) else None
     return Attempt(
@@ -154,6 +159,7 @@ def attempt_of(
         router=_told(judged.router),
         pack_seed=pack_seed,
         unknown=reply.unknown,
+        rehearsal=rehearsal_at(endpoint, (judged.model, *draw.models)),
         outcomes=each,
     )
 

@@ -52,11 +52,13 @@ class AttemptResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskingRules:
-    """How the rows of a job are asked: what counts as an answer, how often to ask, and the seed of the draws."""
+    """How the rows of a job are asked: what counts as an answer, how often to ask, the seed of the draws, and where."""
 
     answer: AnswerRule
     retry: RetryPolicy
     seed: int | None = None
+    endpoint: str = ""
+    """The base URL of the job, or `embedded`."""
 
 
 class Sender:
@@ -125,7 +127,9 @@ class Sender:
             return AttemptResult(then=FollowUp(resend=halves(parcel)))
         reply = RowResults(judged=failure, results=(failure,))
         each = outcomes(reply, parcel, self._rules.retry, larger_left=False)
-        attempt = attempt_of(reply, each, draw=Draw(route=LOCAL, models=()), at=self._now())
+        attempt = attempt_of(
+            reply, each, draw=Draw(route=LOCAL, models=()), at=self._now(), endpoint=self._rules.endpoint
+        )
         self._recorded(self._journal.append(attempt))
         return AttemptResult()
 
@@ -135,7 +139,9 @@ class Sender:
         for task in parcel:
             reply = RowResults(judged=failure, results=(failure,))
             each = outcomes(reply, (task,), self._rules.retry, larger_left=False)
-            attempt = attempt_of(reply, each, draw=Draw(route=LOCAL, models=()), at=self._now())
+            attempt = attempt_of(
+                reply, each, draw=Draw(route=LOCAL, models=()), at=self._now(), endpoint=self._rules.endpoint
+            )
             self._recorded(self._journal.append(attempt))
         return AttemptResult(then=FollowUp(requeue=spared))
 
@@ -154,6 +160,7 @@ class Sender:
             at=self._now(),
             latency=response.latency,
             pack_seed=sent.seed,
+            endpoint=self._rules.endpoint,
         )
         try:
             self._recorded(self._journal.append(attempt))

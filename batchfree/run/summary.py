@@ -13,6 +13,7 @@ from batchfree.core.stops import Counts, Stopped
 from batchfree.core.text import iso
 from batchfree.journal.attempts import PilotDecision, Status
 from batchfree.journal.pack_statistics import PackStatistics
+from batchfree.journal.rehearsals import is_emulated
 from batchfree.quality.intervals import Proportion
 
 SAMPLE = 12
@@ -112,6 +113,11 @@ class Summary:
     """Right answers among those with an expected value, over all runs; None without `evaluate`."""
     pilot: PilotDecision | None = None
     """What the last pilot decided; None without one."""
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether emulated models answered some of the rows."""
+        return any(map(is_emulated, self.models))
 
     def to_json(self) -> JsonObject:
         """The summary as `run --json` prints it."""

@@ -19,6 +19,7 @@ from batchfree.service.openrouter.catalogue import ModelCatalogue, cache_dir
 from batchfree.service.openrouter.client import Client
 from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
 from batchfree.service.quota.ledger import Ledger
+from batchfree.service.quota.ledger_db import IN_MEMORY
 
 EMBEDDED_URL = "http://embedded.invalid/api/v1"
 """The base URL of the emulated OpenRouter inside this process. `.invalid` never resolves (RFC 2606)."""
@@ -62,14 +63,16 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Opens a connection for at most `connections` requests at a time; the key comes from the environment.
 
-    For `llama` a server is started, and ended with the connection; `say` takes a sentence before weights are fetched.
-    Raises StorageError if the ledger or the cache can't be used, UnavailableError if no weights can be fetched,
-    BatchfreeError for an impossible key and a server that does not start. A cancellation ends the server.
+    `embedded` is an account of its own, new with every connection. For `llama` a server is started, and ended with the
+    connection; `say` takes a sentence before weights are fetched. Raises StorageError if the ledger or the cache can't
+    be used, UnavailableError if no weights can be fetched, BatchfreeError for an impossible key and a server that does
+    not start. A cancellation ends the server.
     """
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
     is_here = endpoint.embedded or endpoint.is_llama
     key = None if is_here else find_api_key(endpoint, environment)
-    path = ledger_path(state_dir(environment), fingerprint(key, base_url, endpoint.account))
+    account = fingerprint(key, base_url, endpoint.account)
+    path = IN_MEMORY if endpoint.embedded else ledger_path(state_dir(environment), account)
     cache = None if is_here else cache_dir(environment)
     transport = _embedded_transport(clock) if endpoint.embedded else transport
     async with AsyncExitStack() as stack:

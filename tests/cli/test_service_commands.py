@@ -64,10 +64,10 @@ def test_quota_shows_what_is_left_when_it_resets_and_which_jobs_used_it(ask: Ask
     assert text.splitlines()[-1] == "  reviews: 10 today"
 
 
-def test_quota_is_given_by_day_minute_and_job(job: JobHere) -> None:
+def test_a_rehearsal_uses_nothing_of_any_quota(job: JobHere) -> None:
     job("run", "-q", "--set", "router.route=local")
     value = job("quota", "--json").json
-    assert value["jobs"] == [{"job": "job", "today": 2}]
+    assert value["jobs"] == []
     for part in ("day", "minute"):
         assert {"limit", "used", "left", "resets_at"} <= value[part].keys()
     assert datetime.fromisoformat(value["day"]["resets_at"]).astimezone(UTC).hour == 0
@@ -104,9 +104,12 @@ def test_a_service_out_of_reach_is_a_warning(ask: Ask) -> None:
     assert value["day"]["used"] == 0
 
 
-def test_a_key_that_is_missing_or_refused_needs_a_person(ask: Ask, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_is_missing_or_refused_needs_a_person(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENROUTER_API_KEY", "wrong")
-    code, _, output = ask("--endpoint", url)
+    with emulator(tmp_path / "service", require_key=True) as service:
+        code, _, output = ask("--endpoint", service.url)
     assert (code, output.startswith("error: ")) == (3, True)
     monkeypatch.delenv("OPENROUTER_API_KEY")
     code, _, output = ask()

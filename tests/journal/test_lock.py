@@ -143,6 +143,7 @@ def test_a_lock_that_can_not_be_created_is_an_error(tmp_path: Path, place: str, 
 def test_during_a_run_other_runs_stop_and_other_commands_read(tmp_path: Path) -> None:
     job = JobFolder(tmp_path, 120)
     with emulator(tmp_path, latency=0.3) as service:
+        job.write_spec(endpoint=service.url)
         running = job.start(service)
         assert until(lambda: len(job.attempts()) >= 4, running)
         seen = [status(job.load(), 0.0) for _ in range(20)]

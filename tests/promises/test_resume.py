@@ -109,7 +109,6 @@ def test_an_edited_row_is_asked_again_with_a_warning(job: Resumed) -> None:
         {"router": {"route": "local", "exclude": ["emulated/g*"], "fallbacks": 0}},
         {"retry": {"max_attempts": 2, "timeout": 60}},
         {"output": "elsewhere.csv"},
-        {"endpoint": "http://other.invalid/api/v1"},
         {"pack": 1, "input": {"path": "rows.jsonl", "id": "id"}},
     ],
     ids=lambda change: next(iter(change)),
@@ -117,6 +116,15 @@ def test_an_edited_row_is_asked_again_with_a_warning(job: Resumed) -> None:
 def test_a_change_outside_the_question_costs_no_request(tmp_path: Path, change: dict[str, Any]) -> None:
     job = run_once(tmp_path, things(0, 1, 2))
     job.change(**change)
+    assert job.asked() == []
+    assert job.summary.counts.ok == 3
+
+
+def test_a_change_of_the_endpoint_costs_no_request_for_real_answers(tmp_path: Path) -> None:
+    real = "pool: {replace: true, models: [{id: 'acme/large-7b:free'}]}"
+    job = Resumed(tmp_path, things(0, 1, 2), {"limits": LIMITS}, scenario(real))
+    assert len(job.asked()) == 3
+    job.change(endpoint="http://other.invalid/api/v1")
     assert job.asked() == []
     assert job.summary.counts.ok == 3
 
@@ -222,7 +230,7 @@ def test_a_fresh_start_without_a_good_key_changes_nothing(job: Resumed, trouble:
         summary = job.run(fresh=True)
     else:
         summary = job.run_over(httpx.MockTransport(lambda request: httpx.Response(401, json=NO_SUCH_KEY)), fresh=True)
-    assert (summary.exit_code, summary.counts.pending) == (3, 0)
+    assert (summary.exit_code, summary.counts.pending) == (3, 5), "the answers of a rehearsal do not count there"
     assert {path: path.read_bytes() for path in before} == before
 
 

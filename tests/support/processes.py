@@ -66,18 +66,25 @@ def rows_in(post: dict[str, Any]) -> list[int]:
 
 @contextmanager
 def emulator(
-    folder: Path, *, latency: float | str = 0, more: str = "", limits: str = "per_minute: null, per_day: null"
+    folder: Path,
+    *,
+    latency: float | str = 0,
+    more: str = "",
+    limits: str = "per_minute: null, per_day: null",
+    require_key: bool = False,
 ) -> Iterator[Emulator]:
-    """Runs an emulator without safety classifiers. `latency` is in seconds, or a distribution as in a scenario."""
+    """Runs an emulator without safety classifiers. `latency` is in seconds, or a distribution as in a scenario.
+
+    `more` is added to the scenario; its `pool` replaces the one with `latency`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     scenario, book = folder / "scenario.yaml", folder / "book.jsonl"
     if isinstance(latency, int | float):
         latency = f"{{constant: {latency}}}"
-    scenario.write_text(
-        f"limits: {{{limits}}}\nrouter: {{draws_classifier: false}}\n"
-        f"pool: {{accuracy: 1.0, follows: 1.0, latency: {latency}}}\n{more}"
-    )
+    pool = "" if more.startswith("pool:") else f"pool: {{accuracy: 1.0, follows: 1.0, latency: {latency}}}\n"
+    scenario.write_text(f"limits: {{{limits}}}\nrouter: {{draws_classifier: false}}\n{pool}{more}")
     command = ["emulate", "--port", "0", "--scenario", str(scenario), "--book", str(book)]
+    command += ["--require-key"] if require_key else []
     with batchfree(folder, command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

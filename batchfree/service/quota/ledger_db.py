@@ -28,12 +28,20 @@ CREATE TABLE tickets (id INTEGER PRIMARY KEY, owner TEXT UNIQUE NOT NULL, opens 
 """
 
 
+IN_MEMORY = Path(":memory:")
+"""SQLite's name of a database without a file."""
+
+
 class LedgerFile:
     """An open file. Its methods raise StorageError with the path of the file."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the file or creates it. Raises StorageError, also for a file of a newer format."""
+        """Opens the file or creates it; `IN_MEMORY` is no file. Raises StorageError, also for a newer format."""
         self.path = path
+        if path == IN_MEMORY:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._prepare()
+            return
         with self._storage_errors():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder = os.open(path.parent, os.O_RDONLY)

@@ -1,0 +1,37 @@
+"""Rehearsals: which attempts of a journal count on an endpoint.
+
+The emulation of OpenRouter answers under names that begin with `emulated/`. Its answers must never pass for real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from batchfree.core.urls import EMBEDDED
+from batchfree.journal.attempts import Attempt
+
+EMULATED = "emulated/"
+"""How the id of every emulated model begins."""
+
+
+def is_emulated(model: str | None) -> bool:
+    """Whether a model id names a model of the emulation."""
+    return model is not None and model.startswith(EMULATED)
+
+
+def rehearsal_at(base_url: str, models: Iterable[str | None]) -> str | None:
+    """What `Attempt.rehearsal` says of an attempt on this endpoint that names these models."""
+    return base_url if base_url == EMBEDDED or any(map(is_emulated, models)) else None
+
+
+def counts_on(attempt: Attempt, base_url: str) -> bool:
+    """Whether an attempt counts in a run on this endpoint.
+
+    On `embedded` every attempt counts. On another endpoint an attempt of the emulation counts only if that very
+    endpoint made it, as one that `batchfree emulate` serves.
+    """
+    if base_url == EMBEDDED:
+        return True
+    if attempt.rehearsal is not None:
+        return attempt.rehearsal == base_url
+    return not is_emulated(attempt.model) and not any(map(is_emulated, attempt.models))
