@@ -112,11 +112,13 @@ class Sender:
         """What a model must be able to do for the parcel. With `router.seed` the draws of a row depend only on the row
         and its number of attempts, in whatever order the rows come."""
         first, rule, seed = parcel[0], self._rules.answer, self._rules.seed
-        repeatable = random.Random(f"{seed}/{first.question.digest}/{first.state.attempts}")
+        rng = self._rng
+        if seed is not None:
+            rng = random.Random(f"{seed}/{first.question.digest}/{first.state.attempts}")
         return Criteria(
             needs=analyze(first.question.request, native_only=rule.mode == "native", context_above=first.context_above),
             wants_schema=answers.wants_native(rule, packed=len(parcel) > 1),
-            salt=str((self._rng if seed is None else repeatable).getrandbits(64)),
+            salt=str(rng.getrandbits(64)),
             pack_size=self._packer.pack_size,
             rows_that_fit=self._packer.rows_that_fit,
         )

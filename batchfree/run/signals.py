@@ -1,14 +1,21 @@
-"""Signals: the first one lets the answers in flight arrive, a second one ends the process at once."""
+"""Signals: the first one lets the answers in flight arrive, a second one ends the process at once.
+
+A thread of its own waits for signals. So a second signal is obeyed even while the event loop computes or waits for
+compiled code.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 
-import anyio
-import anyio.abc
+from anyio.from_thread import BlockingPortal
 
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.run.switch import Switch
@@ -18,6 +25,8 @@ SIGNALS = {
     signal.SIGTERM: StopReason.TERMINATED,
     signal.SIGHUP: StopReason.TERMINATED,
 }
+SAME_WISH_S = 1.0
+"""Seconds in which the same signal counts once. `timeout` of coreutils sends SIGTERM twice within a millisecond."""
 
 
 def is_interruption(stopped: Stopped | None) -> bool:
@@ -27,18 +36,77 @@ def is_interruption(stopped: Stopped | None) -> bool:
 
 @asynccontextmanager
 async def stop_on_signals(switch: Switch) -> AsyncIterator[None]:
-    """Inside the block a signal throws the switch, and a second one ends the process. The next run continues."""
-    async with anyio.create_task_group() as tasks:
-        await tasks.start(_listen, switch)
+    """Inside the block a signal throws the switch, and a second one ends the process. The next run continues.
+
+    Must be entered in the main thread. A cancellation restores the earlier handlers.
+    """
+
+    def stop(number: signal.Signals) -> None:
+        message = f"{number.name} received; the answers in flight were recorded"
+        portal.start_task_soon(_throw, switch, Stopped(reason=SIGNALS[number], message=message))
+
+    async with BlockingPortal() as portal:
+        with _listening(SignalReader(stop)):
+            yield
+
+
+async def _throw(switch: Switch, stopped: Stopped) -> None:
+    switch.throw(stopped, force=True)
+
+
+class SignalReader:
+    """Decides what each signal means: the first one stops the run, another one ends the process."""
+
+    def __init__(
+        self,
+        stop: Callable[[signal.Signals], None],
+        leave: Callable[[int], object] = os._exit,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stop, self._leave, self._monotonic = stop, leave, monotonic
+        self._first: signal.Signals | None = None
+        self._at = 0.0
+
+    def take(self, number: signal.Signals) -> None:
+        """Acts on one signal. The same signal again within a second is the same wish."""
+        now = self._monotonic()
+        if self._first is None:
+            self._first, self._at = number, now
+            self._stop(number)
+        elif number is not self._first or now - self._at > SAME_WISH_S:
+            self._leave(Stopped(reason=SIGNALS[self._first], message="").exit_code)
+
+
+@contextmanager
+def _listening(reader: SignalReader) -> Iterator[None]:
+    """Inside the block a thread passes signals to the reader.
+
+    Python writes the number of a signal to the wakeup socket in the signal handler itself, so the thread need not wait
+    until the main thread runs Python code again.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    thread = threading.Thread(target=_pass_on, args=(ours, reader), name="signals", daemon=True)
+    wakeup = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    handlers = {number: signal.signal(number, _ignore) for number in SIGNALS}
+    thread.start()
+    try:
         yield
-        tasks.cancel_scope.cancel()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        theirs.close()
+        thread.join()
+        ours.close()
 
 
-async def _listen(switch: Switch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(*SIGNALS) as signals:
-        task_status.started()
-        async for received in signals:
-            if switch.stopped is not None and is_interruption(switch.stopped):
-                os._exit(switch.stopped.exit_code)
-            message = f"{received.name} received; the answers in flight were recorded"
-            switch.throw(Stopped(reason=SIGNALS[received], message=message), force=True)
+def _pass_on(numbers: socket.socket, reader: SignalReader) -> None:
+    while received := numbers.recv(64):
+        for number in received:
+            if number in SIGNALS:
+                reader.take(signal.Signals(number))
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Does nothing: the thread has the signal already. A handler must be set, or the signal would end the process."""

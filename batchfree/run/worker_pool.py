@@ -87,12 +87,15 @@ class WorkerPool:
             async for parcel in stream:
                 errand = Errand(parcel)
                 try:
-                    await self._retrying()(self._attempt, errand)
+                    wait = await self._attempt(errand)
+                    if wait is not None:
+                        await self._sleep(wait)
+                        await self._retrying()(self._attempt, errand)
                 finally:
                     self._queue.done(errand.requeue, errand.resend)
 
     def _retrying(self) -> AsyncRetrying:
-        """The one retry loop, made anew for every parcel, since it holds state.
+        """The one retry loop, made anew for every parcel that needs a second attempt, since it holds state.
 
         tenacity is the loop and nothing more: each row of a parcel has its own limit of attempts, over all runs, and
         tenacity's waits draw from the global random generator.

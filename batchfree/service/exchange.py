@@ -20,6 +20,8 @@ from batchfree.service.router import Lesson, Router
 from batchfree.service.routing import Ask, Criteria, NoVoterLeft, Reject, RoutedRow, Stop, Wait
 
 RowT = TypeVar("RowT", bound=RoutedRow)
+STILL_NOW_S = 0.05
+"""A decision that is no older than this number of seconds is not made again, if nothing else has changed."""
 Complete: TypeAlias = Callable[[JsonObject], Awaitable[Judged]]
 """Sends one request body; never raises for what the service or the network does."""
 
@@ -59,23 +61,24 @@ class Exchange:
     ) -> Response[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] | Stop:
         """One request for these rows, or why there is none. `spare` takes the rows that do not travel, at once.
 
-        The decision is made before the wait for a start and again after it, since the world may have changed. If
+        The decision is made before the wait for a start, and again after it if anything changed meanwhile. If
         `compose` raises, its start is given back. A cancellation before the request is out leaves nothing behind, after
         that a used start. No `await` stands between the response and its return to the caller.
         """
         await self.router.refresh()
-        decision = self.router.decide(rows, criteria)
+        decision, changes, now = self.router.decide(rows, criteria), self.router.changes, self._clock()
         if not isinstance(decision, Ask):
             return decision
         spare(decision.spared)
         start = await self._rate_limiter.acquire(self._stopping)
         if not isinstance(start, Start):
             return Stop(stopped=start)
-        decision = self.router.decide(decision.rows, criteria)
-        if not isinstance(decision, Ask):
-            self._rate_limiter.give_back(start)
-            return decision
-        spare(decision.spared)
+        if self.router.changes != changes or self._clock() - now > STILL_NOW_S:
+            decision = self.router.decide(decision.rows, criteria)
+            if not isinstance(decision, Ask):
+                self._rate_limiter.give_back(start)
+                return decision
+            spare(decision.spared)
         return await self._post(decision, start, compose)
 
     async def _post(self, ask: Ask[RowT], start: Start, compose: Callable[[Ask[RowT]], ChatRequest]) -> Response[RowT]:

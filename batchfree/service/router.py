@@ -59,6 +59,8 @@ class Router:
         self._barren_since: float | None = None
         self._last_failure = ""
         self._model_is_gone = False
+        self.changes = 0
+        """Grows with everything that may change a decision, but for the time."""
 
     async def refresh(self) -> None:
         """Takes over a changed catalogue. The catalogue itself limits how often it asks the service.
@@ -75,6 +77,7 @@ class Router:
         self._model_is_gone = False
         if offered is not self._offered:
             self._offered, self._pool = offered, ModelPool(offered, self.policy)
+            self.changes += 1
 
     def keep(self, models: Collection[str]) -> None:
         """Draws only these models from now on, as a pilot decided; all models if none of these is on offer."""
@@ -93,7 +96,9 @@ class Router:
 
     def claim(self, draw: Draw) -> None:
         """Notes that the draw is being sent: a model on trial is asked by one request at a time."""
-        self._health.update(routing.claim(draw, self._health, self._clock()))
+        claimed = routing.claim(draw, self._health, self._clock())
+        self._health.update(claimed)
+        self.changes += bool(claimed)
 
     def learn(self, draw: Draw, judged: Judged, lesson: Lesson) -> None:
         """Takes in a response and what it meant to its rows."""
@@ -133,6 +138,7 @@ class Router:
 
     def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> None:
         self._health.update(routing.learn(draw, judged, self._health, now, answer=lesson.flaw))
+        self.changes += 1
         if not draw.models or _is_nobodys_failure(judged):
             return
         failure = judged if isinstance(judged, Failure) else lesson.flaw

@@ -72,7 +72,7 @@ def test_a_second_signal_leaves_at_once_and_blocks_nothing(tmp_path: Path, secon
         assert until(partial(has_landed, job), process)
         process.send_signal(signal.SIGINT)
         assert not ends_within(process, 0.5)
-        for _ in range(20):  # a signal that came before the first one was handled counts as one with it
+        for _ in range(20):  # the same signal within a second is the same wish
             process.send_signal(second)
             if ends_within(process, 0.5):
                 break
@@ -84,6 +84,33 @@ def test_a_second_signal_leaves_at_once_and_blocks_nothing(tmp_path: Path, secon
     assert again.returncode == 0, again.stderr
     assert len(job.answered()) == FIRST + IN_FLIGHT
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".tmp"] == []
+
+
+def test_two_signals_that_are_one_let_the_answers_in_flight_land(tmp_path: Path) -> None:
+    """`timeout` of coreutils signals its child, and then its whole process group, which holds the child too."""
+    job = JobFolder(tmp_path, ROWS)
+    with emulator(tmp_path, latency=LATENCY) as service:
+        process = job.start(service)
+        assert until(partial(has_landed, job), process)
+        for _ in range(2):
+            process.send_signal(signal.SIGTERM)
+            assert not ends_within(process, 0.002)
+        ending = finished(process)
+    assert ending.returncode == 143, ending.stderr
+    assert "SIGTERM received; the answers in flight were recorded" in ending.stderr
+    assert job.table().height == ROWS
+
+
+def test_a_second_signal_leaves_while_the_run_computes(tmp_path: Path) -> None:
+    """The rows are rendered between two looks at the event loop; each of these takes most of its budget."""
+    job = JobFolder(tmp_path, 200, prompt="{% for i in range(99999) %}{{ i * i * i }}{% endfor %} thing number {{ n }}")
+    process = job.start(None)
+    assert until(lambda: job.journal.exists() and job.journal.stat().st_size, process)  # signals are heard before that
+    process.send_signal(signal.SIGTERM)
+    assert not ends_within(process, 0.1)
+    process.send_signal(signal.SIGINT)
+    assert ends_within(process, 20), "without the second signal the run computes for a minute"
+    assert finished(process).returncode == 143
 
 
 @pytest.mark.parametrize("progress", ["bar", pytest.param("plain", marks=pytest.mark.slow)])

@@ -299,7 +299,33 @@ def test_an_endpoint_without_limits_never_waits(ledger, time):
     rate_limiter = RateLimiter(ledger, Limits(), "fast", clock=time.clock)
     time.run(main)
     assert time.elapsed == 0
-    assert ledger.usage().jobs == {"fast": 1000}
+    assert ledger.usage().jobs == {}, "no limit, no ledger"
+
+
+def test_a_refusal_on_an_endpoint_without_limits_brings_its_starts_into_the_ledger(ledger, time):
+    refusal = Failure(kind=Kind.MINUTE_LIMIT, message="slow down", retry_after=30.0)
+
+    async def main():
+        starts = [await rate_limiter.acquire(anyio.Event()) for _ in range(5)]
+        rate_limiter.record_refusal(refusal, starts[-1])
+        await rate_limiter.acquire(anyio.Event())
+
+    rate_limiter = RateLimiter(ledger, Limits(), "fast", clock=time.clock)
+    time.run(main)
+    assert time.elapsed >= 30
+    assert ledger.usage().jobs == {"fast": 6}
+
+
+def test_a_closure_by_another_process_is_seen_within_a_second(ledger, time):
+    async def main():
+        await rate_limiter.acquire(anyio.Event())
+        ledger.close_account(time.clock() + 20, "minute")
+        await anyio.sleep(1.1)
+        await rate_limiter.acquire(anyio.Event())
+
+    rate_limiter = RateLimiter(ledger, Limits(), "fast", clock=time.clock)
+    time.run(main)
+    assert time.elapsed >= 20
 
 
 async def wait_for_nobody():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeAlias
@@ -99,6 +99,18 @@ class Ledger:
                 return _grant(db, now, job)
             _queue(db, self._owner, opening)
             return opening if opening.at > now else Opening(at=now + POLL, reason="minute")
+
+    def is_limited(self, limits: Limits) -> bool:
+        """Whether any limit holds now: of the job, learned from a refusal, or a closure."""
+        with self._file.transaction() as db:
+            account = _account(db, limits, self._clock())
+            return account.limits.per_minute is not None or account.limits.per_day is not None or bool(account.closures)
+
+    def add_starts(self, times: Iterable[float], job: str) -> None:
+        """Adds starts that were made at these times (epoch seconds) without a reservation."""
+        with self._file.transaction() as db:
+            for at in times:
+                _grant(db, at, job)
 
     def give_back(self, start: Start) -> None:
         """Deletes a start whose request was never sent."""

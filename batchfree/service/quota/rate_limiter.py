@@ -8,6 +8,7 @@ that call costs no request.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,11 @@ SHORTEST_SLEEP = 0.001
 """Seconds to sleep at least, for a wait that is shorter than the clock's rounding."""
 WORTH_REPORTING = 1.0
 """Seconds from which a wait is reported to people. Changes of its end below this are not reported either."""
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks into the ledger of an endpoint without limits."""
+UNCOUNTED = 0
+"""The id of a start that stands in no ledger."""
 
 ReportWait: TypeAlias = Callable[[str | None, float | None], None]
 """Called when a wait begins, with its reason and end (epoch seconds), and when it ends, with two Nones."""
@@ -71,12 +77,17 @@ class RateLimiter:
         self._report_wait, self._refresh_quota = report_wait, refresh_quota
         self._refreshed_at = clock()
         self._turn = anyio.Lock(fast_acquire=True)
+        self._unlimited = limits.per_minute is None and limits.per_day is None
+        self._looked_at = float("-inf")
+        self._recent = deque[float]()
 
     async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
         """Waits for a start and reserves it. Returns `Stopped` if the run should end, None once `stopping` is set.
 
         A cancellation leaves no start and no place in the queue behind: after a start is reserved nothing is awaited.
         """
+        if self._is_unlimited(stopping):
+            return self._uncounted_start()
         async with self._turn:
             reported: Opening | None = None
             try:
@@ -99,17 +110,50 @@ class RateLimiter:
 
     def give_back(self, start: Start) -> None:
         """Returns a start whose request was not sent."""
-        self._ledger.give_back(start)
+        if start.id != UNCOUNTED:
+            self._ledger.give_back(start)
 
     def record_refusal(self, failure: Failure, start: Start) -> None:
         """Records a 429 of the account: closes the account for all processes and learns the limit from it."""
         reason, now = REASONS[failure.kind], self._clock()
+        self._count_all()
         closure = rules.closure_after_429(reason, now, failure.resets_at, failure.retry_after)
         if reason == "minute":
             self._ledger.learn_cap(self._limits, start, named=failure.limit, resets_at=failure.resets_at)
         elif failure.limit is not None:
             self._ledger.record_day_report(day_limit=failure.limit, day_used=None)
         self._ledger.close_account(closure.until, reason)
+
+    def _is_unlimited(self, stopping: anyio.Event) -> bool:
+        """Whether a start needs no ledger: the job has no limit, and no refusal has taught one.
+
+        The ledger is read once a second, since another process may have been refused.
+        """
+        if not self._unlimited or stopping.is_set():
+            return False
+        now = self._clock()
+        if self._deadline is not None and now >= self._deadline:
+            return False
+        if not 0 <= now - self._looked_at < LOOK_EVERY:
+            self._looked_at = now
+            if self._ledger.is_limited(self._limits):
+                self._count_all()
+        return self._unlimited
+
+    def _uncounted_start(self) -> Start:
+        """A start that stands in no ledger; the last minute is remembered, in case a limit shows up."""
+        now = self._clock()
+        while self._recent and self._recent[0] <= now - rules.WINDOW:
+            self._recent.popleft()
+        self._recent.append(now)
+        return Start(id=UNCOUNTED, at=now, job=self._job)
+
+    def _count_all(self) -> None:
+        """Counts every start from now on, and those of the last minute."""
+        if self._unlimited:
+            self._unlimited = False
+            self._ledger.add_starts(self._recent, self._job)
+            self._recent.clear()
 
     async def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
         """Asks the ledger once. An `Opening` says when to ask again, possibly at once."""

@@ -1,0 +1,170 @@
+"""CPU and speed per row against a server that always gives the same reply, as a ratio to a bare loop.
+
+    python tests/benchmarks/throughput.py [--rows 10000] [--runs 5] [--concurrency 32]
+
+The yardstick is a raw aiohttp loop that POSTs the same bodies and writes JSON lines. Both run in turn, each in its own
+process; the CPU is that of the whole process. Marginal CPU per row = (CPU at N rows − CPU at 64) / (N − 64). The table
+shows medians. With `--tools` the OpenAI client with a semaphore joins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SMALL = 64
+SERVER = """
+import asyncio, json, sys
+message = {"role": "assistant", "content": "The answer is a short sentence of about fifty bytes."}
+reply = {"id": "gen-1", "object": "chat.completion", "created": 1, "model": "fixed/one", "provider": "here",
+         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+         "usage": {"prompt_tokens": 80, "completion_tokens": 12, "total_tokens": 92}}
+body = json.dumps(reply).encode()
+RESPONSE = b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body
+class Fixed(asyncio.Protocol):
+    def connection_made(self, transport): self.transport, self.buffer = transport, b""
+    def data_received(self, data):
+        self.buffer += data
+        while (end := self.buffer.find(b"\\r\\n\\r\\n")) >= 0:
+            head = self.buffer[:end].lower()
+            place = head.find(b"content-length:")
+            length = int(head[place + 15:].split(b"\\r\\n", 1)[0]) if place >= 0 else 0
+            if len(self.buffer) < end + 4 + length: return
+            self.buffer = self.buffer[end + 4 + length:]
+            self.transport.write(RESPONSE)
+async def main():
+    server = await asyncio.get_running_loop().create_server(Fixed, "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+LOOP = """
+import asyncio, json, sys, aiohttp
+url, rows, out, concurrency = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+async def main():
+    lines = iter(open(rows))
+    with open(out, "w") as file:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as session:
+            async def work():
+                for line in lines:
+                    messages = [{"role": "user", "content": json.loads(line)["prompt"]}]
+                    body = {"model": "one", "messages": messages}
+                    async with session.post(url + "/chat/completions", json=body) as got:
+                        reply = await got.json()
+                    file.write(json.dumps({"answer": reply["choices"][0]["message"]["content"]}) + "\\n")
+            await asyncio.gather(*(work() for _ in range(concurrency)))
+asyncio.run(main())
+"""
+OPENAI = """
+import asyncio, json, sys, openai
+url, rows, out, concurrency = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+async def main():
+    client, free = openai.AsyncOpenAI(base_url=url, api_key="none"), asyncio.Semaphore(concurrency)
+    async def ask(line):
+        async with free:
+            messages = [{"role": "user", "content": json.loads(line)["prompt"]}]
+            reply = await client.chat.completions.create(model="one", messages=messages)
+            return json.dumps({"answer": reply.choices[0].message.content}) + "\\n"
+    with open(out, "w") as file:
+        for each in await asyncio.gather(*map(ask, open(rows))): file.write(each)
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def fixed_server() -> Iterator[str]:
+    """The base URL of a server that gives the same reply to every request."""
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
+
+
+class Measured:
+    """Wall and CPU seconds of one process."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        _, status, usage = os.wait4(process.pid, 0)
+        self.wall = time.perf_counter() - began
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.peak_mb = usage.ru_maxrss / 1024
+        if status:
+            raise SystemExit(
+                f"{command} failed: {process.stderr.read().decode()[-2000:] if process.stderr else status}"
+            )
+
+
+def batchfree_command(folder: Path, url: str, rows: Path, name: str, concurrency: int) -> list[str]:
+    job = folder / f"{name}.yaml"
+    job.write_text(
+        f"input: {rows}\noutput: {folder}/{name}.parquet\nendpoint: {url}\nrouter: {{route: one}}\n"
+        f"limits: {{concurrency: {concurrency}}}\n"
+    )
+    return [sys.executable, "-m", "batchfree", "run", str(job), "-q"]
+
+
+def measure(url: str, rows: int, concurrency: int, tool: str) -> Measured:
+    """One run of a tool over so many rows."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        data = folder / "rows.jsonl"
+        prompt = "Say in one short sentence what this text is about. " + "word " * 50
+        data.write_text("".join(json.dumps({"prompt": f"{number} {prompt}"}) + "\n" for number in range(rows)))
+        environment = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "BATCHFREE_STATE_DIR": f"{folder}/state",
+            "BATCHFREE_CACHE_DIR": f"{folder}/cache",
+        }
+        if tool == "batchfree":
+            return Measured(batchfree_command(folder, url, data, "job", concurrency), environment)
+        script = {"aiohttp loop": LOOP, "openai client": OPENAI}[tool]
+        return Measured([sys.executable, "-c", script, url, str(data), f"{folder}/out", str(concurrency)], environment)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--tools", default="aiohttp loop,batchfree")
+    options = parser.parse_args()
+    tools = options.tools.split(",")
+    large: dict[str, list[Measured]] = {tool: [] for tool in tools}
+    small: dict[str, list[Measured]] = {tool: [] for tool in tools}
+    with fixed_server() as url:
+        for _ in range(options.runs):
+            for tool in tools:
+                small[tool].append(measure(url, SMALL, options.concurrency, tool))
+                large[tool].append(measure(url, options.rows, options.concurrency, tool))
+
+    def median(measured: list[Measured], of: Callable[[Measured], float]) -> float:
+        return statistics.median(map(of, measured))
+
+    first = None
+    print(f"{'tool':16} {'ms CPU/row':>10} {'ratio':>6} {'rows/s':>8} {'64 rows CPU s':>14} {'peak MB':>8}")
+    for tool in tools:
+        marginal = (median(large[tool], lambda m: m.cpu) - median(small[tool], lambda m: m.cpu)) / (
+            options.rows - SMALL
+        )
+        first = first or marginal
+        speed = options.rows / median(large[tool], lambda m: m.wall)
+        fixed, peak = median(small[tool], lambda m: m.cpu), median(large[tool], lambda m: m.peak_mb)
+        print(f"{tool:16} {marginal * 1000:10.3f} {marginal / first:6.2f} {speed:8.0f} {fixed:14.2f} {peak:8.0f}")
+
+
+if __name__ == "__main__":
+    main()
