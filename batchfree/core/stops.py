@@ -26,6 +26,7 @@ class StopReason(StrEnum):
     CHARGED = "charged"
     PRIVACY_SETTING = "privacy_setting"
     NO_MODEL = "no_model"
+    REFUSED = "refused"
     DISK = "disk"
     INPUT = "input"
     REQUEST = "request"
@@ -45,6 +46,7 @@ EXIT_CODES = {
     StopReason.CHARGED: NEEDS_A_PERSON,
     StopReason.PRIVACY_SETTING: NEEDS_A_PERSON,
     StopReason.NO_MODEL: NEEDS_A_PERSON,
+    StopReason.REFUSED: NEEDS_A_PERSON,
     StopReason.DISK: NEEDS_A_PERSON,
     StopReason.INPUT: USAGE,
     StopReason.REQUEST: USAGE,

@@ -72,7 +72,10 @@ class Workforce:
         )
 
     async def run(self, tasks: Iterator[Task | None], grace: Callable[[Stopped], float]) -> None:
-        """Asks until the tasks are done or the switch is thrown; `grace` as in `WorkerPool.run`."""
+        """Asks until the tasks are done or the switch is thrown; `grace` as in `WorkerPool.run`.
+
+        Raises StorageError.
+        """
         pool = WorkerPool(
             queue=TaskQueue(tasks, lambda: self._packer.size, self._packer.company),
             sender=self._sender,
@@ -82,6 +85,8 @@ class Workforce:
             rng=self._rng,
         )
         await pool.run(grace)
+        if self._switch.stopped is None:
+            self._sender.finish()
 
     async def prepare(self) -> None:
         """Reads the catalogue, so that `eligible` and `keep` know the models."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from batchfree import answers
 from batchfree.answers import AnswerRule
 from batchfree.core.chat import ChatRequest, Failure, Kind
@@ -14,11 +16,13 @@ from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import StorageError
 from batchfree.core.routes import LOCAL
 from batchfree.core.stops import Stopped, StopReason
+from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import Journal, JournalLine
 from batchfree.run.backoff import seconds_until
 from batchfree.run.follow_up import FollowUp, RetryPolicy, RowResults, attempt_of, follow, outcomes, read, repeats
 from batchfree.run.outgoing import Outgoing, write
 from batchfree.run.packer import Packer, halves
+from batchfree.run.refusals import Refusals
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.exchange import Exchange, Response
 from batchfree.service.router import lesson_of
@@ -78,6 +82,7 @@ class Sender:
         """`recorded` is called with every new line of the journal; `clock` gives epoch seconds."""
         self._rules, self._exchange, self._packer, self._journal = rules, exchange, packer, journal
         self._recorded, self._clock, self._rng = recorded, clock, rng
+        self._refusals = Refusals()
 
     async def send(self, parcel: Parcel, spare: Callable[[Sequence[Task]], None]) -> AttemptResult:
         """One attempt; `spare` takes the rows that do not travel along, at once. Raises StorageError.
@@ -155,9 +160,11 @@ class Sender:
         if isinstance(judged, Failure) and judged.kind is Kind.CONTEXT_LENGTH:
             too_small = self._exchange.router.context_too_small(judged, draw, criteria.needs)
         larger_left = too_small is not None and too_small.larger_left
+        each = outcomes(reply, parcel, self._rules.retry, larger_left=larger_left, repeats=repeats(draw, parcel))
+        is_open = self._refusals.concerns(judged, draw)
         attempt = attempt_of(
             reply,
-            outcomes(reply, parcel, self._rules.retry, larger_left=larger_left, repeats=repeats(draw, parcel)),
+            tuple(replace(outcome, final=False) for outcome in each) if is_open else each,
             draw=draw,
             at=self._now(),
             latency=response.latency,
@@ -166,16 +173,34 @@ class Sender:
         )
         try:
             self._recorded(self._journal.append(attempt))
+            stopped = self._refusals.add(attempt) if is_open else None
+            self._fail(() if is_open else self._refusals.settle(judged))
         except StorageError as error:
             return AttemptResult(stopped=Stopped(reason=StopReason.DISK, message=str(error)))
         self._exchange.learn(response, lesson_of(attempt))
         self._packer.learn(attempt)
-        then = follow(parcel, attempt, reply, self._rules.retry)
+        then = FollowUp() if self._refusals.holds(attempt) else follow(parcel, attempt, reply, self._rules.retry)
         if too_small is not None:
             then = then.with_context_above(too_small.tokens)
-        transient = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ANOTHER_MODEL
-        hint = hinted_seconds(judged, self._clock()) if draw.is_own and isinstance(judged, Failure) else 0.0
-        return AttemptResult(then=then, wait=None if transient else 0.0, hint=hint, stopped=stop_after(judged))
+        return self._result(response, then, stopped or stop_after(judged))
+
+    def _result(self, response: Response[Task], then: FollowUp, stopped: Stopped | None) -> AttemptResult:
+        """The result of a response, with the time to wait before the rows are asked again."""
+        judged = response.judged
+        if not isinstance(judged, Failure) or CONSEQUENCES[judged.kind] is not Consequence.ANOTHER_MODEL:
+            return AttemptResult(then=then, stopped=stopped)
+        hint = hinted_seconds(judged, self._clock()) if response.ask.draw.is_own else 0.0
+        return AttemptResult(then=then, wait=None, hint=hint, stopped=stopped)
+
+    def finish(self) -> None:
+        """Fails the rows whose refusals are still held back, at the end of the run. Raises StorageError."""
+        self._fail(self._refusals.close())
+
+    def _fail(self, refused: Sequence[Attempt]) -> None:
+        """Notes in the journal that refusals were the rows' own fault; the requests are in it already."""
+        for attempt in refused:
+            final = tuple(replace(outcome, final=True) for outcome in attempt.outcomes)
+            self._recorded(self._journal.append(replace(attempt, models=(), outcomes=final)))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -108,3 +108,48 @@ def test_a_refusal_for_length_fails_the_row_at_once_if_no_context_is_known(tmp_p
     summary = job(tmp_path).run_over(server)
     assert (summary.exit_code, summary.counts.failed, summary.errors) == (1, 1, {"context_length": 1})
     assert len(server.bodies) == 20
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"message": "litellm.BadRequestError: Invalid model name passed in model=llama3", "code": "400"}),
+        (400, {"message": "No connected db.", "type": "no_db_connection", "param": None, "code": "400"}),
+        (422, {"message": "top_k: must be below 0, request id 0f8fad5b-d9cb-469f-a165-70867728950e"}),
+        (403, {"message": "This team may not use the server"}),
+    ],
+)
+def test_a_server_that_refuses_every_row_alike_stops_the_run_and_fails_no_row(
+    tmp_path: Path, status: int, error: dict[str, Any]
+) -> None:
+    rehearsal, server = job(tmp_path, 45), Server(lambda body: httpx.Response(status, json={"error": error}))
+    summary = rehearsal.run_over(server)
+    assert (summary.exit_code, summary.counts.failed, summary.counts.pending) == (3, 0, 45)
+    assert summary.stopped is not None
+    assert error["message"] in summary.stopped.message
+    assert len(server.bodies) <= 5 + 8, "those in flight"
+    assert rehearsal.run_over(Server()).counts.ok == 45
+
+
+def test_rows_that_are_refused_beside_others_that_are_answered_fail_at_once(tmp_path: Path) -> None:
+    """Also those that were refused before the first answer came."""
+    bad = {"error": {"message": "invalid image", "type": "invalid_request_error"}}
+    numbers = (0, 1, 2, 7)
+
+    def refuse(body: dict[str, Any]) -> httpx.Response | None:
+        is_bad = any(f"Question {number}?" in str(body) for number in numbers)
+        return httpx.Response(400, json=bad) if is_bad else None
+
+    rehearsal, server = job(tmp_path), Server(refuse)
+    summary = rehearsal.run_over(server)
+    assert (summary.exit_code, summary.counts.failed, summary.errors) == (1, 4, {"invalid_request": 4})
+    assert (len(server.bodies), summary.requests) == (20, 20)
+    table = rehearsal.table()
+    assert table["attempts"].to_list() == [1] * 20
+    assert [row for row, status in enumerate(table["status"]) if status == "failed"] == [*numbers]
+
+
+def test_a_few_rows_that_are_all_refused_fail_at_the_end(tmp_path: Path) -> None:
+    server = Server(lambda body: httpx.Response(400, json={"error": {"message": "invalid image"}}))
+    summary = job(tmp_path, 3).run_over(server)
+    assert (summary.exit_code, summary.counts.failed, len(server.bodies)) == (1, 3, 3)
