@@ -80,11 +80,12 @@ class OpenJob:
     ) -> Iterator[Task | int]:
         """The wanted questions, each once, at most `limit`. A number in between counts rows that need no request."""
         taken, skipped = DigestMap(), 0
+        request: ChatRequest | Failure | None = None
         id_column = self.dataset.id
         for number, row in enumerate(self.rows()):
             if limit is not None and len(taken) >= limit:
                 break
-            if skipped >= BATCH:
+            if skipped >= BATCH or (skipped and isinstance(request, Failure)):  # a row that fails may have taken long
                 yield skipped
                 skipped = 0
             request = self.prompts.render(row)

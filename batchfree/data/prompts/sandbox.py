@@ -17,11 +17,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batchfree.core.chat import Json
+from batchfree.data.prompts.bounds import BoundedGenerator, bounded, check_call, check_operation, concat, turn
 from batchfree.data.prompts.repeatable import NOT_CALLED, refuse_random
-
-MOST_CHARACTERS = 20_000_000
-"""Most characters of one rendered text."""
-LARGEST_EXPONENT = 1_000
 
 
 class Null(Undefined):
@@ -72,7 +69,10 @@ class WholeRow(dict[str, Any]):
 class Sandbox(ImmutableSandboxedEnvironment):
     """The sandbox of all templates. Fields hide methods of the same name, nulls have names, texts stay short."""
 
-    intercepted_binops = frozenset(["*", "**"])
+    intercepted_binops = frozenset(["*", "**", "+", "%"])
+    code_generator_class = BoundedGenerator
+    concat = staticmethod(concat)
+    turn = staticmethod(turn)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """`obj.attribute`; the field of a struct hides a method of the same name."""
@@ -98,18 +98,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return not reads_clock and super().is_safe_callable(obj)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Multiplication and powers within bounds. Raises TemplateRuntimeError beyond."""
-        if operator == "**" and (abs(right) > LARGEST_EXPONENT or abs(left) > MOST_CHARACTERS):
-            raise TemplateRuntimeError("the power is too large")
-        if operator == "*":
-            for times, value in ((left, right), (right, left)):
-                if (
-                    isinstance(times, int)
-                    and isinstance(value, str | list | tuple)
-                    and times * len(value) > MOST_CHARACTERS
-                ):
-                    raise TemplateRuntimeError("the repeated text is too long")
+        """An operation within bounds. Raises TemplateRuntimeError beyond."""
+        check_operation(operator, left, right)
         return super().call_binop(context, operator, left, right)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """A call within bounds. Raises TemplateRuntimeError beyond."""
+        check_call(__obj, args, kwargs)
+        return super().call(__context, __obj, *args, **kwargs)
 
 
 def printable(value: Any) -> Any:
@@ -152,6 +148,7 @@ def sandbox() -> Sandbox:
     environment = Sandbox(undefined=StrictUndefined, finalize=printable, autoescape=False, keep_trailing_newline=False)
     environment.filters["tojson"] = to_json
     environment.filters["random"] = refuse_random
+    environment.filters |= {name: bounded(name, function) for name, function in environment.filters.items()}
     environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
     return environment
 

@@ -8,8 +8,9 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 
 from batchfree.core.text import clean
+from batchfree.data.prompts.bounds import END, concat, end_of_time, watch_turns
 from batchfree.data.prompts.repeatable import changing, printed_address
-from batchfree.data.prompts.sandbox import MOST_CHARACTERS, Sandbox, WholeRow, null, without_globals
+from batchfree.data.prompts.sandbox import Sandbox, WholeRow, null, without_globals
 from batchfree.data.unknown_column import no_column
 
 ROW = "row"
@@ -50,6 +51,8 @@ class Template:
         if columns and (unknown := _unknown(tree, names, set(columns), environment.globals)):
             raise BrokenTemplateError(*(no_column(name, columns, files) for name in unknown))
         self._columns = known = frozenset(columns)
+        constant = _constant(tree)
+        watch_turns(tree)
         self._template = environment.from_string(tree)
         self._source = source
         self._names = tuple(sorted(names & known))
@@ -58,14 +61,14 @@ class Template:
         self._wants_row = ROW in names and ROW not in known
         self.columns = None if self._wants_row else frozenset(self._names)
         """The columns that the template uses; None if it uses the whole row."""
-        self.constant = _constant(tree)
+        self.constant = constant
         """The text, if nothing in it depends on the row."""
 
     def __call__(self, row: Mapping[str, Any]) -> str:
         """The text for one row. Raises UnrenderableError."""
         if self.constant is not None:
             return self.constant
-        values = dict(self._globals)
+        values = {END: end_of_time(), **self._globals}
         for name in self._names:
             value = row.get(name)
             values[name] = self._nulls[name] if value is None else value
@@ -74,22 +77,12 @@ class Template:
         template = self._template
         try:
             pieces = template.root_render_func(template.new_context(values, shared=True))
-            text = clean(_joined(pieces))
+            text = clean(concat(pieces))
             if (address := printed_address(text)) and address not in self._source and address not in str(row):
                 raise ValueError(f"the template prints an object that is another one in every run: {address}")
             return text
         except RENDER_ERRORS as error:
             raise UnrenderableError(_sentence(error)) from error
-
-
-def _joined(pieces: Iterator[str]) -> str:
-    kept, size = [], 0
-    for piece in pieces:
-        size += len(piece)
-        if size > MOST_CHARACTERS:
-            raise ValueError(f"the rendered text is longer than {MOST_CHARACTERS} characters")
-        kept.append(piece)
-    return "".join(kept)
 
 
 def _sentence(error: BaseException) -> str:
