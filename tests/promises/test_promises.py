@@ -181,5 +181,5 @@ def megabytes(folder: Path, rows: int) -> float:
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
-    """For 110 MB more input a run needs less than 80 MB more memory, once its buffers are full; measured: 10 to 30 MB."""
+    """Once its buffers are full, a run needs less than 80 MB more memory for 110 MB more input; measured: 10 to 30."""
     assert megabytes(tmp_path / "large", 160_000) - megabytes(tmp_path / "small", 50_000) < 80
