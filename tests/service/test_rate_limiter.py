@@ -307,7 +307,9 @@ def test_a_refusal_on_an_endpoint_without_limits_brings_its_starts_into_the_ledg
 
     async def main():
         starts = [await rate_limiter.acquire(anyio.Event()) for _ in range(5)]
-        rate_limiter.record_refusal(refusal, starts[-1])
+        last = starts[-1]
+        assert isinstance(last, Start)
+        rate_limiter.record_refusal(refusal, last)
         await rate_limiter.acquire(anyio.Event())
 
     rate_limiter = RateLimiter(ledger, Limits(), "fast", clock=time.clock)
