@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from batchfree.answers.non_answers import is_refusal, is_verdict
+from batchfree.answers.printed_calls import harmony_call
 from batchfree.answers.read_label import read_label
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.answers.thinking import without_thinking
-from batchfree.answers.tool_calls import read_tool_calls
+from batchfree.answers.tool_calls import read_printed_calls, read_tool_calls
 from batchfree.core.chat import Completion, Failure, Kind
 from batchfree.core.finish_reasons import Ending
 from batchfree.core.text import is_blank
@@ -31,13 +32,27 @@ def _ended_early(completion: Completion) -> Failure | None:
 def _read_content(completion: Completion, rule: AnswerRule) -> Answer | Failure:
     if completion.tool_calls and rule.tools:
         return read_tool_calls(completion.tool_calls, rule)
-    text = _without_thinking(completion.content, rule)
+    text = _without_thinking(completion.content, rule) or (harmony_call(completion.content) if rule.tools else "")
     if not is_blank(text):
-        return _read_text(text, rule)
+        return _read_words(text, rule) if rule.tools else _read_text(text, rule)
     if completion.tool_calls:
         return bad_answer("it calls a tool, but none was offered; answer in words")
-    message = "the reply is empty" if is_blank(completion.content) else "the reply holds thinking and no answer"
-    return Failure(kind=Kind.EMPTY, message=message)
+    if is_blank(completion.content):
+        return Failure(kind=Kind.EMPTY, message="the reply is empty")
+    if rule.must_call:
+        return bad_answer("it thinks and calls no tool; call a tool")
+    return Failure(kind=Kind.EMPTY, message="the reply holds thinking and no answer")
+
+
+def _read_words(text: str, rule: AnswerRule) -> Answer | Failure:
+    """A text where tools are offered: an answer in the form asked for, or a tool call that is printed."""
+    if rule.must_call:
+        calls = read_printed_calls(text, rule)
+        return calls if isinstance(calls, Answer) else _no_answer(text) or calls or bad_answer("it calls no tool")
+    result = _read_text(text, rule)
+    if isinstance(result, Answer) and (rule.labels is not None or rule.schema is not None):
+        return result
+    return read_printed_calls(text, rule) or result
 
 
 def _read_text(text: str, rule: AnswerRule) -> Answer | Failure:

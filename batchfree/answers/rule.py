@@ -14,7 +14,8 @@ class AnswerRule:
     """What counts as an answer: one of `labels`, JSON that satisfies `schema`, or any text if both are None.
 
     `tools` says that the request offers tools; a reply of tool calls is then an answer too. `tool_schemas` gives the
-    schema of each tool's arguments by name; None leaves them unchecked.
+    schema of each tool's arguments by name; None leaves them unchecked. `must_call` says that the request demands a
+    call, so that words are no answer; `tool_name` is the one tool that it demands.
     """
 
     labels: tuple[str, ...] | None = None
@@ -23,6 +24,8 @@ class AnswerRule:
     repair: bool = True
     tools: bool = False
     tool_schemas: Mapping[str, JsonObject] | None = None
+    must_call: bool = False
+    tool_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,12 @@
-"""Tool calls as an answer: each one is checked against the tool that it calls."""
+"""Tool calls as an answer: what a request demands, and each call checked against the tool that it calls."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from batchfree.answers.printed_calls import find_printed_calls
 from batchfree.answers.rule import Answer, AnswerRule, bad_answer
 from batchfree.answers.strict_json import NotJson, parse
 from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
@@ -18,16 +20,50 @@ def tool_schemas(parameters: Mapping[str, Json]) -> Mapping[str, JsonObject] | N
     return {function["name"]: function.get("parameters") or {} for function in named} or None
 
 
+def with_tools(rule: AnswerRule, parameters: Mapping[str, Json]) -> AnswerRule:
+    """The rule for a request with these parameters: its tools, and what its `tool_choice` demands.
+
+    A choice is `auto`, `none`, `required` (Mistral: `any`), a named function, or `allowed_tools` with one of the modes
+    (OpenAI API reference, chat completions, `tool_choice`).
+    """
+    schemas, choice = tool_schemas(parameters), parameters.get("tool_choice")
+    if schemas is None or choice == "none":
+        return rule
+    named = choice.get("function") or choice if isinstance(choice, dict) else {}
+    name = named.get("name") if isinstance(named, dict) else None
+    allowed = choice.get("allowed_tools") if isinstance(choice, dict) else None
+    mode = allowed.get("mode") if isinstance(allowed, dict) else choice
+    must_call = isinstance(name, str) or mode in ("required", "any")
+    return replace(
+        rule, tools=True, tool_schemas=schemas, must_call=must_call, tool_name=name if isinstance(name, str) else None
+    )
+
+
 def read_tool_calls(calls: Sequence[ToolCall], rule: AnswerRule) -> Answer | Failure:
     """The calls as JSON text `[{"name", "arguments"}]` in order, or why one of them does not fit its tool."""
     answers, repaired = list[JsonObject](), False
     for call in calls:
+        if rule.tool_name not in (None, call.name):
+            return bad_answer(f"it calls {call.name!r}; the tool to call is {rule.tool_name!r}")
         result = _arguments(call, rule)
         if isinstance(result, Failure):
             return result
         answers.append({"name": call.name, "arguments": result.value})
         repaired = repaired or result.repaired
     return Answer(value=json.dumps(answers, ensure_ascii=False), repaired=repaired)
+
+
+def read_printed_calls(text: str, rule: AnswerRule) -> Answer | Failure | None:
+    """The calls that a text prints as an answer; None if the text is words, which a demand for a call refuses."""
+    found = find_printed_calls(text, rule.tool_schemas or {}, forced=rule.must_call)
+    if found is not None and found.calls is not None:
+        return read_tool_calls(found.calls, rule)
+    if found is not None:
+        return bad_answer("it prints a tool call that can't be read; call the tool")
+    if not rule.must_call:
+        return None
+    tools = rule.tool_name or ", ".join(rule.tool_schemas or ())
+    return bad_answer(f"it holds words and no tool call; call one of these tools: {tools}")
 
 
 def _arguments(call: ToolCall, rule: AnswerRule) -> Answer | Failure:

@@ -74,8 +74,7 @@ def read(judged: Judged, parcel: Parcel, codes: Sequence[str], rule: AnswerRule)
     if isinstance(judged, Failure):
         return RowResults(judged=judged, results=tuple(judged for _ in parcel), failure=judged)
     if len(parcel) == 1:
-        tools = answers.tool_schemas(parcel[0].question.request.parameters)
-        rule = rule if tools is None else replace(rule, tools=True, tool_schemas=tools)
+        rule = answers.with_tools(rule, parcel[0].question.request.parameters)
         return RowResults(judged=judged, results=(answers.read(judged, rule),))
     reading = packs.read(judged, codes, rule)
     nothing = reading.failure or _missing(judged, cut_off=reading.cut_off)

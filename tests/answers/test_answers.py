@@ -389,7 +389,7 @@ TOOLS = {
     ],
 )
 def test_tool_calls_are_an_answer_if_they_fit_their_tools(calls: list[tuple[str, str]], expected: Any) -> None:
-    rule = AnswerRule(tools=True, tool_schemas=answers.tool_schemas(TOOLS))
+    rule = answers.with_tools(AnswerRule(), TOOLS)
     made = tuple(ToolCall(name=name, arguments=arguments) for name, arguments in calls)
     assert kind_or_value("", rule, tool_calls=made, finish_reason="tool_calls") == expected
 
@@ -398,7 +398,94 @@ def test_a_call_of_a_tool_that_was_not_offered_is_no_answer() -> None:
     made = (ToolCall(name="weather", arguments="{}"),)
     assert kind_or_value("", AnswerRule(), tool_calls=made) is BAD
     assert kind_or_value("Sunny.", AnswerRule(tools=True)) == "Sunny."
-    assert answers.tool_schemas({}) is None
+    assert answers.with_tools(AnswerRule(), {}) == AnswerRule()
+
+
+IN_OSLO = '[{"name": "weather", "arguments": {"city": "Oslo"}}]'
+CALL = '{"name": "weather", "arguments": {"city": "Oslo"}}'
+PRINTED_CALLS: list[tuple[str, Any]] = [
+    (f"<tool_call>\n{CALL}\n</tool_call>", IN_OSLO),
+    (f"I will look it up.\n<tool_call>{CALL}</tool_call>", IN_OSLO),
+    (f"<think>hm</think>\n<tool_call>{CALL}", IN_OSLO),
+    (f"<tool_call>{CALL}</tool_call><tool_call>{CALL}</tool_call>", IN_OSLO[:-1] + ", " + IN_OSLO[1:]),
+    (f"<function_call>{CALL}</function_call>", IN_OSLO),
+    (f"```json\n{CALL}\n```", IN_OSLO),
+    (CALL, IN_OSLO),
+    (f"[{CALL}]", IN_OSLO),
+    ('{"name": "weather", "parameters": {"city": "Oslo"}}', IN_OSLO),
+    ('{"type": "function", "name": "weather", "parameters": {"city": "Oslo"}}', IN_OSLO),
+    ('{"type": "function", "function": {"name": "weather", "arguments": "{\\"city\\": \\"Oslo\\"}"}}', IN_OSLO),
+    (f'{{"tool_calls": [{CALL}]}}', IN_OSLO),
+    ('<function=weather>{"city": "Oslo"}</function>', IN_OSLO),
+    ("<tool_call>\n<function=weather>\n<parameter=city>\nOslo\n</parameter>\n</function>\n</tool_call>", IN_OSLO),
+    ("<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Oslo</arg_value>\n</tool_call>", IN_OSLO),
+    ('<invoke name="weather"><parameter name="city">Oslo</parameter></invoke>', IN_OSLO),
+    (f"[TOOL_CALLS][{CALL}]", IN_OSLO),
+    ('[TOOL_CALLS]weather{"city": "Oslo"}', IN_OSLO),
+    ('[TOOL_CALLS]weather[ARGS]{"city": "Oslo"}', IN_OSLO),
+    ('<|python_tag|>{"name": "weather", "parameters": {"city": "Oslo"}}<|eom_id|>', IN_OSLO),
+    ('<|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>{"city": "Oslo"}<|tool_call_end|>', IN_OSLO),
+    (
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>commentary to=functions.weather "
+        '<|constrain|>json<|message|>{"city": "Oslo"}<|call|>',
+        IN_OSLO,
+    ),
+    ('<tool_call>{"name": "weather", "arguments": {"city": "Os', BAD),
+    ("<tool_call>weather(city='Oslo')</tool_call>", BAD),
+    ('<tool_call>{"name": "sunshine", "arguments": {}}</tool_call>', BAD),
+    ('<tool_call>{"name": "weather", "arguments": {"city": 5}}</tool_call>', BAD),
+    ("<tool_call>{broken}</tool_call>", BAD),
+]
+WORDS: list[str] = [
+    "I will call weather for Oslo.",
+    "Sunny.",
+    '{"city": "Oslo"}',
+    '{"name": "sunshine", "arguments": {}}',
+    "A call stands in `<tool_call>` and `</tool_call>`.",
+    "Models write <tool_call> for it.",
+]
+
+
+@pytest.mark.parametrize("choice", ["required", "auto", {"type": "function", "function": {"name": "weather"}}])
+@pytest.mark.parametrize(("content", "expected"), PRINTED_CALLS)
+def test_a_call_that_is_plainly_printed_is_read_as_a_call(content: str, expected: Any, choice: Any) -> None:
+    rule = answers.with_tools(AnswerRule(), {**TOOLS, "tool_choice": choice})
+    assert kind_or_value(content, rule) == expected
+
+
+@pytest.mark.parametrize("content", [*WORDS, "<think>I must call weather.</think>"])
+def test_words_are_no_answer_where_the_request_demands_a_call(content: str) -> None:
+    words = content if content in WORDS else Kind.EMPTY
+    named = {"type": "function", "function": {"name": "weather"}}
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": []}}
+    for choice, expected in [
+        ("required", BAD),
+        ("any", BAD),
+        (named, BAD),
+        (allowed, BAD),
+        ("auto", words),
+        ("none", words),
+    ]:
+        rule = answers.with_tools(AnswerRule(), {**TOOLS, "tool_choice": choice})
+        assert kind_or_value(content, rule) == expected, choice
+    assert kind_or_value(content, answers.with_tools(AnswerRule(), TOOLS)) == words
+
+
+def test_a_call_must_be_of_the_tool_that_the_request_names() -> None:
+    other = {"type": "function", "function": {"name": "time", "parameters": {}}}
+    choice = {"type": "function", "function": {"name": "time"}}
+    rule = answers.with_tools(AnswerRule(), {"tools": [*TOOLS["tools"], other], "tool_choice": choice})
+    made = (ToolCall(name="weather", arguments='{"city": "Oslo"}'),)
+    assert kind_or_value("", rule, tool_calls=made) is BAD
+    assert (
+        kind_or_value("", rule, tool_calls=(ToolCall(name="time", arguments="{}"),))
+        == '[{"name": "time", "arguments": {}}]'
+    )
+
+
+def test_printed_json_is_text_where_no_tools_are_offered() -> None:
+    assert kind_or_value(CALL, AnswerRule()) == CALL
+    assert kind_or_value(f"<tool_call>{CALL}</tool_call>", AnswerRule()) == f"<tool_call>{CALL}</tool_call>"
 
 
 # What is sent
