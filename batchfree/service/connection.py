@@ -81,7 +81,8 @@ async def connect(
             server = await stack.enter_async_context(_llama_server(endpoint, environment, say))
             base_url = server.base_url
         ledger = stack.enter_context(Ledger(path, clock))
-        client = Client(base_url, key, transport=transport, connections=connections)
+        fast = not endpoint.is_openrouter
+        client = Client(base_url, key, transport=transport, connections=connections, fast=fast)
         stack.push_async_callback(client.aclose)
         catalogue = ModelCatalogue(client, cache, base_url, clock)
         yield Connection(client=client, ledger=ledger, catalogue=catalogue, clock=clock, server=server)

@@ -59,7 +59,7 @@ class ModelCatalogue:
         self._file = None if folder is None else folder / f"models-{name}.json"
         self._client, self._clock = client, clock
         self._loaded: _Loaded | None = None
-        self._asked_at = float("-inf")
+        self._asked_at = self._looked_at = float("-inf")
         self._lock = anyio.Lock()
         self.last_error: str | None = None
 
@@ -80,7 +80,8 @@ class ModelCatalogue:
     async def _models(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool = False) -> tuple[Model, ...]:
         async with self._lock:
             now = self._clock()
-            if self._loaded is None or not self._is_fresh(now):
+            if not self._is_fresh(now) and not 0 <= now - self._looked_at < RETRY_S:
+                self._looked_at = now
                 self._load_copy(now)
             if (even_if_fresh or not self._is_fresh(now)) and may_ask(now):
                 await self._fetch(now)

@@ -12,8 +12,10 @@ import httpx
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
 from batchfree.core.urls import normalize_base_url
+from batchfree.core.version import __version__
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.body import ACCEPTED, BodyReader, UnreadableBodyError, body_text
+from batchfree.service.openrouter.carrier import open_carrier
 from batchfree.service.openrouter.judge import judge
 from batchfree.service.openrouter.lenient import parse_json
 from batchfree.service.openrouter.masking import Secret, one_line
@@ -25,9 +27,11 @@ SPARE_CONNECTIONS = 4
 HEADERS = {
     "X-OpenRouter-Title": "batchfree",
     "X-OpenRouter-Metadata": "enabled",
+    "User-Agent": f"batchfree/{__version__}",
     "Accept": "application/json",
     "Accept-Encoding": ACCEPTED,
 }
+CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -48,22 +52,21 @@ class Client:
         transport: httpx.AsyncBaseTransport | None = None,
         *,
         connections: int = 8,
+        fast: bool = False,
     ) -> None:
-        """A client for `connections` requests at a time. Raises BatchfreeError for an impossible key."""
+        """A client for `connections` requests at a time. Raises BatchfreeError for an impossible key.
+
+        `fast`: requests travel by aiohttp. A `transport` replaces both carriers.
+        """
         self.base_url = normalize_base_url(base_url)
         self._key = key.strip() if key else None
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise BatchfreeError("the API key contains control or non-ASCII characters; check where it is set")
         self._secret = Secret(self._key)
-        most = connections + SPARE_CONNECTIONS
-        self._http = httpx.AsyncClient(
-            transport=transport,
-            headers=HEADERS | ({"Authorization": f"Bearer {self._key}"} if self._key else {}),
-            timeout=None,  # httpx times each read, and blanks arrive while a model works: `_send` times the whole call
-            follow_redirects=False,
-            trust_env=urlsplit(self.base_url).hostname not in LOOPBACK,
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-        )
+        trust_env = urlsplit(self.base_url).hostname not in LOOPBACK
+        self._carrier = transport or open_carrier(connections + SPARE_CONNECTIONS, fast=fast, trust_env=trust_env)
+        self._headers = HEADERS | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        self._urls = {path: httpx.URL(self.base_url + path) for path in (CHAT, KEY, MODELS)}
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
@@ -73,19 +76,19 @@ class Client:
 
         A cancellation closes the connection; the service may or may not have counted the request.
         """
-        response = await self._send("POST", "/chat/completions", _encode(body), seconds)
+        response = await self._send("POST", CHAT, _encode(body), seconds)
         return response if isinstance(response, Failure) else self._judge(response)
 
     async def key(self) -> wire.KeyState | Failure:
         """The state of the key. The call costs no request; a cancellation leaves nothing behind."""
-        response = await self._send("GET", "/key", None, GET_TIMEOUT_S)
+        response = await self._send("GET", KEY, None, GET_TIMEOUT_S)
         if isinstance(response, Failure):
             return response
         return wire.read_key(response.status, response.headers, response.body, self._secret)
 
     async def models(self) -> str | Failure:
         """The catalogue as JSON text. The call costs no request; a cancellation leaves nothing behind."""
-        response = await self._send("GET", "/models", None, GET_TIMEOUT_S)
+        response = await self._send("GET", MODELS, None, GET_TIMEOUT_S)
         if isinstance(response, Failure):
             return response
         if response.status == httpx.codes.OK:
@@ -96,7 +99,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Closes all connections."""
-        await self._http.aclose()
+        await self._carrier.aclose()
 
     def _judge(self, response: _RawResponse) -> Judged:
         try:
@@ -116,10 +119,9 @@ class Client:
 
     async def _send(self, method: str, path: str, content: bytes | None, seconds: float) -> _RawResponse | Failure:
         """One call with its whole response. No exception of httpx leaves this function: they contain the key."""
-        headers = {"Content-Type": "application/json"} if content is not None else {}
         try:
             with anyio.fail_after(seconds):
-                return await self._read(method, path, content, headers)
+                return await self._read(method, path, content)
         except TimeoutError:
             return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except UnreadableBodyError as error:
@@ -127,13 +129,18 @@ class Client:
         except httpx.RequestError as error:
             return Failure(kind=Kind.CONNECTION, message=self._describe(error))
 
-    async def _read(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> _RawResponse:
-        async with self._http.stream(method, self.base_url + path, content=content, headers=headers) as response:
+    async def _read(self, method: str, path: str, content: bytes | None) -> _RawResponse:
+        headers = self._headers if content is None else self._headers | {"Content-Type": "application/json"}
+        request = httpx.Request(method, self._urls[path], headers=headers, content=content)
+        response = await self._carrier.handle_async_request(request)
+        try:
             reader = BodyReader(response.headers)
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for chunk in response.stream:  # as it came: httpx would decompress a whole chunk at a time
                 reader.feed(chunk)
             return _RawResponse(status=response.status_code, headers=response.headers, body=reader.end())
+        finally:
+            await response.aclose()
 
     def _describe(self, error: httpx.RequestError) -> str:
         host = urlsplit(self.base_url).hostname

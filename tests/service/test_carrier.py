@@ -1,0 +1,145 @@
+"""Both carriers over real sockets: what they send, what their errors become, and what a cancellation leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from batchfree.core.chat import Completion, Failure, Judged, Kind
+from batchfree.service.openrouter.carrier import AiohttpCarrier, HttpxCarrier, open_carrier
+from batchfree.service.openrouter.client import Client
+
+REPLY = b'{"model": "m", "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "yes"}}]}'
+OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(REPLY) + REPLY
+BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Héllo"}]}
+
+
+class LocalServer:
+    """Answers every request with the same bytes; none means that it never answers."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | None = OK
+        self.requests: list[bytes] = []
+        self.open = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or b"0")
+                self.requests.append(head + await reader.readexactly(length))
+                if self.answer is not None:
+                    writer.write(self.answer)
+                    if self.answer is not OK:
+                        break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open -= 1
+            writer.close()
+
+
+@asynccontextmanager
+async def served(fast: bool, connections: int = 8) -> AsyncIterator[tuple[LocalServer, Client]]:
+    local = LocalServer()
+    server = await asyncio.start_server(local.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = Client(f"http://127.0.0.1:{port}/v1", "sk-test", connections=connections, fast=fast)
+    try:
+        yield local, client
+    finally:
+        await client.aclose()
+        server.close()
+
+
+def over(fast: bool, main: Callable[[LocalServer, Client], Awaitable[Any]], connections: int = 8) -> Any:
+    async def run() -> Any:
+        async with served(fast, connections) as (local, client):
+            return await main(local, client)
+
+    return anyio.run(run)
+
+
+both = pytest.mark.parametrize("fast", [False, True], ids=["httpx", "aiohttp"])
+
+
+@both
+def test_a_request_carries_the_key_and_nothing_that_the_job_did_not_ask_for(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> list[bytes]:
+        assert isinstance(await client.complete(BODY, 9), Completion)
+        return local.requests
+
+    (request,) = over(fast, main)
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
+    names = {line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]}
+    assert {b"authorization", b"content-type", b"content-length", b"host", b"user-agent"} <= names
+    assert b"cookie" not in names
+    assert "Héllo".encode() in body
+
+
+@both
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n" + REPLY, Kind.CONNECTION),
+        (b"no HTTP at all\r\n\r\n", Kind.CONNECTION),
+        (b"", Kind.CONNECTION),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n", Kind.BAD_RESPONSE),
+    ],
+    ids=["cut", "not HTTP", "closed", "redirect"],
+)
+def test_what_is_no_reply_is_a_failure_with_its_kind(fast: bool, answer: bytes, kind: Kind) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.answer = answer
+        return await client.complete(BODY, 9)
+
+    failure = over(fast, main)
+    assert isinstance(failure, Failure)
+    assert failure.kind is kind
+
+
+@both
+def test_a_server_that_never_answers_times_out(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.answer = None
+        return await client.complete(BODY, 0.05)
+
+    assert over(fast, main).kind is Kind.TIMEOUT
+
+
+@both
+def test_a_thousand_cancelled_requests_leave_no_connection_open_and_no_worker_dead(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> int:
+        local.answer = None
+        for _ in range(50):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(client.complete, BODY, 60)
+                await anyio.sleep(0.005)
+                tasks.cancel_scope.cancel()
+        local.answer = OK
+        answers = [await client.complete(BODY, 9) for _ in range(30)]
+        assert all(isinstance(each, Completion) for each in answers)
+        with anyio.fail_after(30):
+            while local.open > 1:  # noqa: ASYNC110 - the sockets tell nobody
+                await anyio.sleep(0.01)
+        return local.open
+
+    assert over(fast, main, connections=16) <= 1
+
+
+def test_a_proxy_from_the_environment_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def carrier(trust_env: bool) -> str:
+        opened = open_carrier(1, fast=True, trust_env=trust_env)
+        await opened.aclose()
+        return type(opened).__name__
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert anyio.run(carrier, True) == HttpxCarrier.__name__
+    assert anyio.run(carrier, False) == AiohttpCarrier.__name__
