@@ -87,7 +87,7 @@ def command_line(context: click.Context) -> int:
     default="auto",
     help="How to show progress; auto is a bar on a terminal and plain lines elsewhere.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors and the reason of an early stop.")
+@click.option("-q", "--quiet", is_flag=True, help="For cron: print only what somebody should look at.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what happens to every request.")
 @click.pass_context
 def run(context: click.Context, /, **values: Any) -> int:

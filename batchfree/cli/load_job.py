@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from batchfree.cli.arguments import Arguments
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.jobspec import EndpointSpec, load_endpoint
+from batchfree.jobspec.env_files import read_environment
 from batchfree.jobspec.job import Job
 from batchfree.jobspec.job import load as load_job_file
 
@@ -18,7 +18,6 @@ def load_job(path: Path, arguments: Arguments) -> Job:
     return load_job_file(
         path,
         overrides=arguments.set,
-        environment=environment(arguments.env_file),
         endpoint=arguments.endpoint,
         output=arguments.output,
         env_file=arguments.env_file,
@@ -41,16 +40,6 @@ def endpoint_of(arguments: Arguments, job: Job | None) -> EndpointSpec:
     return EndpointSpec() if arguments.endpoint is None else load_endpoint(arguments.endpoint)
 
 
-def environment(env_file: Path | None) -> Mapping[str, str]:
-    """The environment variables, with those of `--env-file` where the process has none. Raises SpecError."""
-    if env_file is None:
-        return dict(os.environ)
-    from dotenv import dotenv_values
-
-    try:
-        with env_file.open(encoding="utf-8-sig") as file:
-            variables = dotenv_values(stream=file, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "this is not UTF-8 text"
-        raise SpecError([Mistake(file=str(env_file), key="--env-file", message=f"can't be read: {why}")]) from error
-    return {**{name: value for name, value in variables.items() if value is not None}, **os.environ}
+def environment_of(arguments: Arguments, job: Job | None) -> Mapping[str, str]:
+    """The environment variables of a job; without a job those of the process and of `--env-file`. Raises SpecError."""
+    return read_environment(env_file=arguments.env_file) if job is None else job.environment

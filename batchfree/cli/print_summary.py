@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.terminal import count, escape_control_characters, say
-from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, USAGE, StopReason
+from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, TRY_LATER, USAGE, StopReason
 from batchfree.run.summary import Summary
 
 if TYPE_CHECKING:
     from batchfree.journal.attempts import PilotDecision
 
+ONLY_TIME = {StopReason.QUOTA, StopReason.DEADLINE, StopReason.LOCKED, StopReason.POOL_DOWN}
+"""Reasons after which a later run needs nothing but time: `-q` says nothing of them."""
 MODEL_WIDTH = 40
 """Most characters of a model's id in the sample."""
 ERROR_WIDTH = 60
@@ -23,19 +25,34 @@ ERROR_WIDTH = 60
 
 
 def print_summary(summary: Summary, arguments: RunArguments, printed: Collection[str] = ()) -> None:
-    """Prints the summary; with `-q` only the reason of an early stop. Warnings in `printed` are not repeated."""
-    if not arguments.quiet:
-        for warning in summary.warnings:
-            if warning not in printed:
-                say(f"warning: {warning}")
-        print_sample(summary)
-        for line in result_lines(summary):
+    """Prints the summary; with `-q` only what somebody should look at. Warnings in `printed` are not repeated."""
+    if arguments.quiet:
+        for line in quiet_lines(summary, arguments):
             say(line)
+        return
+    for warning in summary.warnings:
+        if warning not in printed:
+            say(f"warning: {warning}")
+    print_sample(summary)
+    for line in result_lines(summary):
+        say(line)
     if summary.stopped is not None and (summary.counts.pending or summary.exit_code not in (OK, ROWS_FAILED)):
         say(f"stopped: {summary.stopped.message}")
-    if not arguments.quiet:
-        for line in next_commands(summary, arguments):
-            say(line)
+    for line in next_commands(summary, arguments):
+        say(line)
+
+
+def quiet_lines(summary: Summary, arguments: RunArguments) -> Iterator[str]:
+    """What `-q` prints: nothing if all is well or only time is needed, else a line that says why."""
+    stopped, counts, code = summary.stopped, summary.counts, summary.exit_code
+    if code == ROWS_FAILED:
+        kinds = ", ".join(f"{rows} {kind}" for kind, rows in sorted(summary.errors.items(), key=lambda item: -item[1]))
+        yield f"{summary.job}: {counts.failed} of {count(counts.rows, 'row')} failed for good: {kinds}"
+        yield f"more: batchfree status {shlex.quote(str(arguments.job))}"
+    elif code == TRY_LATER and (stopped is None or stopped.reason in ONLY_TIME):
+        return
+    elif code != OK and stopped is not None:
+        yield f"{summary.job}: stopped: {stopped.message}"
 
 
 def print_sample(summary: Summary) -> None:

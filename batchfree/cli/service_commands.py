@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 import anyio
 
 from batchfree.cli.arguments import Arguments, ModelsArguments
-from batchfree.cli.load_job import endpoint_of, environment, load_optional_job
+from batchfree.cli.load_job import endpoint_of, environment_of, load_optional_job
 from batchfree.cli.terminal import print_json, say
 from batchfree.core.chat import JsonObject, Kind
 from batchfree.core.stops import NEEDS_A_PERSON, OK
 from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import ModelEntry, model_entries, requirements
-from batchfree.service.connection import Connection, connect, find_api_key
+from batchfree.service.connection import Connection, connect, find_api_key, missing_key
 from batchfree.service.quota.limits import FREE, Limits
 
 
@@ -25,7 +25,7 @@ def models(arguments: ModelsArguments) -> int:
     job = load_optional_job(arguments)
 
     async def ask() -> list[ModelEntry]:
-        endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
+        endpoint, variables = endpoint_of(arguments, job), environment_of(arguments, job)
         async with connect(endpoint, variables, time.time, say=say) as connection:
             return model_entries(await connection.catalogue.models(), needed, job, time.time())
 
@@ -53,9 +53,9 @@ def _model_lines(found: Sequence[ModelEntry]) -> Iterator[str]:
 def quota(arguments: Arguments) -> int:
     """Prints what is left in this minute and this UTC day, and which jobs used the rest."""
     job = load_optional_job(arguments)
-    endpoint, variables = endpoint_of(arguments, job), environment(arguments.env_file)
+    endpoint, variables = endpoint_of(arguments, job), environment_of(arguments, job)
     if endpoint.is_openrouter and find_api_key(endpoint, variables) is None:
-        say(f"error: no API key: set {endpoint.api_key_env} in the environment or in --env-file")
+        say(f"error: {missing_key(endpoint, variables)}")
         return NEEDS_A_PERSON
 
     async def ask() -> int:

@@ -30,7 +30,7 @@ from batchfree.run.signals import is_interruption, stop_on_signals
 from batchfree.run.summary import Summary, Tally
 from batchfree.run.switch import Switch
 from batchfree.run.tasks import Task
-from batchfree.service.connection import Transport, connect, find_api_key
+from batchfree.service.connection import Transport, connect, find_api_key, missing_key
 from batchfree.service.quota.rate_limiter import WaitPolicy, unless
 
 GRACE = 30.0
@@ -137,7 +137,7 @@ class Session:
         """The endpoint of the job; None if the switch is thrown, as by a missing key."""
         spec, environment = self._spec, self._job.environment
         if spec.endpoint.is_openrouter and find_api_key(spec.endpoint, environment) is None:
-            message = f"no API key: set {spec.endpoint.api_key_env} in the environment or in --env-file"
+            message = missing_key(spec.endpoint, environment)
             self._switch.throw(Stopped(reason=StopReason.KEY_MISSING, message=message))
             yield None
             return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchfree.jobspec import JobSpec, load_spec
+from batchfree.jobspec.env_files import env_file_beside, read_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +17,13 @@ class Job:
     spec: JobSpec
     environment: Mapping[str, str] = field(repr=False)
     env_file: Path | None = None
-    """The file that some variables of the environment come from."""
+    """The file that `--env-file` names."""
 
     @property
     def protected(self) -> tuple[Path, ...]:
         """Files that no table may replace, beside those that the spec was read from."""
-        return () if self.env_file is None else (self.env_file,)
+        beside = env_file_beside(self.spec.file)
+        return (beside,) if self.env_file is None else (beside, self.env_file)
 
 
 def load(
@@ -37,9 +38,9 @@ def load(
     """Reads a job file. Raises SpecError with every mistake.
 
     `overrides` are of the form KEY=VALUE, such as `limits.concurrency=4`. `endpoint` and `output` take the place of the
-    job's own. `environment` is that of the process if None. `env_file` is the file
-    that some of its variables were read from; no table is written over it.
+    job's own. `environment` is that of the process if None, with the variables of `env_file` and of the `.env` beside
+    the job file where the process has none. No table is written over these two files.
     """
-    environment = os.environ if environment is None else environment
+    environment = read_environment(Path(file), env_file) if environment is None else environment
     spec = load_spec(Path(file), overrides=overrides, environment=environment, endpoint=endpoint, output=output)
     return Job(spec=spec, environment=dict(environment), env_file=env_file)

@@ -12,6 +12,7 @@ import httpx
 
 from batchfree.core.chat import Failure
 from batchfree.core.routes import llama_model
+from batchfree.core.text import nearest
 from batchfree.jobspec import EndpointSpec
 from batchfree.service.llama.server import LlamaModel, LlamaServer, check_installed, run_llama
 from batchfree.service.llama.weights import find_weights
@@ -23,6 +24,9 @@ from batchfree.service.quota.ledger_db import IN_MEMORY
 
 EMBEDDED_URL = "http://embedded.invalid/api/v1"
 """The base URL of the emulated OpenRouter inside this process. `.invalid` never resolves (RFC 2606)."""
+KEYS_PAGE = "https://openrouter.ai/settings/keys"
+NEAR = 0.8
+"""How similar the name of a variable must be to that of the key to be taken for a misspelt one, from 0 to 1."""
 Transport: TypeAlias = httpx.AsyncBaseTransport | None
 """How HTTP requests reach a service; None means over the network."""
 
@@ -105,6 +109,20 @@ async def _llama_server(
 def find_api_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str | None:
     """The API key from the environment variable that the spec names; None if it is missing or blank."""
     return environment.get(endpoint.api_key_env, "").strip() or None
+
+
+def missing_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str:
+    """What to do without an API key, in sentences. Names a variable that looks like a misspelt one, never its value."""
+    name = endpoint.api_key_env
+    near = nearest(name, {each.upper(): each for each in environment if each != name}, NEAR)
+    misspelt = next((each for each in environment if each != name and each.upper() == near), None)
+    hint = f" The variable {misspelt} is set: is its name misspelt?" if misspelt else ""
+    if name in environment:
+        hint = f" The variable {name} is set, but it is empty."
+    return (
+        f"no API key: {name} is not set.{hint} Get a key at {KEYS_PAGE} and type: export {name}=sk-or-… "
+        f"(or write {name}=sk-or-… into a file .env beside the job file)"
+    )
 
 
 def _embedded_transport(clock: Callable[[], float]) -> httpx.AsyncBaseTransport:

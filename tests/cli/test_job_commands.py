@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from support.command_line import JobHere, command
 
+import batchfree
+
 READING = ("validate", "preview", "status", "export")
 
 
@@ -78,6 +80,31 @@ def test_a_variable_of_the_process_overrides_the_env_file(job: JobHere, monkeypa
     monkeypatch.setenv("NAMED", "from-the-process")
     output = job("status", "--env-file", job.path / "variables.env", "--json")
     assert output.json["job"] == "from-the-process"
+
+
+def test_a_file_dot_env_beside_the_job_is_read_without_being_named(
+    job: JobHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.spec(name="${NAMED}-${ALSO}")
+    (job.path / ".env").write_text("# a comment\nexport NAMED='beside'\nALSO=beside\n", encoding="utf-8")
+    assert job("status", "--json").json["job"] == "beside-beside"
+    assert batchfree.load(job.file).spec.name == "beside-beside"
+    (job.path / "named.env").write_text("NAMED=named\n", encoding="utf-8")
+    assert job("status", "--env-file", job.path / "named.env", "--json").json["job"] == "named-beside"
+    monkeypatch.setenv("NAMED", "process")
+    assert job("status", "--env-file", job.path / "named.env", "--json").json["job"] == "process-beside"
+
+
+@pytest.mark.parametrize("line", ["OPENROUTER_API_KEY", "OPENROUTER_API_KEY: sk-or-v1-secret", "A='sk-or-v1-secret"])
+def test_a_broken_line_of_an_env_file_is_an_error_with_file_and_line(job: JobHere, line: str) -> None:
+    for name, options in {".env": [], "other.env": ["--env-file", job.path / "other.env"]}.items():
+        (job.path / name).write_text(f"# key\nGOOD=1\n{line}\n", encoding="utf-8")
+        output = job("run", *options)
+        assert output.code == 2
+        assert f"{name}:3: " in output.err
+        assert "expected NAME=value" in output.err
+        assert "secret" not in output.err
+        (job.path / name).unlink()
 
 
 SUFFIXES: dict[str, Callable[[Path], pl.DataFrame]] = {

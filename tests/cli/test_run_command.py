@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command_line import ROWS, JobHere, Output, command
@@ -42,14 +43,33 @@ def test_quiet_prints_nothing_when_every_row_is_answered(job: JobHere) -> None:
     assert job("run", "-q", "--fresh") == Output(0, "", "")
 
 
-def test_quiet_prints_only_why_a_run_stopped_early(job: JobHere) -> None:
+def test_quiet_says_nothing_when_only_time_is_needed(job: JobHere) -> None:
     job.spec(limits={"requests_per_day": 1})
-    output = job("run", "-q")
-    assert output.code == 75
-    assert re.fullmatch(r"stopped: the day's requests are used up.*\n", output.err)
+    assert job("run", "-q", "--until", "0s") == Output(75, "", "")
+    assert job("run", "-q") == Output(75, "", "")
     status = job("status", "--json").json
     assert (status["waiting_for"], status["counts"]["pending"] > 0) == ("quota", True)
     assert status["until"].endswith("T00:00:00Z")
+
+
+@pytest.mark.parametrize(("change", "code", "says"), [
+    ({"input": "gone.jsonl"}, 2, "gone.jsonl"),
+    ({"endpoint": "https://openrouter.ai/api/v1"}, 3, "job: stopped: no API key"),
+    ({"router": {"only": ["nobody/*"], "route": "local"}}, 3, "job: stopped: "),
+    ({"endpoint": "http://127.0.0.1:9/v1", "router": {"route": "local"}}, 75, "127.0.0.1"),
+])  # fmt: skip
+def test_quiet_says_why_when_somebody_should_look(job: JobHere, change: dict[str, Any], code: int, says: str) -> None:
+    job.spec(**change)
+    output = job("run", "-q")
+    assert (output.code, output.out) == (code, "")
+    assert says in output.err
+
+
+def test_quiet_names_the_rows_that_failed(job: JobHere) -> None:
+    job.rows(*ROWS[:2], {"id": "c", "prompt": None})
+    output = job("run", "-q")
+    assert (output.code, output.err.splitlines()[0]) == (1, "job: 1 of 3 rows failed for good: 1 render")
+    assert output.err.splitlines()[1] == f"more: batchfree status {job.file}"
 
 
 def test_verbose_prints_the_outcome_of_every_request(job: JobHere) -> None:
@@ -103,7 +123,7 @@ def test_a_deadline_is_the_reason_why_the_run_stopped(job: JobHere) -> None:
     output = job("run", "--until", "0s", "--json", "-q")
     assert output.code == 75
     assert (output.json["stopped"]["reason"], output.json["counts"]["pending"]) == ("deadline", 3)
-    assert "--until" in output.err
+    assert output.err == ""
 
 
 def test_the_command_to_type_next_leaves_fresh_out(job: JobHere) -> None:

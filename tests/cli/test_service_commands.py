@@ -113,7 +113,25 @@ def test_a_key_that_is_missing_or_refused_needs_a_person(
     assert (code, output.startswith("error: ")) == (3, True)
     monkeypatch.delenv("OPENROUTER_API_KEY")
     code, _, output = ask()
-    assert (code, output) == (3, "error: no API key: set OPENROUTER_API_KEY in the environment or in --env-file\n")
+    assert (code, output.count("\n")) == (3, 1)
+    assert output.startswith(
+        "error: no API key: OPENROUTER_API_KEY is not set. Get a key at https://openrouter.ai/sett"
+    )
+    assert "export OPENROUTER_API_KEY=" in output
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", ["OPENROUTER_KEY", "OPEN_ROUTER_API_KEY", "OPENROUTER_APIKEY", "openrouter_api_key"])
+def test_a_variable_that_looks_like_a_misspelt_key_is_named(
+    job: JobHere, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.spec(endpoint="https://openrouter.ai/api/v1")
+    monkeypatch.setenv(name, KEY)
+    for command_name in ("run", "quota"):
+        output = job(command_name)
+        assert output.code == 3
+        assert f"The variable {name} is set: is its name misspelt?" in output.err
+        assert KEY not in output.err
 
 
 @pytest.mark.usefixtures("no_network")

@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
     for name, started in (("python", ""), ("batchfree", " -m batchfree")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{started} "$@"\n')
         (programs / name).chmod(0o755)
-    (tmp_path / ".env").write_text("OPENROUTER_API_KEY=sk-or-v1-test\n")
+    (tmp_path / "jobs" / ".env").write_text("OPENROUTER_API_KEY=sk-or-v1-test\n")
     return tmp_path
 
 
@@ -142,11 +142,31 @@ def test_the_first_command_leaves_the_table_that_the_readme_names(folder: Path, 
 
 @pytest.mark.parametrize("line", CRONTAB_LINES)
 def test_the_crontab_line_runs(line: str, folder: Path, service: Emulator) -> None:
-    here = line.replace("/home/me/batch", str(folder)).replace(" -q ", f" -q --set {SEED} --endpoint {service.url} ")
-    assert here.count(str(folder)) == here.count(service.url) == 1
-    done = shell(here, folder)
+    here = line.replace("/home/me/batch", str(folder)) + f" --set {SEED} --endpoint {service.url}"
+    assert " -q " in here
+    assert here.count(str(folder)) == 2
+    del_key = "unset OPENROUTER_API_KEY; cd /"  # cron has no such variable
+    done = shell(f"{del_key}; {here}", folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (folder / "out" / "cron.parquet").exists()
+
+
+UNITS = re.findall(r"`~/\.config/systemd/user/(batchfree\.\w+)`:\n\n```ini\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_systemd_service_runs_the_command_of_the_crontab() -> None:
+    assert [name for name, _ in UNITS] == ["batchfree.service", "batchfree.timer"]
+    (command,) = re.findall(r"^ExecStart=(.*)$", UNITS[0][1], re.MULTILINE)
+    assert [command] == CRONTAB_LINES
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+def test_systemd_accepts_the_units(folder: Path) -> None:
+    for name, text in UNITS:
+        (folder / name).write_text(text.replace("/home/me/batch", str(folder)))
+    done = shell(f"systemd-analyze verify {folder}/batchfree.service {folder}/batchfree.timer", folder)
+    ours = [line for line in done.stderr.splitlines() if str(folder) in line]
+    assert (done.returncode, ours) == (0, [])
 
 
 @pytest.mark.parametrize("text", [text for text in INLINE if not ONLY_NAMED.fullmatch(text)])

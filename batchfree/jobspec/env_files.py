@@ -1,0 +1,50 @@
+"""Environment variables from files of `NAME=value` lines: `--env-file`, and the `.env` beside a job file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from batchfree.core.errors import Mistake, SpecError
+from batchfree.jobspec.spec_files import placed
+
+BESIDE_A_JOB = ".env"
+
+
+def env_file_beside(job: Path) -> Path:
+    """The path of the `.env` in the folder of a job file; the file need not exist."""
+    return placed(job).parent / BESIDE_A_JOB
+
+
+def read_environment(job: Path | None = None, env_file: Path | None = None) -> Mapping[str, str]:
+    """The variables of the process, then those of `env_file`, then those of the `.env` beside the job file.
+
+    The first one that has a variable counts. Raises SpecError with file and line.
+    """
+    beside = {} if job is None else _read(env_file_beside(job), must_exist=False)
+    named = {} if env_file is None else _read(env_file, must_exist=True)
+    return {**beside, **named, **os.environ}
+
+
+def _read(path: Path, *, must_exist: bool) -> dict[str, str]:
+    """The variables in a file. Never shows the content of a line, since it may be a key."""
+    from dotenv.parser import parse_stream
+
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            lines = list(parse_stream(file))
+    except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and not must_exist:
+            return {}
+        why = error.strerror if isinstance(error, OSError) else "this is not UTF-8 text"
+        raise SpecError([_mistake(path, f"can't be read: {why}", must_exist)]) from error
+    broken = [line for line in lines if line.error or (line.key is not None and line.value is None)]
+    if broken:
+        message = "expected NAME=value; put a # before comments, and quotes around a value with blanks"
+        raise SpecError([_mistake(path, message, must_exist, line.original.line) for line in broken])
+    return {line.key: line.value for line in lines if line.key is not None and line.value is not None}
+
+
+def _mistake(path: Path, message: str, is_named: bool, line: int | None = None) -> Mistake:
+    return Mistake(file=str(path), line=line, key="--env-file" if is_named else None, message=message)
