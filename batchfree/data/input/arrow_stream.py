@@ -16,6 +16,8 @@ from typing import IO
 
 import polars as pl
 
+from batchfree.data.input.flatbuffer import FlatTable
+
 MARKER = b"\xff\xff\xff\xff"
 END = MARKER + bytes(4)
 SCHEMA, DICTIONARY, BATCH = 1, 2, 3
@@ -91,7 +93,7 @@ def _read_head(file: IO[bytes], head: bytes) -> tuple[StreamMessage, int]:
     if head[:4] != MARKER or len(metadata) != length:
         raise BrokenStreamError("this is no whole Arrow stream")
     try:
-        table = _Table(metadata, struct.unpack_from("<I", metadata, 0)[0])
+        table = FlatTable.root(metadata)
         kind, header, body = table.number(1, "<B"), table.table(2), table.number(3, "<q")
         rows = header.number(0, "<q") if kind == BATCH and header is not None else 0
     except struct.error as error:
@@ -99,32 +101,3 @@ def _read_head(file: IO[bytes], head: bytes) -> tuple[StreamMessage, int]:
     if body < 0 or rows < 0:
         raise BrokenStreamError("this is no whole Arrow stream")
     return StreamMessage(kind=kind, rows=rows, content=head + metadata), body
-
-
-class _Table:
-    """A table of a flatbuffer: fields are found through offsets that stand in its vtable."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
-        self._vtable = at - self._unpack("<i", at)
-        self._size = self._unpack("<H", self._vtable)
-
-    def number(self, field: int, form: str) -> int:
-        """The number in a field (counted from zero), 0 if it is left out; `form` as for `struct`."""
-        offset = self._offset(field)
-        return self._unpack(form, self._at + offset) if offset else 0
-
-    def table(self, field: int) -> _Table | None:
-        """The table that a field refers to."""
-        offset = self._offset(field)
-        at = self._at + offset
-        return _Table(self._data, at + self._unpack("<I", at)) if offset else None
-
-    def _offset(self, field: int) -> int:
-        entry = 4 + 2 * field
-        return self._unpack("<H", self._vtable + entry) if entry < self._size else 0
-
-    def _unpack(self, form: str, at: int) -> int:
-        if at < 0:
-            raise struct.error("negative offset")
-        return int(struct.unpack_from(form, self._data, at)[0])

@@ -11,12 +11,10 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from batchfree.core.errors import Mistake
-from batchfree.data.input import arrow_stream
+from batchfree.data.input import arrow_stream, arrow_types
 from batchfree.data.input.input_files import is_remote
 from batchfree.data.input.survey import Findings, Places, Survey
 
-LARGEST_PRECISION = 38
-"""Most digits of a decimal that Polars reads and writes."""
 CAST = "cast it to another type where the file is made"
 
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, arrow_stream.BrokenStreamError, OSError)
@@ -66,7 +64,7 @@ def survey(paths: Sequence[str], form: str) -> Survey:
                 schema = scan(path, form).collect_schema()
                 places.add_rows(_count_rows(path, form))
         except UNREADABLE as error:
-            findings.add(Mistake(message=f"can't be read as {form}: {_reason(error)}", file=path))
+            findings.add(*_unreadable_file(path, form, error))
             continue
         for name, dtype in schema.items():
             if problem := _unreadable(dtype):
@@ -86,10 +84,20 @@ def frame(paths: Sequence[str], form: str, found: Survey) -> pl.LazyFrame:
     return pl.concat([scan(path, form) for path in paths], how="diagonal").select(*found.schema)
 
 
+def _unreadable_file(path: str, form: str, error: BaseException) -> Iterator[Mistake]:
+    """The columns that can't be read, else what Polars says of the file."""
+    with _silent_panics():
+        columns = {} if is_remote(path) else arrow_types.unreadable_columns(path, form)
+    for name, problem in columns.items():
+        yield Mistake(message=f"{problem}; {CAST}", file=path, key=name)
+    if not columns:
+        yield Mistake(message=f"can't be read as {form}: {_reason(error)}", file=path)
+
+
 def _unreadable(dtype: pl.DataType) -> str | None:
     """Why Polars can't read values of this type, although it knows the type; None if it can."""
-    if isinstance(dtype, pl.Decimal) and (dtype.precision or 0) > LARGEST_PRECISION:
-        return f"decimals of {dtype.precision} digits can't be read, only up to {LARGEST_PRECISION}"
+    if isinstance(dtype, pl.Decimal) and dtype.precision > arrow_types.MOST_DIGITS:
+        return arrow_types.too_many_digits(dtype.precision)
     if isinstance(dtype, pl.Array) and 0 in dtype.shape:
         return "lists of the fixed size 0 can't be read"
     return next((problem for inner in _inner(dtype) if (problem := _unreadable(inner))), None)
@@ -103,7 +111,7 @@ def _inner(dtype: pl.DataType) -> Iterator[pl.DataType]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of an error. A panic repeats what a worker of Polars said; a known type of Arrow gets its name."""
+    """The first line of an error."""
     return str(error).partition("\n")[0]
 
 

@@ -139,10 +139,13 @@ class Dataset:
             yield from batch.rows(columns)
 
     def count(self) -> int:
-        """The number of rows."""
+        """The number of rows. Raises DatasetError where a file turns out broken while it is read."""
         if self._where is None:
             return self._survey.places.rows
-        return int(self.frame.select(pl.len()).collect(engine="streaming").item())
+        try:
+            return int(self.frame.select(pl.len()).collect(engine="streaming").item())
+        except columnar.UNREADABLE as error:
+            raise DatasetError([self._unreadable(error)]) from error
 
     def check(self) -> list[Mistake]:
         """The mistakes that can be found before a row is used: the first ones, then the number of the others."""

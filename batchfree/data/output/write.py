@@ -64,13 +64,14 @@ def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec) -> N
             with unfinished.open("wb") as file:
                 file.writelines(result_lines(table, id_column=id_column(spec.input), prefix=spec.output.prefix))
         case "jsonl":
-            _with_text(table, _holds_bytes).sink_ndjson(unfinished, check_extension=False)
+            _with_text(table, _is_beyond_json).sink_ndjson(unfinished, check_extension=False)
         case "csv":
             _with_text(table, _is_beyond_csv).sink_csv(unfinished, check_extension=False)
         case "arrow":
             table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_PER_GROUP)
         case _:
-            table.sink_parquet(unfinished, row_group_size=ROWS_PER_GROUP, metadata=metadata_of(spec, path))
+            written = _with_text(table, _is_beyond_parquet)
+            written.sink_parquet(unfinished, row_group_size=ROWS_PER_GROUP, metadata=metadata_of(spec, path))
 
 
 def _with_text(table: pl.LazyFrame, is_beyond: Callable[[pl.DataType], bool]) -> pl.LazyFrame:
@@ -81,6 +82,15 @@ def _with_text(table: pl.LazyFrame, is_beyond: Callable[[pl.DataType], bool]) ->
 
 def _holds_bytes(dtype: pl.DataType) -> bool:
     return "Binary" in str(dtype)
+
+
+def _is_beyond_json(dtype: pl.DataType) -> bool:
+    return _holds_bytes(dtype) or "Map(" in str(dtype)
+
+
+def _is_beyond_parquet(dtype: pl.DataType) -> bool:
+    """Whether an object without any key is in the type: Parquet has no such type."""
+    return "Struct({})" in str(dtype)
 
 
 def _is_beyond_csv(dtype: pl.DataType) -> bool:
