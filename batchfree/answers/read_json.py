@@ -14,15 +14,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import cast
 
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
-from referencing import Registry
+from jsonschema import ValidationError
 
 from batchfree.answers.answer_type import beyond_column
 from batchfree.answers.fences import fenced_spans
 from batchfree.answers.non_answers import is_verdict_value
 from batchfree.answers.retractions import takes_back
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
+from batchfree.answers.schema_check import TooManyStepsError, find_mistake
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse, settle
 from batchfree.answers.tolerant_json import MARKS, parse_tolerantly
 from batchfree.core.chat import Failure, Json, JsonObject
@@ -46,6 +45,7 @@ BEHIND = re.compile(
 """Pieces of JSON outside all brackets: a key or a value that ends right in front of a bracket; a comma or a key behind
 the last one."""
 WHOLLY_ESCAPED = re.compile(r'(?:[^\\"]|\\["nrt])+')
+TOO_LONG = bad_answer("checking it against the schema takes too long; give a shorter value")
 CUT_OFF = "the JSON breaks off before it is closed"
 
 
@@ -101,6 +101,8 @@ def _pieces(text: str, places: Sequence[slice], schema: JsonObject, *, repair: b
         if piece not in known:
             known[piece] = _piece(piece, schema, repair=repair)
         pieces.append(_Piece(place, known[piece]))
+        if known[piece] is TOO_LONG:
+            return pieces[-1:]
     return pieces
 
 
@@ -154,12 +156,14 @@ def _has_loose_json(text: str, pieces: Sequence[_Piece], first: int, last: int) 
 
 def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
     """The value as an answer if it satisfies the schema, else what is wrong with it."""
-    if is_verdict_value(value, names_in(schema)) and not isinstance(value, str):
-        return SAFETY_VERDICT
     try:
-        error = best_match(_validator(canonical(schema)).iter_errors(value))
+        if is_verdict_value(value, names_in(schema)) and not isinstance(value, str):
+            return SAFETY_VERDICT
+        error = find_mistake(value, schema)
     except RecursionError:
         return bad_answer("it is nested too deeply to be checked")
+    except TooManyStepsError:
+        return TOO_LONG
     return Answer(value=value, repaired=repaired) if error is None else bad_answer(_sentence(error))
 
 
@@ -238,13 +242,6 @@ def _names(schema: Json) -> Iterator[str]:
         yield from (name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
     for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
         yield from _names(each)
-
-
-@lru_cache(maxsize=64)
-def _validator(schema: str) -> Draft202012Validator:
-    """A validator that follows references within the schema only, so it never fetches anything."""
-    registry: Registry[Json] = Registry()
-    return Draft202012Validator(json.loads(schema), registry=registry)
 
 
 def _sentence(error: ValidationError) -> str:

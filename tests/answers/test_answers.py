@@ -328,9 +328,9 @@ def test_what_is_wrong_is_a_sentence_to_act_on(content: str, message: str) -> No
     assert result.message == message
 
 
+@pytest.mark.usefixtures("no_network")
 def test_a_reference_out_of_the_schema_is_never_fetched() -> None:
-    with pytest.raises(Exception, match="example"):
-        read("1", AnswerRule(schema={"$ref": "https://example.invalid/schema"}))
+    assert isinstance(read("1", AnswerRule(schema={"$ref": "https://example.invalid/schema"})), Answer)
 
 
 # Text, ends, tools

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from jsonschema import Draft202012Validator
@@ -11,11 +10,13 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from batchfree.core.chat import Json, JsonObject
+from batchfree.core.patterns import BadPatternError, compile_pattern
 from batchfree.core.text import KeyPath, did_you_mean
 from batchfree.jobspec.draft import Finding, shown
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 MAX_MESSAGE_CHARACTERS = 160
+MAX_DEPTH = 60
 
 _DATA = {"const", "enum", "default", "examples", "example"}
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
@@ -24,12 +25,19 @@ _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 
 def schema_findings(schema: JsonObject) -> list[Finding]:
     """Every mistake that makes the schema unusable. The paths start at the top of the schema."""
+    if _is_deeper(schema, MAX_DEPTH):
+        return [Finding((), f"this schema is nested deeper than {MAX_DEPTH} levels; put parts of it under $defs")]
     validator = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     findings = [_finding(error) for error in validator.iter_errors(schema)]
     findings += list(_reference_findings(schema))
     if not findings and _endless(schema):
         findings.append(Finding((), "the `$ref`s of this schema lead in a circle, so no answer could satisfy it"))
     return findings
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return bool(inner) and (not levels or any(_is_deeper(each, levels - 1) for each in inner))
 
 
 def _finding(error: Json) -> Finding:
@@ -57,8 +65,15 @@ def _reference_findings(schema: JsonObject) -> Iterator[Finding]:
         patterns = part.get("patternProperties")
         texts = [part.get("pattern"), *(patterns if isinstance(patterns, dict) else ())]
         for text in texts:
-            if isinstance(text, str) and not _compiles(text):
-                yield Finding(path, f"the pattern {shown(text)} is no valid regular expression")
+            try:
+                if isinstance(text, str):
+                    compile_pattern(text)
+            except BadPatternError as error:
+                yield Finding(path, f"the pattern {shown(text)} is no valid regular expression: {error}")
+    names = {name for _, part in _parts(schema, ()) for name in part}
+    if {"patternProperties", "unevaluatedProperties"} <= names:
+        message = "`patternProperties` and `unevaluatedProperties` together can't be checked in linear time"
+        yield Finding((), f"{message}; write additionalProperties instead of unevaluatedProperties")
 
 
 def _parts(value: Json, path: KeyPath) -> Iterator[tuple[KeyPath, JsonObject]]:
@@ -89,14 +104,6 @@ class _Lookup:
             return self._registry.resolver(self._base).lookup(reference).contents
         except (Unresolvable, ValueError, TypeError, KeyError, IndexError, AttributeError):
             return None
-
-
-def _compiles(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
-        return False
-    return True
 
 
 def _endless(schema: JsonObject) -> bool:

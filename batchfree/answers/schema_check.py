@@ -1,0 +1,186 @@
+"""Checks a value against a JSON Schema (draft 2020-12) in bounded time.
+
+jsonschema alone may take for ever: patterns that backtrack, `uniqueItems` and `enum` that compare each with each,
+`$ref`s that lead to themselves by several ways. Here patterns are matched in linear time, values are compared by keys,
+and every check has a number of steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from jsonschema import Draft202012Validator, ValidationError, validators
+from jsonschema.exceptions import UnknownType, best_match
+from jsonschema.protocols import Validator
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from batchfree.answers.strict_json import canonical
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.patterns import BadPatternError, compile_pattern
+
+MOST_STEPS = 100_000
+"""Most steps of one check: looks at one value with one keyword; about a second."""
+
+Errors: TypeAlias = Iterator[ValidationError]
+Keyword: TypeAlias = Callable[[Any, Json, Json, Json], Errors]
+
+
+class TooManyStepsError(Exception):
+    """A check that takes too long."""
+
+
+class Steps:
+    """The steps that are left of one check."""
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    def begin(self) -> None:
+        """Begins a new check."""
+        self._left = MOST_STEPS
+
+    def take(self, number: int = 1) -> None:
+        """Takes some steps. Raises TooManyStepsError if none is left."""
+        self._left -= number
+        if self._left < 0:
+            raise TooManyStepsError
+
+
+def find_mistake(value: Json, schema: JsonObject) -> ValidationError | None:
+    """What is most wrong with the value; None if it satisfies the schema.
+
+    The schema of a tool may be none; then every value satisfies it. Raises TooManyStepsError, and RecursionError for a
+    value that is nested too deeply.
+    """
+    checker = _checker(canonical(schema))
+    checker.steps.begin()
+    try:
+        mistake: ValidationError | None = best_match(checker.validator.iter_errors(value))
+        return mistake
+    except (Unresolvable, UnknownType, TypeError, ValueError, AttributeError, LookupError):
+        return None
+
+
+def can_be_checked(schema: Json) -> bool:
+    """Whether jsonschema need not match patterns with Python's engine: for `unevaluatedProperties` it would."""
+    names = set(_keywords(schema))
+    return not {"patternProperties", "unevaluatedProperties"} <= names
+
+
+def _keywords(schema: Json) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield from schema
+    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        yield from _keywords(each)
+
+
+class _Checker:
+    """A validator and its steps. It follows references within the schema only, so it never fetches anything."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        self.steps = Steps()
+        self._enums: dict[int, frozenset[str]] = {}
+        keywords = {**Draft202012Validator.VALIDATORS, **self._own()}
+        if not can_be_checked(schema):  # a job file with such a schema is refused; a tool may have one
+            del keywords["unevaluatedProperties"]
+        counted = {name: self._counted(name, keyword) for name, keyword in keywords.items()}
+        registry: Registry[Json] = Registry()
+        kind: type[Validator] = validators.create(
+            meta_schema=Draft202012Validator.META_SCHEMA,
+            validators=counted,
+            type_checker=Draft202012Validator.TYPE_CHECKER,
+            id_of=Draft202012Validator.ID_OF,  # type: ignore[arg-type]
+        )
+        self.validator = kind(schema, registry=registry)
+
+    def _counted(self, name: str, keyword: Keyword) -> Keyword:
+        """The keyword, which takes steps: more for long messages, and where jsonschema compares each with each."""
+        steps, is_quadratic = self.steps, name.startswith("unevaluated")
+
+        def check(validator: Any, expected: Json, instance: Json, schema: Json) -> Errors:
+            steps.take(1 + (len(instance) ** 2 // 1_000 if is_quadratic and isinstance(instance, list | dict) else 0))
+            for error in keyword(validator, expected, instance, schema) or ():
+                steps.take(len(error.message) // 100)
+                yield error
+
+        return check
+
+    def _own(self) -> dict[str, Keyword]:
+        return {
+            "enum": self._enum,
+            "uniqueItems": _unique_items,
+            "pattern": _pattern,
+            "patternProperties": _pattern_properties,
+            "additionalProperties": _additional_properties,
+        }
+
+    def _enum(self, validator: Any, enum: Json, instance: Json, schema: Json) -> Errors:
+        keys = self._enums.get(id(enum))
+        if keys is None:
+            keys = self._enums[id(enum)] = frozenset(map(_key, enum))
+        if _key(instance) not in keys:
+            yield ValidationError(f"{instance!r} is not one of {enum!r}")
+
+
+def _key(value: Json) -> str:
+    """A text that is the same for values that JSON Schema calls equal: 1 equals 1.0, and differs from true."""
+    return json.dumps(_normal(value), sort_keys=True)
+
+
+def _normal(value: Json) -> Json:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_normal(each) for each in value]
+    return {key: _normal(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _unique_items(validator: Any, wanted: Json, instance: Json, schema: Json) -> Errors:
+    if wanted and isinstance(instance, list) and len(set(map(_key, instance))) < len(instance):
+        yield ValidationError("it has non-unique elements")
+
+
+def _found(pattern: str, text: str) -> bool:
+    """Whether the pattern is found in the text; a pattern of a tool that can't be matched fits every text."""
+    try:
+        return compile_pattern(pattern)(text)
+    except BadPatternError:
+        return True
+
+
+def _pattern(validator: Any, pattern: Json, instance: Json, schema: Json) -> Errors:
+    if isinstance(instance, str) and not _found(pattern, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _pattern_properties(validator: Any, patterns: Json, instance: Json, schema: Json) -> Errors:
+    if not isinstance(instance, dict):
+        return
+    for pattern, inner in patterns.items():
+        for name, value in instance.items():
+            if _found(pattern, name):
+                yield from validator.descend(value, inner, path=name, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, expected: Json, instance: Json, schema: Json) -> Errors:
+    if not isinstance(instance, dict):
+        return
+    patterns = list(schema.get("patternProperties", ()))
+    named = schema.get("properties", {})
+    extras = [name for name in instance if name not in named and not any(_found(each, name) for each in patterns)]
+    if isinstance(expected, dict):
+        for name in extras:
+            yield from validator.descend(instance[name], expected, path=name)
+    elif not expected and extras:
+        verb = "was" if len(extras) == 1 else "were"
+        names = ", ".join(map(repr, extras))
+        yield ValidationError(f"Additional properties are not allowed ({names} {verb} unexpected)")
+
+
+@lru_cache(maxsize=64)
+def _checker(schema: str) -> _Checker:
+    return _Checker(json.loads(schema))

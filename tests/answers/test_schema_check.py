@@ -1,0 +1,91 @@
+"""Answers are checked against a schema in bounded time, and as JSON Schema says."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from batchfree.answers.read_json import TOO_LONG, check_value
+from batchfree.answers.rule import Answer
+from batchfree.answers.schema_check import find_mistake
+from batchfree.core.chat import Failure, Kind
+
+LIST = {"type": "array", "items": {"$ref": "#"}}
+TREE = {"anyOf": [{"type": "integer"}, {**LIST, "minItems": 1}, {**LIST, "maxItems": 9}]}
+
+
+def nested(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+SLOW = {
+    "pattern": ({"pattern": "^(a+)+$"}, "a" * 30_000 + "!"),
+    "patternProperties": ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, {"a" * 5000 + "!": 1}),
+    "uniqueItems": ({"uniqueItems": True}, [{"a": n} for n in range(8_000)]),
+    "enum": ({"items": {"enum": [f"label {n}" for n in range(5_000)]}}, [f"label {n}" for n in range(5_000)]),
+    "recursive anyOf": (TREE, nested(60)),
+    "unevaluatedProperties": (
+        {"anyOf": [{"required": ["a"]}, True], "unevaluatedProperties": {"type": "integer"}},
+        {str(n): n for n in range(20_000)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_no_schema_holds_the_run(name: str) -> None:
+    schema, value = SLOW[name]
+    began = time.process_time()
+    check_value(value, schema)
+    assert time.process_time() - began < 3
+
+
+def test_a_check_without_end_is_a_bad_answer() -> None:
+    result = check_value(nested(60), TREE)
+    assert result is TOO_LONG
+    assert isinstance(result, Failure)
+    assert result.kind is Kind.BAD_ANSWER
+
+
+CHECKED: list[tuple[Any, list[Any]]] = [
+    ({"enum": [1, "a", None, {"b": 1}]}, [1, 1.0, True, "a", None, {"b": 1.0}, {"b": True}, "A"]),
+    ({"uniqueItems": True}, [[], [1, 1.0], [1, True], [{"a": 1}, {"a": 1}], [{"a": 1}, {"a": 2}], [[1], [1.0]], "aa"]),
+    ({"uniqueItems": False}, [[1, 1]]),
+    ({"pattern": r"^\d{4}-\d{2}$"}, ["2026-11", "2026-1", "x2026-11", 5, "2026-11\n"]),
+    (
+        {"properties": {"a": {}}, "patternProperties": {"^x": {"type": "string"}}, "additionalProperties": False},
+        [{"a": 1}, {"x1": "s"}, {"x1": 5}, {"b": 1}, {}, []],
+    ),
+    ({"additionalProperties": {"type": "integer"}}, [{"a": 1}, {"a": "b"}]),
+    ({"properties": {"a": {}}, "unevaluatedProperties": False}, [{"a": 1}, {"b": 1}]),
+    ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, ["a", 1]),
+]
+
+
+@pytest.mark.parametrize(("schema", "values"), CHECKED, ids=[json.dumps(schema)[:40] for schema, _ in CHECKED])
+def test_the_check_agrees_with_jsonschema(schema: Any, values: list[Any]) -> None:
+    for value in values:
+        expected = Draft202012Validator(schema).is_valid(value)
+        if value == "2026-11\n":
+            expected = False  # `$` is the end of the text, as in ECMAScript; Python's matches before a line break too
+        assert (find_mistake(value, schema) is None) is expected, value
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#/nowhere"},
+        {"type": "strange"},
+        {"pattern": "(?=a)"},
+        {"properties": 5},
+        {"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False},
+    ],
+)
+def test_a_broken_schema_of_a_tool_checks_nothing(schema: Any) -> None:
+    assert isinstance(check_value({"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!": 1}, schema), Answer)
