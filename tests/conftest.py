@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.browser import browser
 from support.command_line import job, no_network
 
-__all__ = ["job", "no_network"]  # fixtures
+__all__ = ["browser", "job", "no_network"]  # fixtures
 
 settings.register_profile(
     "repeatable",

@@ -34,6 +34,13 @@ class PreviewArguments(JobArguments):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportArguments(JobArguments):
+    """The arguments of `report`. `page`: where to write it; None for the place beside the job's output."""
+
+    page: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsArguments(Arguments):
     """The arguments of `models`. `requires`: names of abilities, separated by commas."""
 

@@ -140,6 +140,21 @@ def export(**values: Any) -> int:
     return explain_errors(job_commands.export, arguments.JobArguments(**values))
 
 
+@command_line.command(epilog=examples("batchfree report jobs/reviews.yaml", "batchfree report job.yaml -o page.html"))
+@job_options
+@click.option(
+    "-o", "--output", "page", type=PATH, metavar="PATH.html", help="Write this file; default: beside the job's output."
+)
+def report(**values: Any) -> int:
+    """Write a page that says how far the answers can be trusted.
+
+    It is one HTML file that loads nothing: accuracy, agreement, models, failures, and the rows themselves.
+    """
+    from batchfree.cli import arguments, job_commands
+
+    return explain_errors(job_commands.report, arguments.ReportArguments(**values))
+
+
 @command_line.command(epilog=examples("batchfree models --requires vision,tools", "batchfree models jobs/reviews.yaml"))
 @service_options
 @click.option(
@@ -242,5 +257,5 @@ def missing_command(name: str) -> click.Command:
     )
 
 
-for _name in ("plan", "report"):
+for _name in ("plan",):
     command_line.add_command(missing_command(_name))

@@ -1,4 +1,4 @@
-"""The commands that read a job and send nothing: preview, validate, status, export."""
+"""The commands that read a job and send nothing: preview, validate, status, export, report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from batchfree.cli.arguments import JobArguments, PreviewArguments
+from batchfree.cli.arguments import JobArguments, PreviewArguments, ReportArguments
 from batchfree.cli.load_job import load_job
 from batchfree.cli.terminal import count, print_json, say, with_place
 from batchfree.core.errors import Mistake, MistakesError
@@ -89,4 +89,19 @@ def export(arguments: JobArguments) -> int:
         print_json({"output": str(job.spec.output.path), "rows": rows})
     else:
         say(f"wrote {count(rows, 'row')} to {os.path.relpath(job.spec.output.path)}")
+    return OK
+
+
+def report(arguments: ReportArguments) -> int:
+    """Writes the report."""
+    from batchfree.report.write_report import write_report
+
+    job = load_job(arguments.job, arguments)
+    written = write_report(job, arguments.page, time.time())
+    for warning in written.report.warnings:
+        say(f"warning: {warning}")
+    if arguments.json:
+        print_json(written.to_json())
+    else:
+        say(f"wrote the report on {count(written.rows, 'row')} to {os.path.relpath(written.path)}")
     return OK

@@ -47,9 +47,15 @@ OUTPUT_SUFFIXES: Mapping[str, Format] = MappingProxyType(
 """Suffix of an output file → its format."""
 
 
-def output_format(path: PurePath | str) -> Format | None:
-    """The format that an output's suffix names, the longest suffix first; None if it names none."""
+def output_suffix(path: PurePath | str) -> str | None:
+    """The suffix of an output that names its format, the longest one first; None if there is none."""
     name = PurePath(path).name
     suffixes = sorted(OUTPUT_SUFFIXES, key=len, reverse=True)
     found = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
-    return None if found is None or name == found else OUTPUT_SUFFIXES[found]
+    return None if name == found else found
+
+
+def output_format(path: PurePath | str) -> Format | None:
+    """The format that an output's suffix names; None if it names none."""
+    found = output_suffix(path)
+    return None if found is None else OUTPUT_SUFFIXES[found]

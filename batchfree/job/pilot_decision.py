@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 
 from batchfree.core.consequences import CONSEQUENCES, Consequence
+from batchfree.job.row_values import scoring_rule
 from batchfree.job.state import JobState
 from batchfree.journal.attempts import PilotDecision, RankedPilotModel
 from batchfree.quality.pilot import models_to_keep, rank_models
-from batchfree.quality.scoring import ScoringRule, is_correct
+from batchfree.quality.scoring import is_correct
 
 SCHEMA = {"row": pl.UInt32, "model": pl.String, "answer": pl.String, "correct": pl.Boolean}
 
@@ -37,7 +38,7 @@ def _votes(state: JobState, questions: Collection[str]) -> Iterator[tuple[Any, .
     book = state.votes
     assert book is not None
     expected = _expected(state, questions)
-    rule = _scoring_rule(state)
+    rule = scoring_rule(state.opened.spec)
     for question in questions:
         for attempt in state.index.attempts(question):
             for outcome in attempt.outcomes:
@@ -49,13 +50,6 @@ def _votes(state: JobState, questions: Collection[str]) -> Iterator[tuple[Any, .
                 correct = None if rule is None or wanted is None else bool(is_correct(outcome.answer, wanted, rule))
                 key = None if outcome.kind is not None else book.key(outcome.answer)
                 yield book.number(question), attempt.model_or_route, key, correct
-
-
-def _scoring_rule(state: JobState) -> ScoringRule | None:
-    scored = state.opened.spec.evaluate
-    if scored is None:
-        return None
-    return ScoringRule(metric=scored.metric, field=scored.field, tolerance=scored.tolerance)
 
 
 def _expected(state: JobState, questions: Collection[str]) -> dict[str, Any]:

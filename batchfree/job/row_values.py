@@ -15,6 +15,14 @@ from batchfree.journal.index import JournalIndex
 from batchfree.quality.scoring import ScoringRule, is_correct
 
 
+def scoring_rule(spec: JobSpec) -> ScoringRule | None:
+    """The rule of `evaluate` in the job file; None without it."""
+    scored = spec.evaluate
+    if scored is None:
+        return None
+    return ScoringRule(metric=scored.metric, field=scored.field, tolerance=scored.tolerance)
+
+
 class RowValues:
     """The values of batchfree's columns for every row, as the journal stands now."""
 
@@ -22,10 +30,7 @@ class RowValues:
         """`rows` is the number of rows of the job. Until the job has `begun` every row is pending."""
         self._spec, self._index, self._book, self._begun = spec, index, book, begun
         self.consensus = None if book is None else ConsensusTable(book, spec, rows)
-        scored = spec.evaluate
-        self._scoring = None
-        if scored is not None:
-            self._scoring = ScoringRule(metric=scored.metric, field=scored.field, tolerance=scored.tolerance)
+        self._scoring = scoring_rule(spec)
 
     def of(self, row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
         """All values of a row, by column name. `question` is the digest, or why the row cannot be rendered."""

@@ -58,7 +58,7 @@ def status(job: Job, now: float) -> JobStatus:
 
     state = read_state(job, seen)
     tally = state.counts(brief=True)
-    waiting_for, until = _waiting(state.folder.log, now)
+    waiting_for, until = waiting(state.folder.log, now)
     counts = tally.counts()
     return JobStatus(
         job=job.spec.name,
@@ -72,7 +72,7 @@ def status(job: Job, now: float) -> JobStatus:
     )
 
 
-def _waiting(log: Path, now: float) -> tuple[str | None, float | None]:
+def waiting(log: Path, now: float) -> tuple[str | None, float | None]:
     """The reason and end of the current wait, from the last "waiting" or "stopped" event; None once it has passed."""
     try:
         with log.open("rb") as file:

@@ -77,24 +77,39 @@ def score_answer(answer: Json, expected: Json, rule: ScoringRule, model: str | N
 
 
 def evaluate(answers: Iterable[ScoredAnswer | None]) -> Evaluation:
-    """The figures of the answers; those that could not be scored are left out. It reads the answers once.
+    """The figures of the answers; those that could not be scored are left out. It reads the answers once."""
+    counter = EvaluationCounter()
+    for each in answers:
+        counter.add(each)
+    return counter.evaluation()
+
+
+class EvaluationCounter:
+    """Counts scored answers one by one. Its memory grows with models and labels, not with answers.
 
     Labels are compared as `normalise` says, and shown in the spelling that sorts first, of expected values if possible.
     There are no figures per label if there are more than `MOST_LABELS` of them, or if right answers differ from the
     expected text or wrong ones don't, as with `numeric` or `contains`.
     """
-    everything, models = _Counts(), defaultdict[str, _Counts](_Counts)
-    for each in answers:
-        if each is not None:
-            everything.add(each)
-            if each.model is not None:
-                models[each.model].add(each)
-    spelling = everything.spelling
-    if not everything.are_labels:
-        for counts in models.values():
-            counts.drop_labels()
-    per_model = {model: counts.score(spelling) for model, counts in sorted(models.items())}
-    return Evaluation(overall=everything.score(spelling), models=per_model)
+
+    def __init__(self) -> None:
+        self._all, self._models = _Counts(), defaultdict[str, _Counts](_Counts)
+
+    def add(self, scored: ScoredAnswer | None) -> None:
+        """Counts an answer; None is an answer that could not be scored."""
+        if scored is not None:
+            self._all.add(scored)
+            if scored.model is not None:
+                self._models[scored.model].add(scored)
+
+    def evaluation(self) -> Evaluation:
+        """The figures so far."""
+        if not self._all.are_labels:
+            for counts in self._models.values():
+                counts.drop_labels()
+        spelling = self._all.spelling
+        models = {model: counts.score(spelling) for model, counts in sorted(self._models.items())}
+        return Evaluation(overall=self._all.score(spelling), models=models)
 
 
 class _Counts:

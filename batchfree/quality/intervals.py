@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchfree.core.chat import JsonObject
@@ -66,3 +67,29 @@ class Proportion:
             "share": share,
             "interval": list(ends) if self.is_shown else None,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Median:
+    """The median of some numbers; value and interval are None if there are too few of them."""
+
+    total: int
+    value: float | None
+    interval: Interval | None
+
+    def to_json(self) -> JsonObject:
+        """As `--json` prints it."""
+        ends = self.interval and [round(self.interval.low, 4), round(self.interval.high, 4)]
+        return {"value": self.value and round(self.value, 4), "total": self.total, "interval": ends}
+
+
+def median(numbers: Sequence[float]) -> Median:
+    """The median with the interval between two order statistics (Conover 1999, Practical Nonparametric Statistics)."""
+    total = len(numbers)
+    if total < LEAST_FOR_SHARE:
+        return Median(total=total, value=None, interval=None)
+    ordered = sorted(numbers)
+    half = Z * math.sqrt(total) / 2
+    low, high = max(0, math.floor(total / 2 - half)), min(total - 1, math.ceil(total / 2 + half))
+    middle = (ordered[(total - 1) // 2] + ordered[total // 2]) / 2
+    return Median(total=total, value=middle, interval=Interval(low=ordered[low], high=ordered[high]))

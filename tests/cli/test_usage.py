@@ -33,7 +33,7 @@ ARGUMENTS = {
     "quota --endpoint https://me:pw@openrouter.ai/api/v1": "a user name or a password",
     "quota --set a=b": "--set: this changes a job: name the job",
     "plan a.yaml --json": "`batchfree plan` is not built yet",
-    "report a.yaml -o a.html": "`batchfree report` is not built yet",
+    "report a.yaml -o a.html": "a.yaml: there is no such file",
 }
 
 
@@ -104,7 +104,7 @@ def test_the_help_of_every_command_ends_with_valid_examples(name: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("name", ["plan", "report"])
+@pytest.mark.parametrize("name", ["plan"])
 def test_the_help_does_not_offer_commands_that_are_still_to_come(name: str) -> None:
     assert f"  {name}" not in command("--help").out
     assert "Not built yet" in command(name, "--help").out

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -38,7 +38,9 @@ class CachedCatalogue(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Loaded:
+class LoadedCatalogue:
+    """The models of a catalogue, and the time of its fetch in epoch seconds."""
+
     fetched_at: float
     models: tuple[Model, ...]
 
@@ -48,6 +50,25 @@ def cache_dir(environment: Mapping[str, str]) -> Path:
     return Path(environment.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("batchfree"))
 
 
+def copy_of(folder: Path, base_url: str) -> Path:
+    """The path of the copy on disk."""
+    name = hashlib.sha256(normalize_base_url(base_url).encode()).hexdigest()[:16]
+    return folder / f"models-{name}.json"
+
+
+def read_copy(folder: Path, base_url: str) -> LoadedCatalogue | None:
+    """The copy on disk, however old it is; None if there is none that can be read."""
+    return _read(copy_of(folder, base_url))
+
+
+def _read(file: Path) -> LoadedCatalogue | None:
+    try:
+        copy = msgspec.json.decode(file.read_bytes(), type=CachedCatalogue)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return LoadedCatalogue(fetched_at=copy.fetched_at, models=wire.read_catalogue(copy.text))
+
+
 class ModelCatalogue:
     """The models of one base URL. `last_error` is the reason why the last fetch failed; None if it did not."""
 
@@ -55,10 +76,9 @@ class ModelCatalogue:
         self, client: Client, folder: Path | None, base_url: str, clock: Callable[[], float] = time.time
     ) -> None:
         """`clock` gives epoch seconds. Without `folder` nothing is cached on disk."""
-        name = hashlib.sha256(normalize_base_url(base_url).encode()).hexdigest()[:16]
-        self._file = None if folder is None else folder / f"models-{name}.json"
+        self._file = None if folder is None else copy_of(folder, base_url)
         self._client, self._clock = client, clock
-        self._loaded: _Loaded | None = None
+        self._loaded: LoadedCatalogue | None = None
         self._asked_at = self._looked_at = float("-inf")
         self._lock = anyio.Lock()
         self.last_error: str | None = None
@@ -104,20 +124,16 @@ class ModelCatalogue:
         if not models:
             self.last_error = "the response contains no models"
             return
-        self.last_error, self._loaded = None, _Loaded(fetched_at=now, models=models)
+        self.last_error, self._loaded = None, LoadedCatalogue(fetched_at=now, models=models)
         self._write_copy(CachedCatalogue(fetched_at=now, text=text))
 
     def _load_copy(self, now: float) -> None:
         """Loads the copy on disk if it is newer than the models in memory. A copy from the future counts as old."""
-        try:
-            copy = msgspec.json.decode(self._file.read_bytes(), type=CachedCatalogue) if self._file else None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return
+        copy = None if self._file is None else _read(self._file)
         if copy is None or (self._loaded is not None and copy.fetched_at <= self._loaded.fetched_at):
             return
-        models = wire.read_catalogue(copy.text)
-        if models:
-            self._loaded = _Loaded(fetched_at=copy.fetched_at if copy.fetched_at <= now else 0.0, models=models)
+        if copy.models:
+            self._loaded = copy if copy.fetched_at <= now else replace(copy, fetched_at=0.0)
             self._asked_at = max(self._asked_at, self._loaded.fetched_at)
 
     def _write_copy(self, copy: CachedCatalogue) -> None:

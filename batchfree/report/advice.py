@@ -1,0 +1,77 @@
+"""What to do next: commands to type, models to leave out, and how much is still to be done."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+
+from batchfree.core.stops import Counts
+from batchfree.quality.evaluation import Evaluation
+from batchfree.quality.intervals import Proportion
+from batchfree.report.figures import Advice, ModelFigures
+
+
+def next_steps(job_file: str, counts: Counts, *, begun: bool, may_get_votes: bool) -> list[Advice]:
+    """What to type next. `job_file` is the path as it is typed."""
+    command = f"batchfree run {shlex.quote(job_file)}"
+    if not begun:
+        return [Advice(text="Nothing was asked yet.", line=command)]
+    steps = []
+    if counts.pending:
+        text = "Rows are pending. The same command continues where the last run stopped."
+        steps.append(Advice(text=text, line=command))
+    elif may_get_votes:
+        steps.append(Advice(text="Some rows may still get votes.", line=command))
+    if counts.failed:
+        steps.append(Advice(text="Failed rows are asked again only on request.", line=f"{command} --retry-failed"))
+    return steps or [Advice(text="Every row is answered. There is nothing left to ask.")]
+
+
+def forecast(counts: Counts, requests: int, day_limit: int | None, busiest_day: int) -> Advice | None:
+    """How many requests and days the pending rows need at the rate so far; None if nothing is known or pending."""
+    finished = counts.ok + counts.failed
+    if not counts.pending or not finished or not requests:
+        return None
+    per_row = requests / finished
+    needed = math.ceil(counts.pending * per_row)
+    text = f"Forecast: about {needed:,} more requests, at {per_row:.2f} per finished row so far (n = {finished:,})"
+    pace, words = (day_limit, "as the job allows") if day_limit else (busiest_day, "as on the busiest day so far")
+    if pace:
+        days = math.ceil(needed / pace)
+        text += f"; that is {days:,} day{'s' * (days != 1)} at {pace:,} requests a day, {words}"
+    return Advice(text=text + ".")
+
+
+def models_to_exclude(
+    models: Sequence[ModelFigures], evaluation: Evaluation | None, excluded: Sequence[str], *, least: int
+) -> list[Advice]:
+    """The models whose interval lies below those of half of the others or more, with the line for the job file.
+
+    Only measured figures count: accuracy against expected values, and the share of usable answers. `least` is the
+    number of models that must stay; `excluded` is what the job excludes already.
+    """
+    accuracies = {} if evaluation is None else {name: each.accuracy for name, each in evaluation.models.items()}
+    reasons = dict[str, list[str]]()
+    for shares, words in ((accuracies, "right"), ({each.model: each.valid for each in models}, "usable")):
+        for name, share in _worse(shares):
+            reasons.setdefault(name, []).append(f"{words}: {share}")
+    worst = sorted(reasons)[: max(0, len(models) - least)]
+    advice = [Advice(text=f"{name}: {'; '.join(reasons[name])}.") for name in worst]
+    if advice:
+        names = json.dumps([*excluded, *worst], ensure_ascii=False)
+        text = "To leave these models out, put this into the job file:"
+        advice.append(Advice(text=text, line=f"router: {{exclude: {names}}}"))
+    return advice
+
+
+def _worse(shares: Mapping[str, Proportion]) -> list[tuple[str, Proportion]]:
+    """The shares whose interval lies below those of half of the other models or more."""
+    known = {name: share for name, share in shares.items() if share.is_shown}
+    found = []
+    for name, share in known.items():
+        better = sum(each.interval.low > share.interval.high for each in known.values())
+        if better and 2 * better >= len(known) - 1:
+            found.append((name, share))
+    return found

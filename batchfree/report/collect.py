@@ -1,0 +1,206 @@
+"""Everything that a report says of a job, from its files alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from batchfree.core.chat import Failure, Json, JsonObject
+from batchfree.core.version import __version__
+from batchfree.job.row_values import scoring_rule
+from batchfree.job.state import JobState, read_state
+from batchfree.job.status import waiting
+from batchfree.jobspec.job import Job
+from batchfree.journal.file import read_header
+from batchfree.journal.questions import digest
+from batchfree.quality.agreement import gwet_ac1, krippendorff_alpha
+from batchfree.quality.intervals import Proportion
+from batchfree.quality.paired_votes import pairwise_kappa
+from batchfree.quality.reliability import fit_reliability
+from batchfree.report.advice import forecast, models_to_exclude, next_steps
+from batchfree.report.count_attempts import AttemptCounter
+from batchfree.report.count_rows import ReportedRow, RowCounter, row_record
+from batchfree.report.figures import (
+    AgreementFigures,
+    EstimatedModel,
+    JobOutcome,
+    PairAgreement,
+    Provenance,
+    Report,
+    pack_figures,
+)
+from batchfree.report.timeline import pauses
+from batchfree.run.summary import Tally
+from batchfree.service.openrouter.catalogue import cache_dir, read_copy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedReport:
+    """The figures of a job, and the rows that the page shows, as its script reads them."""
+
+    report: Report
+    rows: list[JsonObject]
+    shown: int
+    """Number of rows in the even sample, without the doubtful ones that were added."""
+
+
+def collect(job: Job, now: float) -> CollectedReport:
+    """Reads job, input and journal; `now` in epoch seconds. Raises MistakesError and StorageError."""
+    attempts, tally = AttemptCounter(), Tally()
+    state = read_state(job, attempts.add)
+    spec = job.spec
+    rows = RowCounter(rows=state.opened.dataset.count(), labels=spec.answer.labels, scoring=scoring_rule(spec))
+    records = dict[int, JsonObject]()
+    for row in _rows(state, tally):
+        rows.add(row)
+        if rows.is_shown(row.number):
+            records[row.number] = _record(state, row)
+    shown, doubtful = len(records), rows.doubtful()
+    for _, row in doubtful:
+        if row.number not in records:
+            records[row.number] = _record(state, row)
+    evaluation, models = rows.evaluation(), attempts.models()
+    labels = spec.answer.labels
+    votes = None if state.votes is None or not len(state.votes) else state.votes.frame()
+    report = Report(
+        job=spec.name,
+        written_at=datetime.fromtimestamp(now, UTC),
+        outcome=_outcome(state, attempts, tally, now),
+        labels=rows.labels(),
+        evaluation=evaluation,
+        models=models,
+        estimates=[] if votes is None else _estimates(votes, labels),
+        pilot=state.pilots[-1] if state.pilots else None,
+        exclude=models_to_exclude(models, evaluation, spec.router.exclude, least=spec.votes.min),
+        agreement=None if votes is None else _agreement(votes),
+        timeline=attempts.starts.timeline(pauses(_events(state.folder.log))),
+        failures=attempts.failures(),
+        account_limits=attempts.account_limits,
+        packs=pack_figures(state.packs.statistics(), labels or ()),
+        doubtful=[each for each, _ in doubtful],
+        provenance=_provenance(job, state),
+        warnings=state.warnings,
+    )
+    return CollectedReport(report=report, rows=[records[number] for number in sorted(records)], shown=shown)
+
+
+def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
+    """Every row of the input with its values in the table, counted by `tally`."""
+    opened, values = state.opened, state.values()
+    spec, id_column = opened.spec, opened.dataset.id
+    expected = spec.evaluate.expected if spec.evaluate else None
+    for number, row in enumerate(opened.rows()):
+        request = opened.prompts.render(row)
+        question = request if isinstance(request, Failure) else digest(request, opened.rule)
+        described = values.of(row, question)
+        tally.add({}, described)
+        yield ReportedRow(
+            number=number,
+            name=None if id_column is None else str(row[id_column]),
+            request=request,
+            question=question,
+            expected=None if expected is None else row.get(expected),
+            values=described,
+            answers=list(_answers(state, question, described)),
+        )
+    tally.may_get_votes = values.consensus is not None and values.consensus.has_open
+
+
+def _answers(state: JobState, question: str | Failure, described: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
+    """The answers of all models to a row."""
+    if isinstance(question, Failure):
+        return
+    if state.votes is None:
+        if described.get("answer") is not None:
+            yield described.get("model") or described.get("route") or "unknown", described["answer"]
+        return
+    for attempt, outcome in state.index.state(question).answers:
+        yield attempt.model_or_route, outcome.answer
+
+
+def _record(state: JobState, row: ReportedRow) -> JsonObject:
+    question = row.question
+    return row_record(row, [] if isinstance(question, Failure) else list(state.index.attempts(question)))
+
+
+def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float) -> JobOutcome:
+    spec, counts = state.opened.spec, tally.counts()
+    waiting_for, until = waiting(state.folder.log, now)
+    steps = next_steps(os.path.relpath(spec.file), counts, begun=state.begun, may_get_votes=tally.may_get_votes)
+    limit = spec.limits.requests_per_day
+    days = max(attempts.busiest.values(), default=0)
+    coming = forecast(counts, attempts.requests, limit if isinstance(limit, int) else None, days)
+    return JobOutcome(
+        counts=counts,
+        requests=attempts.requests,
+        days=len(attempts.busiest),
+        models=attempts.answering,
+        first=attempts.first,
+        last=attempts.last,
+        waiting_for=waiting_for if counts.pending else None,
+        until=until if counts.pending else None,
+        next=[*steps, *([coming] if coming else [])],
+    )
+
+
+def _estimates(votes: pl.DataFrame, labels: tuple[str, ...] | None) -> list[EstimatedModel]:
+    """The accuracy of each model as the votes alone suggest it, the best first."""
+    found = [
+        EstimatedModel(model=model, right=Proportion(count=accuracy * number, total=number))
+        for model, number, accuracy in fit_reliability(votes, labels).models.iter_rows()
+        if model is not None
+    ]
+    return sorted(found, key=lambda each: (-each.right.interval.low, each.model))
+
+
+def _agreement(votes: pl.DataFrame) -> AgreementFigures:
+    pairs = [
+        PairAgreement(first=first, second=second, kappa=kappa)
+        for (first, second), kappa in pairwise_kappa(votes).items()
+    ]
+    pairs.sort(key=lambda each: (each.kappa.value is None, each.kappa.value or 0.0, each.first, each.second))
+    return AgreementFigures(alpha=krippendorff_alpha(votes), ac1=gwet_ac1(votes), pairs=pairs)
+
+
+def _events(log: Path) -> Iterator[Mapping[str, Any]]:
+    """The events of the log; lines that can't be read are left out."""
+    try:
+        with log.open("rb") as file:
+            for raw in file:
+                try:
+                    event: Any = json.loads(raw)
+                except ValueError:
+                    continue
+                if isinstance(event, dict):
+                    yield event
+    except OSError:
+        return
+
+
+def _provenance(job: Job, state: JobState) -> Provenance:
+    spec = job.spec
+    header = read_header(state.folder.journal)
+    catalogue = None
+    if not spec.endpoint.embedded:
+        catalogue = read_copy(cache_dir(job.environment), spec.endpoint.base_url)
+    free = [] if catalogue is None else [each for each in catalogue.models if each.free]
+    return Provenance(
+        job_file=os.path.relpath(spec.file),
+        run_dir=os.path.relpath(spec.run_dir),
+        version=__version__,
+        journal_version=None if header is None else header.version,
+        libraries={"Python": platform.python_version(), "Polars": pl.__version__},
+        spec=yaml.safe_dump(spec.resolved(), sort_keys=False, allow_unicode=True),
+        catalogue_at=None if catalogue is None else datetime.fromtimestamp(catalogue.fetched_at, UTC),
+        catalogue={each.id: each.context_length for each in islice(free, 1_000)},
+    )

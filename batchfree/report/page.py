@@ -1,0 +1,126 @@
+"""The report as one HTML file that loads nothing: style, script and data stand in it.
+
+Everything from outside is escaped by Jinja or travels as JSON, which the script shows as text. The page's own content
+security policy allows its one style and its one script, by their hashes, and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.text import clean
+from batchfree.quality.agreement import Coefficient
+from batchfree.quality.intervals import LEAST_FOR_SHARE
+from batchfree.quality.normalise import normalise
+from batchfree.report.collect import CollectedReport
+from batchfree.report.count_rows import LONG_PROMPT, TEXT
+
+MOST_BYTES = 1_200_000
+"""Most bytes of the rows on the page. If they are longer, their texts are cut shorter."""
+IN_JSON = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+"""Characters that would end the element in which the rows stand, written as JSON escapes."""
+SHADES = 6
+"""Number of shades of a cell in a confusion matrix."""
+
+
+def render_page(collected: CollectedReport) -> str:
+    """The HTML text."""
+    style, script = _part("page.css"), _part("page.js")
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
+        "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    rows = _rows_json(collected.rows)
+    html = (
+        _environment()
+        .from_string(_part("page.html.j2"))
+        .render(
+            report=collected.report,
+            policy=policy,
+            style=Markup(style),
+            script=Markup(script),
+            rows=Markup(rows),
+            shown=len(collected.rows),
+            added=len(collected.rows) - collected.shown,
+            text_limit=TEXT,
+        )
+    )
+    return clean(html)
+
+
+@cache
+def _part(name: str) -> str:
+    return (files("batchfree.report") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The source of a content security policy that allows this text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _rows_json(rows: Sequence[JsonObject]) -> str:
+    """The rows as JSON that can stand inside a script element."""
+    for most in (TEXT, LONG_PROMPT, LONG_PROMPT // 2, LONG_PROMPT // 4):
+        text = json.dumps([_shortened(row, most) for row in rows], ensure_ascii=False, separators=(",", ":"))
+        if len(text.encode("utf-8", "surrogatepass")) <= MOST_BYTES:
+            break
+    return text.translate(IN_JSON)
+
+
+def _shortened(value: Json, most: int) -> Json:
+    if isinstance(value, str):
+        return value if most >= TEXT or len(value) <= most else f"{value[:most]}…"
+    if isinstance(value, list):
+        return [_shortened(each, most) for each in value]
+    if isinstance(value, dict):
+        return {key: _shortened(each, most) for key, each in value.items()}
+    return value
+
+
+FILTERS: dict[str, Callable[[Any], Any]] = {
+    "percent": lambda share: f"{_percent(share)} %",
+    "number": lambda value: f"{value:,}",
+    "decimals": lambda value: f"{value:.2f}".replace("-", "−"),
+    "seconds": lambda value: f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s",
+    "moment": lambda value: _moment(value),
+    "range": lambda interval: f"{_percent(interval.low)}–{_percent(interval.high)} %",
+    "place": lambda value: f"{100 * min(1.0, max(0.0, value)):.2f}%",
+    "shade": lambda share: round(SHADES * share),
+    "normalise": normalise,
+    "is_shown": lambda value: _is_shown(value),
+}
+"""How the template writes values: shares, numbers, times, and places in a chart."""
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= FILTERS
+    return environment
+
+
+def _percent(share: float) -> str:
+    """A share in per cent; with a decimal near 0 and near 100."""
+    return f"{100 * share:.{int(0 < share < 0.01 or 0.99 < share < 1)}f}"
+
+
+def _moment(value: datetime | float) -> str:
+    """A time in UTC, to the minute."""
+    at = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _is_shown(value: Coefficient) -> bool:
+    return value.value is not None and value.interval is not None and value.rows >= LEAST_FOR_SHARE

@@ -1,0 +1,89 @@
+"""The requests of a job over time, in bars of equal width, with waits and day resets."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from batchfree.report.figures import Bar, Timeline, TimelineWait
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+WIDTHS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 28 * DAY)
+"""Seconds that a bar may stand for."""
+MOST_BARS = 96
+
+
+class StartCounter:
+    """Counts the starts of requests by minute."""
+
+    def __init__(self) -> None:
+        self._starts, self._failed = Counter[int](), Counter[int]()
+
+    def add(self, at: float, *, answered: bool) -> None:
+        """Counts a request that started at these epoch seconds; `answered`: it brought an answer to some row."""
+        minute = int(at // MINUTE)
+        self._starts[minute] += 1
+        self._failed[minute] += not answered
+
+    def timeline(self, pauses: Sequence[TimelineWait]) -> Timeline | None:
+        """The bars from the first start to the last; None without a request."""
+        if not self._starts:
+            return None
+        first, last = min(self._starts) * MINUTE, max(self._starts) * MINUTE
+        width = next((each for each in WIDTHS if (last - first) / each < MOST_BARS), WIDTHS[-1])
+        start = first // width * width
+        number = (last - start) // width + 1
+        starts, failed = self._grouped(self._starts, start, width), self._grouped(self._failed, start, width)
+        end = start + number * width
+        return Timeline(
+            start=start,
+            end=end,
+            seconds=width,
+            bars=[Bar(at=start + n * width, starts=starts[n], failed=failed[n]) for n in range(number)],
+            pauses=[each for each in pauses if each.end > start and each.start < end],
+            resets=[day * DAY for day in range(math.floor(start / DAY) + 1, math.ceil(end / DAY))],
+        )
+
+    def _grouped(self, minutes: Mapping[int, int], start: int, width: int) -> Counter[int]:
+        bars = Counter[int]()
+        for minute, number in minutes.items():
+            bars[(minute * MINUTE - start) // width] += number
+        return bars
+
+
+def pauses(events: Iterable[Mapping[str, Any]]) -> list[TimelineWait]:
+    """The waits of the runs, from the events of the log: each begins with `waiting` and ends with the next event."""
+    found, begun, reason = list[TimelineWait](), None, ""
+    for event in events:
+        at = _seconds(event.get("at"))
+        if at is None:
+            continue
+        if begun is not None and event.get("event") != "warning":
+            if at > begun:
+                found.append(TimelineWait(start=begun, end=at, reason=reason))
+            begun = None
+        if event.get("event") == "waiting":
+            begun, reason = at, str(event.get("reason"))
+    return _joined(found)
+
+
+def _joined(found: Sequence[TimelineWait]) -> list[TimelineWait]:
+    """The waits, with those joined that follow each other at once for the same reason."""
+    joined = list[TimelineWait]()
+    for pause in found:
+        last = joined[-1] if joined else None
+        if last is not None and last.reason == pause.reason and pause.start - last.end < 1:
+            joined[-1] = TimelineWait(start=last.start, end=max(last.end, pause.end), reason=last.reason)
+        else:
+            joined.append(pause)
+    return joined
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
