@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ def test_broken_input_is_named_with_file_and_line(tmp_path, name, content, messa
 
 
 def test_damaged_compression_is_named_with_the_line_reached(tmp_path):
-    whole = gzip.compress(b"".join(b'{"a":"%s"}\n' % os.urandom(30).hex().encode() for _ in range(500)))
+    rng = random.Random(1)
+    whole = gzip.compress(b"".join(b'{"a":"%s"}\n' % rng.randbytes(30).hex().encode() for _ in range(500)))
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(whole[:-4000])
     assert "the compressed data is damaged" in messages_of(dataset_of(path))[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import signal
 from collections.abc import Mapping
@@ -356,7 +357,8 @@ def test_a_table_that_fails_to_be_written_leaves_the_old_one(tmp_path):
 
 @pytest.mark.parametrize("name", ["o.parquet", "o.arrow", "o.csv", "o.jsonl", "o.openai.jsonl"])
 def test_a_full_disk_is_named_in_the_error(tmp_path, name):
-    rows = [{"id": "a", "text": os.urandom(500).hex()} for _ in range(200)]
+    rng = random.Random(1)
+    rows = [{"id": "a", "text": rng.randbytes(500).hex()} for _ in range(200)]
     spec = job(tmp_path, rows)
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))

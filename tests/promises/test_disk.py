@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -153,7 +154,8 @@ def test_as_many_rows_are_asked_as_fit_on_the_disk(tmp_path: Path, extra: int) -
 
 
 def test_a_table_without_room_leaves_the_old_table(tmp_path: Path) -> None:
-    noise = [{**row, "noise": os.urandom(200_000).hex()} for row in ROWS]
+    rng = random.Random(1)
+    noise = [{**row, "noise": rng.randbytes(200_000).hex()} for row in ROWS]
     job = troubled(tmp_path, noise[:6])
     job.run()
     old = (tmp_path / "out.parquet").read_bytes()
