@@ -2,5 +2,6 @@
 
 Imports: core, jobspec, journal, emulator.
 Pure: routing, quota.learned, quota.limits, openrouter.body, openrouter.evidence, openrouter.judge,
-openrouter.lenient, openrouter.literal_json, openrouter.masking, openrouter.reply, openrouter.verdicts, openrouter.wire.
+openrouter.lenient, openrouter.literal_json, openrouter.masking, openrouter.reply, openrouter.verdicts,
+openrouter.wire, own_endpoint.
 """

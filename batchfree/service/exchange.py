@@ -14,6 +14,7 @@ import anyio
 from batchfree.core.chat import ChatRequest, Failure, JsonObject, Judged
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.service.openrouter import wire
+from batchfree.service.own_endpoint import on_own_endpoint
 from batchfree.service.quota.ledger import Start
 from batchfree.service.quota.rate_limiter import RateLimiter
 from batchfree.service.router import Lesson, Router
@@ -91,6 +92,8 @@ class Exchange:
         began = self._clock()
         body = wire.body(request, ask.draw.models, any_model=self.router.policy.own_endpoint)
         judged = await self._complete(body)
+        if self.router.policy.own_models:
+            judged = on_own_endpoint(judged, ask.draw.models[0], self._clock())
         return Response(ask=ask, judged=judged, start=start, latency=self._clock() - began)
 
     def learn(self, response: Response[RowT], lesson: Lesson) -> None:

@@ -153,3 +153,69 @@ def test_a_few_rows_that_are_all_refused_fail_at_the_end(tmp_path: Path) -> None
     server = Server(lambda body: httpx.Response(400, json={"error": {"message": "invalid image"}}))
     summary = job(tmp_path, 3).run_over(server)
     assert (summary.exit_code, summary.counts.failed, len(server.bodies)) == (1, 3, 3)
+
+
+@dataclass
+class Gateway:
+    """Lets so many requests of any 60 seconds pass, and refuses the others as OpenAI does."""
+
+    clock: Callable[[], float]
+    per_minute: int = 20
+    headers: bool = True
+    passed: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    def __call__(self, body: dict[str, Any]) -> httpx.Response | None:
+        now = self.clock()
+        self.passed = [at for at in self.passed if at > now - 60]
+        if len(self.passed) < self.per_minute:
+            self.passed.append(now)
+            return None
+        self.refused += 1
+        seconds = self.passed[0] + 60 - now
+        told = {"retry-after": str(int(seconds) + 1)}
+        limits = {
+            "x-ratelimit-limit-requests": str(self.per_minute),
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": f"{int(seconds)}s",
+        }
+        words = {"error": {"message": "Rate limit reached for requests", "type": "requests", "code": "rate_limit"}}
+        return httpx.Response(429, headers=told | (limits if self.headers else {}), json=words)
+
+
+@pytest.mark.parametrize("headers", [True, False], ids=["with limits", "with Retry-After alone"])
+def test_a_limit_of_a_gateway_paces_everybody_and_counts_against_no_row(tmp_path: Path, headers: bool) -> None:
+    rehearsal = job(tmp_path, 84)
+    gateway = Gateway(rehearsal.time.clock, headers=headers)
+    summary = rehearsal.run_over(Server(gateway))
+    assert (summary.counts.ok, set(rehearsal.table()["attempts"])) == (84, {1})
+    assert gateway.refused <= 8.4, "34 of 84 when each row backed off by itself"
+
+
+def test_a_limit_that_the_job_names_is_never_met(tmp_path: Path) -> None:
+    rehearsal = job(tmp_path, 84, limits={"requests_per_minute": 20})
+    gateway = Gateway(rehearsal.time.clock)
+    assert rehearsal.run_over(Server(gateway)).counts.ok == 84
+    assert gateway.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "11h7m30s"}, "Rate limit reached"),
+        ({"retry-after": "40000"}, "Too many requests"),
+        ({"retry-after": "30"}, "Rate limit reached on requests per day (RPD): Limit 200, Used 200"),
+    ],
+)
+def test_a_day_limit_of_a_gateway_ends_the_run(tmp_path: Path, headers: dict[str, str], message: str) -> None:
+    left = iter(range(10))
+
+    def refuse(body: dict[str, Any]) -> httpx.Response | None:
+        spent = next(left, None) is None
+        return httpx.Response(429, headers=headers, json={"error": {"message": message}}) if spent else None
+
+    rehearsal = job(tmp_path, 30)
+    summary = rehearsal.run_over(Server(refuse))
+    assert (summary.exit_code, summary.counts.ok, summary.counts.failed) == (75, 10, 0)
+    assert summary.stopped is not None
+    assert summary.stopped.reason is StopReason.QUOTA

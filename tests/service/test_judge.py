@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind, ToolCall
 from batchfree.core.finish_reasons import Ending
+from batchfree.service.openrouter.evidence import duration
 from batchfree.service.openrouter.judge import judge
 from batchfree.service.openrouter.masking import Secret
 
@@ -1151,3 +1152,50 @@ def test_no_depth_of_nesting_makes_the_judge_raise(depth: int, place: str) -> No
     body = json.dumps({**reply(tool_calls=[{"function": {"name": "f", "arguments": 0}}]), place: "HERE"})
     body = body.replace('"arguments": 0', f'"arguments": {nest}') if place == "arguments" else body
     check_usable(judge(200, {}, body.replace('"HERE"', nest).encode()))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("6m0s", 360.0),
+        ("1s", 1.0),
+        ("20ms", 0.02),
+        ("7.66s", 7.66),
+        ("2m59.56s", 179.56),
+        ("11h7m30s", 40_050.0),
+        ("1d", 86_400.0),
+        ("12", 12.0),
+        ("", None),
+        ("soon", None),
+        ("-3", None),
+        ("1795824000", None),
+    ],
+)
+def test_durations_of_rate_limit_headers_are_read(text: str, seconds: float | None) -> None:
+    assert duration(text) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("headers", "limit", "wait"),
+    [
+        ({"requests": ("60", "0", "12s")}, 60, 12.0),
+        ({"requests": ("14400", "14300", "6s"), "tokens": ("6000", "0", "7.66s")}, None, 7.66),
+        ({"requests": ("1000", "0", "23h")}, None, 82_800.0),
+        ({"requests": ("60", "0", "12s"), "retry-after-ms": "1500"}, 60, 1.5),
+        ({"tokens": ("6000", "0", "20ms")}, None, 0.02),
+    ],
+)
+def test_limits_of_openai_and_of_gateways_are_read_from_their_headers(
+    headers: dict[str, Any], limit: int | None, wait: float
+) -> None:
+    sent = {}
+    for name, value in headers.items():
+        if isinstance(value, str):
+            sent[name] = value
+        else:
+            facts = zip(("Limit", "Remaining", "Reset"), value, strict=True)
+            sent |= {f"X-RateLimit-{fact}-{name}": said for fact, said in facts}
+    failure = judge(429, sent, b'{"error": {"message": "Rate limit reached"}}')
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.limit) == (Kind.MINUTE_LIMIT, limit)
+    assert failure.retry_after == pytest.approx(wait)

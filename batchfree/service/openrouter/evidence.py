@@ -14,7 +14,15 @@ from email.utils import parsedate_to_datetime
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.routes import FREE_ROUTER
-from batchfree.service.openrouter.lenient import as_list, as_number, as_object, as_text, find_header, parse_json
+from batchfree.service.openrouter.lenient import (
+    as_count,
+    as_list,
+    as_number,
+    as_object,
+    as_text,
+    find_header,
+    parse_json,
+)
 from batchfree.service.openrouter.masking import masked_name, one_line
 
 MILLISECONDS_FROM = 1e12
@@ -44,6 +52,10 @@ STATUS_OF_TYPE = {
 }
 """The status for the type of an error that has no numeric code."""
 UNKNOWN_STATUS = 502
+_NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
+DURATION = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
+DURATION_UNITS = (86_400.0, 3600.0, 60.0, 1.0, 0.001)
+"""Seconds of the units in `DURATION`, in their order."""
 LONGEST_TEXT = 8000
 
 
@@ -173,13 +185,55 @@ def resets_at(evidence: Evidence) -> float | None:
 def retry_after(evidence: Evidence) -> float | None:
     """The seconds that the service asks to wait, from any of the usual places; None if there are none."""
     reset = as_number(evidence.limit_header("x-ratelimit-reset"))
+    milliseconds = as_number(evidence.limit_header("retry-after-ms"))
     hints = (
+        None if milliseconds is None else milliseconds / 1000,
         as_number(evidence.limit_header("retry-after")),
         as_number(evidence.metadata.get("retry_after_seconds")),
         as_number(evidence.availability.get("retry_after")),
         reset if reset is not None and reset < SECONDS_FROM else None,
+        max((limit.resets_in for limit in gateway_limits(evidence) if limit.remaining == 0), default=None),
     )
     return next((hint for hint in hints if hint is not None and 0 <= hint < SECONDS_FROM), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimit:
+    """One of the limits in the headers of OpenAI and of gateways that copy it; `resets_in` in seconds."""
+
+    what: str
+    """`requests` or `tokens`."""
+    allowed: int | None
+    remaining: int | None
+    resets_in: float
+
+
+def gateway_limits(evidence: Evidence) -> tuple[GatewayLimit, ...]:
+    """The limits of requests and of tokens, as far as headers name them (OpenAI docs, "Rate limits in headers").
+
+    They are `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`, `x-ratelimit-reset-requests: 6m0s`, …
+    """
+    found = []
+    for what in ("requests", "tokens"):
+        allowed, remaining, resets = (
+            evidence.limit_header(f"x-ratelimit-{fact}-{what}") for fact in ("limit", "remaining", "reset")
+        )
+        if allowed is not None or remaining is not None or resets is not None:
+            seconds = duration(resets or "") or 0.0
+            found.append(
+                GatewayLimit(what=what, allowed=as_count(allowed), remaining=as_count(remaining), resets_in=seconds)
+            )
+    return tuple(found)
+
+
+def duration(text: str) -> float | None:
+    """The seconds of a duration such as `1h2m3.5s`, `20ms` or `7`; None for another text."""
+    if (seconds := as_number(text)) is not None:
+        return seconds if 0 <= seconds < SECONDS_FROM else None
+    parts = DURATION.fullmatch(text.strip())
+    if parts is None or not any(parts.groups()):
+        return None
+    return sum(float(number) * unit for number, unit in zip(parts.groups(), DURATION_UNITS, strict=True) if number)
 
 
 def _epoch_seconds(value: Json) -> float | None:

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from batchfree.core.chat import Failure, Kind
-from batchfree.service.openrouter.evidence import Evidence, resets_at, retry_after
+from batchfree.service.openrouter.evidence import Evidence, gateway_limits, resets_at, retry_after
 from batchfree.service.openrouter.lenient import as_count, as_list, as_number, as_text
 
 GONE = True
+MINUTE_S = 61.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ def verdict(evidence: Evidence) -> Failure:
         provider=evidence.provider,
         retry_after=retry_after(evidence),
         resets_at=resets_at(evidence),
-        limit=as_count(evidence.limit_header("x-ratelimit-limit")) if is_account_limit else None,
+        limit=_named_limit(evidence) if is_account_limit else None,
         permanent=permanent,
         unsupported=unsupported,
     )
@@ -227,8 +228,17 @@ def _first(rules: Iterable[Rule], evidence: Evidence) -> Rule | None:
 def _rule_for_bare_429(evidence: Evidence) -> Rule:
     """The rule for a 429 without useful text: with rate-limit headers it is the account's limit, else a provider's."""
     limited = any(as_number(evidence.limit_header(f"x-ratelimit-{name}")) is not None for name in ("limit", "reset"))
-    is_ours = limited or not evidence.readable
+    is_ours = limited or bool(gateway_limits(evidence)) or not evidence.readable
     return Rule(Kind.MINUTE_LIMIT if is_ours else Kind.UPSTREAM_RATE_LIMIT, (429,))
+
+
+def _named_limit(evidence: Evidence) -> int | None:
+    """The limit that a 429 names. OpenAI's header may be about any window: it counts if it is used up for a minute."""
+    named = as_count(evidence.limit_header("x-ratelimit-limit"))
+    if named is not None:
+        return named
+    limits = (each for each in gateway_limits(evidence) if each.what == "requests")
+    return next((each.allowed for each in limits if each.remaining == 0 and each.resets_in <= MINUTE_S), None)
 
 
 def _refused_parameter(evidence: Evidence) -> str | None:

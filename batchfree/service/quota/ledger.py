@@ -137,7 +137,8 @@ class Ledger:
         with self._file.transaction() as db:
             now = self._clock()
             known = _learned(db)
-            db.execute("UPDATE starts SET refused = 1 WHERE id = ? AND at = ?", (refused.id, refused.at))
+            sql = "UPDATE starts SET refused = 1 WHERE id = coalesce(nullif(?, 0), id) AND at = ?"
+            db.execute(sql, (refused.id, refused.at))
             since = learned.minute_start(refused.at, resets_at)
             sql = "SELECT count(*) FROM starts WHERE at >= ? AND at < ? AND NOT refused"
             through = db.execute(sql, (since, since + rules.MINUTE)).fetchone()[0]

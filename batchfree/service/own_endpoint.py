@@ -1,0 +1,36 @@
+"""What a response of the user's own server means beyond OpenRouter's protocol.
+
+Such a server has few models and no pool behind it: a 429 with a waiting time is a limit of the account, as at OpenAI
+(docs, "Rate limits"), and a reply that names no model comes from the one that was asked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from batchfree.core.chat import Completion, Failure, Judged, Kind
+
+DAY_FROM_S = 600.0
+"""A limit that lasts longer than this number of seconds is one of the day."""
+SAYS_DAY = re.compile(r"\b(per|a|each|in one) day\b|\bdaily\b|\b[RT]PD\b", re.IGNORECASE)
+
+
+def on_own_endpoint(judged: Judged, asked: str, now: float) -> Judged:
+    """The response as an endpoint of the user's own means it. `asked` is the model of the request; `now` is in epoch
+    seconds.
+    """
+    if isinstance(judged, Completion):
+        return judged if judged.model is not None else replace(judged, model=asked)
+    seconds = _seconds_to_wait(judged, now)
+    is_limit = judged.kind is Kind.MINUTE_LIMIT or (judged.kind is Kind.UPSTREAM_RATE_LIMIT and seconds > 0)
+    if judged.status != 429 or not is_limit:
+        return judged
+    if seconds > DAY_FROM_S or SAYS_DAY.search(judged.message):
+        return replace(judged, kind=Kind.DAY_LIMIT, limit=None)
+    return replace(judged, kind=Kind.MINUTE_LIMIT)
+
+
+def _seconds_to_wait(failure: Failure, now: float) -> float:
+    mark = 0.0 if failure.resets_at is None else failure.resets_at - now
+    return max(failure.retry_after or 0.0, mark)
