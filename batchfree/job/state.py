@@ -94,7 +94,7 @@ class JobState:
     def export(self, path: Path) -> Tally:
         """Writes the table; the suffix names the format. Raises StorageError and leaves the old table as it was."""
         tally = Tally()
-        output.write(self.table(tally), path, self.opened.spec)
+        output.write(self.table(tally), path, self.opened.spec, self.opened.dataset.mixed)
         return tally
 
 

@@ -118,6 +118,19 @@ def test_ids_without_fraction_have_none_in_batch_results(tmp_path):
     assert [json.loads(line)["custom_id"] for line in lines] == ["1", "2.5"]
 
 
+def test_whole_numbers_beside_fractions_stay_whole_in_csv(tmp_path):
+    (tmp_path / "x.jsonl").write_text(
+        '{"n":1,"m":2.0}\n{"n":2.5,"m":2.5}\n{"n":null,"m":0}\n{"n":1e300,"m":1e-7}\n', encoding="utf-8"
+    )
+    spec = load_spec_for(tmp_path, "x.jsonl")
+    dataset = open_dataset(spec.input)
+    write(table(dataset, spec, lambda row: {"status": Status.PENDING}), tmp_path / "out.csv", spec, dataset.mixed)
+    found = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
+    assert found.get_column("n").to_list()[:3] == ["1", "2.5", None]
+    assert [float(number) for number in found.get_column("m")] == [2.0, 2.5, 0.0, 1e-7]
+    assert float(found.get_column("n")[3]) == 1e300
+
+
 def test_a_date_that_python_cannot_hold_is_text(tmp_path):
     frame = pl.DataFrame({"text": ["a", "b"], "day": [0, 10**7]}).with_columns(pl.col("day").cast(pl.Date))
     frame.write_parquet(tmp_path / "x.parquet")

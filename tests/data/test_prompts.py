@@ -170,6 +170,11 @@ def test_a_column_that_stands_only_in_folder_names_is_named(tmp_path):
         compile_prompts(job(tmp_path, prompt="{{ lang }}"), pl.Schema({"t": pl.String}), ["/d/lang=de/x.parquet"])
 
 
+def test_a_column_that_stands_inside_a_list_of_objects_is_named(tmp_path):
+    (found,) = mistakes(tmp_path, {"data": [{"text": "a"}, {"text": "b"}]}, prompt="{{ text }}")
+    assert "it stands inside the list `data`: each row must be a line of its own, as `jq -c '.data[]'`" in found
+
+
 def test_requests_of_the_batch_api_without_their_format_are_named(tmp_path):
     row = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": "{}"}
     (found,) = mistakes(tmp_path, row)

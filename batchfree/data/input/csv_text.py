@@ -85,7 +85,9 @@ def _text(file: str) -> Iterator[str]:
         try:
             yield line.decode()
         except UnicodeDecodeError as error:
-            raise mistake_at(file, number, f"not UTF-8 text (byte 0x{line[error.start]:02x})") from error
+            raise mistake_at(
+                file, number, f"not UTF-8 text (byte 0x{line[error.start]:02x}); save the file as UTF-8"
+            ) from error
 
 
 def survey(paths: Sequence[str], separators: Mapping[str, str]) -> Survey:

@@ -83,6 +83,11 @@ class Dataset:
         return self._survey.schema
 
     @property
+    def mixed(self) -> frozenset[str]:
+        """The columns of Float64 in which some rows hold whole numbers and others fractions."""
+        return self._survey.mixed
+
+    @property
     def frame(self) -> pl.LazyFrame:
         """The rows as a lazy frame. Raises DatasetError."""
         return self._filtered(self._all_rows())

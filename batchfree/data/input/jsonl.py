@@ -36,7 +36,9 @@ def read_row(line: bytes) -> JsonObject:
     try:
         row = _decode(line)
     except UnicodeDecodeError as error:
-        raise BrokenLineError(f"not UTF-8 text (byte 0x{error.object[error.start]:02x})") from error
+        raise BrokenLineError(
+            f"not UTF-8 text (byte 0x{error.object[error.start]:02x}); save the file as UTF-8"
+        ) from error
     except RecursionError as error:
         raise BrokenLineError("nested too deeply") from error
     except msgspec.DecodeError as error:
@@ -72,6 +74,7 @@ def survey(paths: Sequence[str], check: Callable[[JsonObject], str | None], as_t
         places=first_pass.places,
         mistakes=first_pass.findings.list(),
         as_text=frozenset(name for name, dtype in dtypes.items() if dtype is None),
+        mixed=frozenset(name for name, dtype in dtypes.items() if dtype and first_pass.columns[name].is_mixed()),
         widened=frozenset(name for name, dtype in dtypes.items() if dtype and first_pass.columns[name].widened()),
     )
 

@@ -95,6 +95,10 @@ class Shape:
             return self._struct()
         return pl.Boolean() if kind is bool else pl.String()
 
+    def is_mixed(self) -> bool:
+        """Whether the values are whole numbers and fractions."""
+        return self.kinds == {int, float}
+
     def widened(self) -> bool:
         """Whether some place inside the values holds a whole number in one row and a fraction in another."""
         inner = [*self.fields.values(), *([self.item] if self.item else [])]

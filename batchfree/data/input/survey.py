@@ -94,7 +94,8 @@ class Places:
 class Survey:
     """The findings of the first pass.
 
-    `as_text` names the columns that stay JSON text, `widened` those with whole numbers and fractions at one place.
+    `as_text` names the columns that stay JSON text. Whole numbers and fractions stand beside each other in `mixed`
+    columns as values, in `widened` ones at one place inside the values.
     """
 
     schema: pl.Schema
@@ -102,3 +103,4 @@ class Survey:
     mistakes: Sequence[Mistake] = ()
     as_text: frozenset[str] = field(default_factory=frozenset)
     widened: frozenset[str] = field(default_factory=frozenset)
+    mixed: frozenset[str] = field(default_factory=frozenset)

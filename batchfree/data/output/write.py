@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +20,24 @@ from batchfree.journal.atomic_file import atomic_write
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
 
+EXACT = 1 << 53
+"""Float64 holds every whole number up to this one."""
 PROBE_BYTES = 4 << 20
 """A disk that takes this many more bytes is not full; Polars writes less at a time."""
 ROWS_PER_GROUP = 8_192
 """Rows of one group in a Parquet or Arrow file. Polars holds a whole group in memory, and its own groups are huge."""
 
 
-def write(table: pl.LazyFrame, path: Path, spec: JobSpec) -> None:
-    """Writes the table in the format that the suffix names. Raises StorageError; the old file then stays as it was."""
+def write(table: pl.LazyFrame, path: Path, spec: JobSpec, mixed: Collection[str] = ()) -> None:
+    """Writes the table in the format that the suffix names. Raises StorageError; the old file then stays as it was.
+
+    `mixed` names the columns of fractions whose input also holds whole numbers; in CSV these stay whole numbers.
+    """
     try:
         path.resolve().parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:
             try:
-                _sink(table, unfinished, path, spec)
+                _sink(table, unfinished, path, spec, mixed)
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise _unwritten(path, _disk_trouble(unfinished) or _reason(error)) from error
     except OSError as error:
@@ -57,7 +62,7 @@ def _disk_trouble(unfinished: Path) -> str | None:
     return None
 
 
-def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec) -> None:
+def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec, mixed: Collection[str]) -> None:
     """Writes the table to the unfinished file, in the format that `path` ends in; without a known suffix Parquet."""
     match formats.output_format(path):
         case formats.OPENAI_BATCH:
@@ -66,7 +71,8 @@ def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec) -> N
         case "jsonl":
             _with_text(table, _is_beyond_json).sink_ndjson(unfinished, check_extension=False)
         case "csv":
-            _with_text(table, _is_beyond_csv).sink_csv(unfinished, check_extension=False)
+            with_numbers = table.with_columns(map(_number_text, mixed))
+            _with_text(with_numbers, _is_beyond_csv).sink_csv(unfinished, check_extension=False)
         case "arrow":
             table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_PER_GROUP)
         case _:
@@ -95,6 +101,14 @@ def _is_beyond_parquet(dtype: pl.DataType) -> bool:
 
 def _is_beyond_csv(dtype: pl.DataType) -> bool:
     return dtype.is_nested() or isinstance(dtype, pl.Duration) or _holds_bytes(dtype)
+
+
+def _number_text(name: str) -> pl.Expr:
+    """A column of Float64 as text; a number without fraction has none."""
+    number = pl.col(name)
+    is_whole = (number == number.floor()) & (number.abs() <= EXACT)
+    whole = number.cast(pl.Int64(), strict=False).cast(pl.String())
+    return pl.when(is_whole).then(whole).otherwise(number.cast(pl.String())).alias(name)
 
 
 def _text_column(name: str) -> pl.Expr:

@@ -40,7 +40,7 @@ class MessageCompiler:
     def compile_text(self, source: str, path: KeyPath) -> Callable[[Row], str]:
         """A template as a function of a row."""
         try:
-            text = Template(source, self.environment, tuple(self.schema), self.files)
+            text = Template(source, self.environment, self.schema, self.files)
             self.used.update(self.schema if text.columns is None else text.columns)
             return text
         except BrokenTemplateError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
@@ -38,7 +38,7 @@ class UnrenderableError(Exception):
 class Template:
     """A compiled template."""
 
-    def __init__(self, source: str, environment: Sandbox, columns: Sequence[str], files: Sequence[str] = ()) -> None:
+    def __init__(self, source: str, environment: Sandbox, columns: Collection[str], files: Sequence[str] = ()) -> None:
         """Raises BrokenTemplateError. Empty `columns` mean that there are no rows; then any column may be named.
 
         `files` are the paths of the input.
