@@ -190,32 +190,27 @@ def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure
 def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure | None:
     """A part of a text as an answer; None if it is not JSON, or if it repeats the schema."""
     try:
-        value, repaired = parse(piece), False
+        value, repaired = parse_or_mend(piece, repair=repair)
     except NotJson as error:
-        mended = mend(piece) if repair and error.mendable else None
-        if mended is None:
-            return bad_answer(str(error)) if piece[:1] in "{[" else None
-        value, repaired = mended.value, True
+        return bad_answer(str(error)) if piece[:1] in "{[" else None
     return None if value == schema else check_answer(value, schema, repaired=repaired)
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """The value of a JSON text whose syntax was mended; the value itself may be None."""
+def parse_or_mend(text: str, *, repair: bool) -> tuple[Json, bool]:
+    """The value of a JSON text, and whether its syntax was mended. Raises NotJson."""
+    try:
+        return parse(text), False
+    except NotJson as error:
+        if not (repair and error.mendable):
+            raise
+        return mend(text), True
 
-    value: Json
 
-
-def mend(text: str) -> Mended | None:
-    """The value of a JSON text whose syntax is broken; None if it can't be mended without guessing."""
+def mend(text: str) -> Json:
+    """The value of a JSON text whose syntax is broken. Raises NotJson if it can't be mended without guessing."""
     if len(text) > MAX_MENDED_CHARACTERS:
-        return None
-    for attempt in (text, _without_escapes(text)):
-        try:
-            return Mended(settle(parse_tolerantly(attempt)))
-        except NotJson:
-            pass
-    return None
+        raise NotJson(f"it is not valid JSON, and longer than {MAX_MENDED_CHARACTERS:,} characters", mendable=False)
+    return settle(parse_tolerantly(_without_escapes(text)))
 
 
 def _without_escapes(text: str) -> str:

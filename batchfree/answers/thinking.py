@@ -29,7 +29,7 @@ FAMILIES: Sequence[tuple[str, str]] = (
     (r"<unused94>", r"<unused95>"),  # MedGemma
     (r"<\|channel>\s{0,9}(?:thought|thinking|analysis)", r"<channel\|>"),  # Gemma
     # gpt-oss writes OpenAI's harmony format, which some providers pass on unread …
-    (rf"{_CHANNEL}(?:analysis|commentary)", rf"{_CHANNEL}final[^<]{{0,60}}<\|message\|>"),
+    (rf"{_CHANNEL}(?:analysis|commentary)", rf"{_CHANNEL}final[^<]{{0,60}}(?:<\|constrain\|>\w{{0,20}})?<\|message\|>"),
     # … or without its tokens: analysisWe need to decide.assistantfinalpositive
     (
         r"\A\s{0,99}(?-i:(?:assistant)?(?:analysis|commentary)(?=\s?[A-Z]))",

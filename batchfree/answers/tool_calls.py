@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from batchfree.answers.printed_calls import find_printed_calls
 from batchfree.answers.rule import Answer, AnswerRule, bad_answer
-from batchfree.answers.strict_json import NotJson, parse
+from batchfree.answers.strict_json import NotJson
 from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
 
 
@@ -67,18 +67,15 @@ def read_printed_calls(text: str, rule: AnswerRule) -> Answer | Failure | None:
 
 
 def _arguments(call: ToolCall, rule: AnswerRule) -> Answer | Failure:
-    from batchfree.answers.read_json import check_value, mend
+    from batchfree.answers.read_json import check_value, parse_or_mend
 
     known = rule.tool_schemas
     if known is not None and call.name not in known:
         return bad_answer(f"there is no tool {call.name!r}; the tools are {', '.join(known)}")
     try:
-        value, repaired = parse(call.arguments) if call.arguments.strip() else {}, False
+        value, repaired = parse_or_mend(call.arguments.strip() or "{}", repair=rule.repair)
     except NotJson as error:
-        mended = mend(call.arguments.strip()) if rule.repair and error.mendable else None
-        if mended is None:
-            return bad_answer(f"the arguments of the tool {call.name!r} can't be read: {error}")
-        value, repaired = mended.value, True
+        return bad_answer(f"the arguments of the tool {call.name!r} can't be read: {error}")
     if not isinstance(value, dict):
         return bad_answer(f"the arguments of the tool {call.name!r} are not a JSON object")
     result = check_value(value, (known or {}).get(call.name, {}), repaired=repaired)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -324,6 +325,27 @@ def test_a_reply_says_what_went_wrong_as_a_whole() -> None:
         assert failure.kind is kind, content
     assert results_of("", finish_reason="length").failure.kind is Kind.TRUNCATED
     assert results_of("", finish_reason="content_filter").failure.kind is Kind.CONTENT_POLICY
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            '"k3x9":{' * 25_000,
+            '{"k3x9": {"a": ' * 15_000,
+            '"k3x9": "x ' * 20_000,
+            '"k3x9": [1, ' * 15_000,
+            "k3x9: " * 30_000,
+        ),
+        *("{'k3x9': {'a': 1}, " * 10_000, '{"zz": {' * 20_000, '{"k3x9": “' * 20_000),
+    ],
+    ids=lambda content: content[:12],
+)
+def test_absurd_packs_are_read_in_linear_time(content: str) -> None:
+    began = time.perf_counter()
+    for rule in (BY_LABEL, BY_SCHEMA):
+        results_of(content, rule=rule)
+    assert time.perf_counter() - began < 10
 
 
 # Damaged replies: every row gets its own answer or none
