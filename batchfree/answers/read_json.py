@@ -36,7 +36,7 @@ IN_FRONT = re.compile(
     rf"|\A[\s\\]{{0,99}}[\w-]{{0,99}}[{MARKS}]\s{{0,9}}:\s{{0,99}}\Z|\A\s{{0,99}}:"  # half a key
     rf"|\A\s{{0,99}}\"[^\"\n]{{0,200}}\"\s{{0,9}}:|[{MARKS}]\s{{0,9}}:\s{{0,99}}[{MARKS}]\Z"  # a key and half a value
     rf"|(?:[{MARKS}\d]|true|false|null)\s{{0,9}},\s{{0,99}}[{MARKS}]?\Z"  # a value and a comma
-    rf"|(?:\d|true|false|null|[\w\\][{MARKS}])\Z"  # a value
+    rf"|(?:\d|true|false|null|[\w\\][{MARKS}]|(?<=\w)(?<!json)(?<!JSON))\Z"  # a value
 )
 BEHIND = re.compile(
     rf"\A\s{{0,99}},|[{MARKS}]\s{{0,9}}:(?!\w)|\A\s{{0,9}}[{MARKS}]\w"
