@@ -102,7 +102,8 @@ class _Parser:
                 self._remark_end = self.place if remark else -1
                 return
             comment = COMMENT.match(self._text, self.place)
-            if comment is None or _hides_something(comment[1] or comment[2] or comment[3] or ""):
+            touches_text = self.place > 0 and self._text[self.place - 1] in CLOSING_QUOTES
+            if comment is None or touches_text or _hides_something(comment[1] or comment[2] or comment[3] or ""):
                 self.refuse("a comment may hide a value")
             self.place = comment.end()
             self._comments += 1

@@ -147,7 +147,7 @@ def comma_changed(tokens: list[str], rng: random.Random) -> list[str]:
 
 def colon_changed(tokens: list[str], rng: random.Random) -> list[str]:
     return changed(
-        tokens, rng, lambda each: each == ":", lambda each: rng.choice(["=", " => ", "：", "", "::", ",", "->"])
+        tokens, rng, lambda each: each == ":", lambda each: rng.choice(["=", " => ", "：", " ", "::", ",", "->"])
     )
 
 
