@@ -102,6 +102,20 @@ def run(context: click.Context, /, **values: Any) -> int:
     return explain_errors(run_command.run, arguments.RunArguments(**values, typed=context.obj))
 
 
+@command_line.command(
+    epilog=examples("batchfree plan jobs/reviews.yaml", "batchfree plan jobs/reviews.yaml --set pack=10")
+)
+@job_options
+def plan(**values: Any) -> int:
+    """Show what a run would take: rows, requests, quota, the finishing day.
+
+    Sends no request of the quota. Works without a network from the kept catalogue of models.
+    """
+    from batchfree.cli import arguments, service_commands
+
+    return explain_errors(service_commands.plan, arguments.JobArguments(**values))
+
+
 @command_line.command(epilog=examples("batchfree preview jobs/reviews.yaml -n 1"))
 @job_options
 @click.option("-n", "--rows", type=positive, default=3, show_default=True, metavar="N", help="How many rows to show.")
@@ -241,21 +255,3 @@ def completion(shell: str) -> int:
     from click.shell_completion import shell_complete
 
     return shell_complete(command_line, {}, PROGRAM, COMPLETION_VARIABLE, f"{shell}_source")
-
-
-def missing_command(name: str) -> click.Command:
-    """A command that this version does not have yet: it takes any arguments and prints a sentence."""
-
-    def refuse() -> int:
-        from batchfree.cli import setup_commands
-
-        return setup_commands.refuse(name)
-
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True}
-    return click.Command(
-        name, callback=refuse, context_settings=settings, hidden=True, help="Not built yet in this version."
-    )
-
-
-for _name in ("plan",):
-    command_line.add_command(missing_command(_name))

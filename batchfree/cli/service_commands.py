@@ -1,4 +1,4 @@
-"""The commands that ask the service but spend no request of the quota: models and quota."""
+"""The commands that ask the service but spend no request of the quota: plan, models and quota."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import anyio
 
-from batchfree.cli.arguments import Arguments, ModelsArguments
-from batchfree.cli.load_job import endpoint_of, environment_of, load_optional_job
-from batchfree.cli.terminal import print_json, say
+from batchfree.cli.arguments import Arguments, JobArguments, ModelsArguments
+from batchfree.cli.load_job import endpoint_of, environment_of, load_job, load_optional_job
+from batchfree.cli.terminal import print_json, say, wrapped
 from batchfree.core.chat import JsonObject, Kind
 from batchfree.core.stops import NEEDS_A_PERSON, OK
 from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
-from batchfree.job.models_report import ModelEntry, model_entries, requirements
+from batchfree.job.models_report import ModelEntry, model_entries, needs_with, requirements
+from batchfree.job.open_job import open_job
 from batchfree.service.connection import Connection, connect, find_api_key, missing_key
 from batchfree.service.quota.limits import FREE, Limits
 
@@ -27,14 +28,16 @@ def models(arguments: ModelsArguments) -> int:
     async def ask() -> list[ModelEntry]:
         endpoint, variables = endpoint_of(arguments, job), environment_of(arguments, job)
         async with connect(endpoint, variables, time.time, say=say) as connection:
-            return model_entries(await connection.catalogue.models(), needed, job, time.time())
+            needs = needs_with(needed, None if job is None else open_job(job.spec))
+            return model_entries(await connection.catalogue.models(), needs, job, time.time())
 
     found = anyio.run(ask)
     if arguments.json:
         print_json([offer.to_json() for offer in found])
         return OK
     for line in _model_lines(found):
-        print(line)  # noqa: T201
+        for part in wrapped(line):
+            print(part)  # noqa: T201
     return OK
 
 
@@ -48,6 +51,21 @@ def _model_lines(found: Sequence[ModelEntry]) -> Iterator[str]:
         yield f"{offer.model.id:<{width}}  {size}  {text}" + (f"  [{health}]" if health else "")
     eligible = sum(offer.reason is None for offer in found)
     yield f"{eligible} of {len(found)} may answer"
+
+
+def plan(arguments: JobArguments) -> int:
+    """Prints what a run would take; sends no request of the quota."""
+    from batchfree.cli.print_plan import print_plan
+    from batchfree.job.plan import plan as plan_of
+
+    found = anyio.run(plan_of, load_job(arguments.job, arguments), time.time)
+    if arguments.json:
+        print_json(found.to_json())
+        return OK
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+    print_plan(found, time.time())
+    return OK
 
 
 def quota(arguments: Arguments) -> int:

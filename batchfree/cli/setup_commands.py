@@ -29,12 +29,6 @@ def schema() -> int:
     return OK
 
 
-def refuse(name: str) -> int:
-    """Says that this version does not have the command yet."""
-    say(f"error: `batchfree {name}` is not built yet in this version")
-    return USAGE
-
-
 def emulate(port: int, scenario_name: str | None, log_path: Path | None, *, require_key: bool) -> int:
     """Serves the emulated OpenRouter until it is interrupted."""
     from batchfree.emulator import ScenarioError, create_app, load_scenario, serve

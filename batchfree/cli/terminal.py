@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LEAST_WIDTH = 40
+"""A terminal that is narrower than this is taken to have this number of columns."""
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that control a terminal or change the direction of writing; tabs and line breaks are not among them."""
 
@@ -56,6 +58,16 @@ def print_json(value: Json, indent: int | None = 2) -> None:
 def count(number: int, noun: str) -> str:
     """A number with its noun: `1 row`, `2 rows`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def wrapped(line: str) -> list[str]:
+    """The line in parts that fit the terminal, broken at words; 80 columns where there is no terminal."""
+    import shutil
+    import textwrap
+
+    width = max(LEAST_WIDTH, shutil.get_terminal_size().columns)
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def explain_errors(command: Callable[[T], int], arguments: T) -> int:

@@ -59,6 +59,12 @@ class ConsensusTable:
         """Whether any question may still get votes."""
         return bool(self._open)
 
+    def mean_agreement(self) -> float | None:
+        """The mean share of votes for the answer, over the questions that have several votes; None without any."""
+        shares = self._decided.filter(pl.col("votes") > 1)["agreement"]
+        mean = shares.mean()
+        return float(mean) if isinstance(mean, int | float) else None
+
     def of(self, question: str) -> Verdict | None:
         """The verdict on a question, by its digest; None if it has no vote."""
         number = self._book.number(question)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.routes import is_free_id
 from batchfree.job.endpoint import routing_policy
+from batchfree.job.needs import needs_of
+from batchfree.job.open_job import OpenJob
 from batchfree.jobspec.job import Job
 from batchfree.journal import file as journal
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
@@ -60,8 +62,23 @@ def requirements(abilities: str) -> Requirements:
     )
 
 
-def model_entries(models: Sequence[Model], needed: Requirements, job: Job | None, now: float) -> list[ModelEntry]:
-    """The free models, those that may answer first. With a job: by its rules, and with its statistics."""
+def needs_with(needed: Requirements, opened: OpenJob | None) -> Sequence[Requirements]:
+    """The needs of a job's rows, each with the `needed` abilities; without a job these alone."""
+    if opened is None:
+        return (needed,)
+    return [
+        replace(each, inputs=each.inputs | needed.inputs, parameters=each.parameters | needed.parameters)
+        for each in needs_of(opened)
+    ]
+
+
+def model_entries(
+    models: Sequence[Model], needed: Sequence[Requirements], job: Job | None, now: float
+) -> list[ModelEntry]:
+    """The free models, those that may answer first. With a job: by its rules, and with its statistics.
+
+    A model may answer if it meets at least one of the `needed` requirements; else the reason is that of the first one.
+    """
     allowed = routing_policy(job.spec) if job else RoutingPolicy()
     today = datetime.fromtimestamp(now, UTC).date()
     statistics = _statistics(job, now) if job else {}
@@ -69,13 +86,17 @@ def model_entries(models: Sequence[Model], needed: Requirements, job: Job | None
         ModelEntry(
             model=model,
             abilities=routing.abilities(model),
-            reason=routing.refusal(model, needed, allowed, today),
+            reason=_reason([routing.refusal(model, each, allowed, today) for each in needed]),
             health=statistics.get(model.id, ModelStatistics()),
         )
         for model in routing.offer(models, allowed)
         if allowed.any_model or is_free_id(model.id)
     ]
     return sorted(found, key=lambda entry: (entry.reason is not None, entry.model.id))
+
+
+def _reason(reasons: Sequence[str | None]) -> str | None:
+    return None if None in reasons else reasons[0]
 
 
 def _statistics(job: Job, now: float) -> dict[str, ModelStatistics]:

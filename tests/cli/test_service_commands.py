@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command_line import JobHere, command
+from support.command_line import ROOT, JobHere, command
 from support.processes import JobFolder, emulator
 
 from batchfree.cli import main
@@ -190,6 +190,16 @@ def test_models_can_be_asked_for_by_ability(ask: Ask) -> None:
     assert able == {model["id"] for model in value if "vision" in model["abilities"]} - safety(value)
     code, _, output = ask("--endpoint", "embedded", "--requires", "telepathy", command=["models"])
     assert (code, output.startswith("error: --requires: unknown ability 'telepathy'")) == (2, True)
+
+
+def test_models_are_those_that_can_do_what_the_job_asks_and_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    job = ROOT / "jobs" / "vision.yaml"
+    listed = command("models", job, "--endpoint", "embedded", "--json").json
+    assert all("vision" in model["abilities"] for model in listed if model["eligible"])
+    assert {model["reason"] for model in listed if "vision" not in model["abilities"]} >= {"it takes no image input"}
+    output = command("models", job, "--endpoint", "embedded")
+    assert max(map(len, output.out.splitlines())) <= 80
 
 
 def safety(models: Sequence[dict[str, Any]]) -> set[str]:

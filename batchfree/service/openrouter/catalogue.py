@@ -83,6 +83,11 @@ class ModelCatalogue:
         self._lock = anyio.Lock()
         self.last_error: str | None = None
 
+    @property
+    def fetched_at(self) -> float | None:
+        """When the models were fetched from the service, in epoch seconds; None if none are known."""
+        return None if self._loaded is None else self._loaded.fetched_at
+
     async def models(self) -> tuple[Model, ...]:
         """The models now in the catalogue. Raises UnavailableError if the service is down and there is no copy at all.
 

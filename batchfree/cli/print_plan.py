@@ -1,0 +1,77 @@
+"""The plan of a job on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchfree.cli.terminal import count, wrapped
+from batchfree.cli.times import duration, moment
+from batchfree.job.plan import Plan
+
+MODELS = 5
+"""Models that are named."""
+
+
+def plan_lines(plan: Plan, now: float) -> Iterator[str]:
+    """The plan in lines; `now` in epoch seconds."""
+    yield f"{plan.job}: {count(plan.rows, 'row')}: {plan.answered} answered, {plan.failed} failed, {plan.to_do} to do"
+    if plan.unrenderable:
+        yield f"  {count(plan.unrenderable, 'row')} can't be rendered from the template and will fail without a request"
+    if plan.reasked:
+        yield f"  {count(plan.reasked, 'row')} asked again, because their question has changed since they were answered"
+    if plan.rehearsed:
+        yield f"  {count(plan.rehearsed, 'answer')} of rehearsals left out: they do not count on this endpoint"
+    if not plan.requests:
+        yield "  nothing to ask: a run sends no request"
+        return
+    packs = f", {plan.pack:.4g} rows per request" if plan.pack > 1 else ""
+    yield f"requests: about {plan.requests:,} for {count(plan.questions, 'question')}{packs}"
+    yield from _quota_lines(plan, now)
+    yield f"done: {_finish(plan.finishes_at, now)}{_if_run_daily(plan)}"
+    yield from _model_lines(plan, now)
+    yield "assumptions: " + "; ".join(plan.assumptions)
+    if plan.faster:
+        yield "what would change it:"
+    for each in plan.faster:
+        yield f"  {each.change}: about {count(each.requests, 'request')}, done {_finish(each.finishes_at, now)}"
+
+
+def _quota_lines(plan: Plan, now: float) -> Iterator[str]:
+    usage = plan.usage
+    if usage is None:
+        yield "quota: this endpoint has no limits"
+        return
+    day = "no limit per day"
+    if usage.day_limit is not None:
+        resets = moment(usage.day_resets_at, now)
+        day = f"{usage.left('day')} of {usage.day_limit} requests left today; the next day begins {resets}"
+    minute = "" if usage.minute_limit is None else f"; {usage.minute_limit} a minute"
+    yield f"quota: {day}{minute}"
+
+
+def _finish(at: float | None, now: float) -> str:
+    return "never: the quota leaves no request" if at is None else f"{moment(at, now)} (in {duration(at - now)})"
+
+
+def _if_run_daily(plan: Plan) -> str:
+    """What the date presumes, if the requests do not fit into today."""
+    left = None if plan.usage is None else plan.usage.left("day")
+    return ", if it runs every day" if left is not None and plan.requests > left else ""
+
+
+def _model_lines(plan: Plan, now: float) -> Iterator[str]:
+    if plan.catalogue_at is None and not plan.models:
+        yield "models: unknown, since the catalogue can't be read"
+        return
+    age = "" if plan.catalogue_at is None else f" (catalogue of {duration(max(0.0, now - plan.catalogue_at))} ago)"
+    more = len(plan.models) - MODELS
+    named = ", ".join(plan.models[:MODELS]) + (f" and {count(more, 'other')}" if more > 0 else "")
+    whole = len(plan.models) + plan.refused
+    yield f"models: {len(plan.models)} of {whole} may answer{age}" + (f": {named}" if named else "")
+
+
+def print_plan(plan: Plan, now: float) -> None:
+    """Prints the plan, wrapped to the width of the terminal."""
+    for line in plan_lines(plan, now):
+        for part in wrapped(line):
+            print(part)  # noqa: T201

@@ -1,0 +1,29 @@
+"""Times and durations in a person's words. Times are local, with date and zone where they are not today."""
+
+from __future__ import annotations
+
+import time
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+
+def moment(at: float, now: float) -> str:
+    """A moment in epoch seconds: `21:59:35` today, else `2026-11-29 00:00 UTC`."""
+    there, here = time.localtime(at), time.localtime(now)
+    if there[:3] == here[:3]:
+        return time.strftime("%H:%M:%S", there)
+    return time.strftime("%Y-%m-%d %H:%M %Z", there)
+
+
+def duration(seconds: float) -> str:
+    """A duration in its two largest units, or one: `45 s`, `12 min`, `3 h 20 min`, `4 days`."""
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{round(whole / MINUTE)} min"
+    if whole < DAY:
+        hours, minutes = divmod(round(whole / MINUTE), MINUTE)
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days = round(whole / DAY)
+    return "1 day" if days == 1 else f"{days} days"

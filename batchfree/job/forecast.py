@@ -1,0 +1,138 @@
+"""How many requests a job will need and when it will be done: arithmetic over what is known and what is assumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+from batchfree.journal.attempts import Attempt
+from batchfree.quality.vote_allocation import VotingRule
+
+ASSUMED_YIELD = 0.9
+"""Share of the rows asked that get an answer, until the job itself shows another one."""
+ASSUMED_SECONDS = 10.0
+"""Seconds of a request, until the job itself shows others."""
+ASSUMED_AGREEMENT = 0.8
+"""Share of the votes for a row's answer, until the job itself shows another one."""
+WEIGHT = 20
+"""The assumed yield counts as much as this number of rows asked."""
+DAY = 86_400.0
+LONGEST = 3_650
+"""Days after which a forecast gives up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """What earlier requests of the job showed. `seconds` are those of all requests together."""
+
+    requests: int = 0
+    asked: int = 0
+    answered: int = 0
+    seconds: float = 0.0
+    packs: int = 0
+    packed_rows: int = 0
+
+    @classmethod
+    def of(cls, attempts: Iterable[Attempt]) -> Self:
+        """The experience of these attempts. Refusals by a limit of the account are left out."""
+        whole = cls()
+        for attempt in attempts:
+            if not attempt.is_counted:
+                continue
+            rows = len(attempt.outcomes)
+            whole = replace(
+                whole,
+                requests=whole.requests + 1,
+                asked=whole.asked + rows,
+                answered=whole.answered + attempt.answered,
+                seconds=whole.seconds + attempt.latency_s,
+                packs=whole.packs + (rows > 1),
+                packed_rows=whole.packed_rows + (rows if rows > 1 else 0),
+            )
+        return whole
+
+    @property
+    def share_answered(self) -> float:
+        """Share of the rows asked that get an answer: the assumed share at first, then more and more the real one."""
+        return (self.answered + ASSUMED_YIELD * WEIGHT) / (self.asked + WEIGHT)
+
+    @property
+    def seconds_each(self) -> float:
+        """Mean seconds of a request."""
+        return self.seconds / self.requests if self.requests else ASSUMED_SECONDS
+
+    def pack_size(self, size: int, *, grows: bool) -> float:
+        """Rows in a pack; one that grows is as large as the packs up to now were."""
+        return self.packed_rows / self.packs if grows and self.packs else size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is to be done. `groups` counts questions that may share requests, `alone` those that may not.
+
+    `passes` is the mean number of votes that these questions still get. `pilot_groups` and `pilot_alone` are questions
+    of a pilot, which every one of `pilot_models` answers.
+    """
+
+    groups: Mapping[str, int]
+    alone: int
+    passes: float = 1.0
+    pilot_groups: Mapping[str, int]
+    pilot_alone: int = 0
+    pilot_models: int = 0
+
+    def packs(self, size: float) -> float:
+        """Requests of this work if every request brings all its answers."""
+        once = self.alone + sum(math.ceil(rows / size) for rows in self.groups.values())
+        pilot = self.pilot_alone + sum(math.ceil(rows / size) for rows in self.pilot_groups.values())
+        return once * self.passes + pilot * self.pilot_models
+
+    def requests(self, size: float, experience: Experience) -> int:
+        """Requests that this work will need; `size` is the number of rows in a pack."""
+        return round(self.packs(size) / experience.share_answered)
+
+
+def expected_votes(rule: VotingRule, agreement: float) -> float:
+    """Votes that a row gets on average, if each vote is the row's answer with this probability, else one other answer.
+
+    Follows the lead of the answer from vote to vote, as a random walk.
+    """
+    leads, votes, expected = {0: 1.0}, 0, 0.0
+    while votes < rule.max:
+        still_open = {lead: share for lead, share in leads.items() if rule.is_open(votes, abs(lead))}
+        expected += sum(still_open.values())
+        leads = {}
+        for lead, share in still_open.items():
+            for step, chance in ((1, agreement), (-1, 1.0 - agreement)):
+                leads[lead + step] = leads.get(lead + step, 0.0) + share * chance
+        votes += 1
+    return expected if rule.budget is None else min(expected, max(rule.budget, rule.min))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast requests may go: `left` of this UTC day and `per_day` on the next ones; None for no limit.
+
+    `resets_at` in epoch seconds is the begin of the next day, `seconds_each` the time between two requests.
+    """
+
+    left: int | None
+    per_day: int | None
+    resets_at: float
+    seconds_each: float
+
+    def finishes_at(self, requests: int, now: float) -> float | None:
+        """When the last of these requests is answered, in epoch seconds; None if never, or not within ten years."""
+        start, end, left = now, self.resets_at, self.left
+        for _ in range(LONGEST):
+            fit = math.floor((end - start) / self.seconds_each)
+            today = fit if left is None else min(left, fit)
+            if requests <= today:
+                return start + requests * self.seconds_each
+            if self.per_day == 0:
+                return None
+            requests -= max(0, today)
+            start, end, left = end, end + DAY, self.per_day
+        return None

@@ -1,0 +1,46 @@
+"""What the rows of a job need of a model, as far as rows differ in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from batchfree.core.chat import ChatRequest, Failure
+from batchfree.job.open_job import OpenJob
+from batchfree.service.routing import Requirements, analyze
+
+SAMPLED = 2_000
+"""Rows of the input that are looked at."""
+
+
+class Needs:
+    """The different needs of many requests: of requests that differ only in length, the shortest one counts."""
+
+    def __init__(self, *, native_only: bool) -> None:
+        """`native_only`: only models that take a schema will do."""
+        self._native_only = native_only
+        self._found: dict[Requirements, Requirements] = {}
+
+    def add(self, request: ChatRequest) -> None:
+        """Takes in the needs of one request."""
+        needs = analyze(request, native_only=self._native_only)
+        kind = replace(needs, prompt_tokens=0, completion_tokens=None)
+        known = self._found.get(kind)
+        if known is None or needs.context < known.context:
+            self._found[kind] = needs
+
+    @property
+    def kinds(self) -> Sequence[Requirements]:
+        """The needs, in the order of the rows. No needs at all if there was no request."""
+        return tuple(self._found.values()) or (Requirements(),)
+
+
+def needs_of(opened: OpenJob) -> Sequence[Requirements]:
+    """The different needs of the first rows. Raises DatasetError."""
+    needs = Needs(native_only=opened.rule.mode == "native")
+    requests: Iterable[ChatRequest | Failure] = islice(opened.requests(SAMPLED), SAMPLED)
+    for request in requests:
+        if not isinstance(request, Failure):
+            needs.add(request)
+    return needs.kinds
