@@ -653,8 +653,160 @@ AVAILABILITY = [
 ]
 
 
+LIMITED = "rate limit exceeded (RPM)"
+SAID_IN_200 = [
+    Case(name, 200, body, kind, facts, says=says)
+    for name, body, kind, facts, says in (
+        (
+            "base_resp",
+            {"id": "x", "choices": None, "base_resp": {"status_code": 1002, "status_msg": LIMITED}},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {"request_id": "x"},
+            LIMITED,
+        ),
+        (
+            "base_resp beside a reply",
+            {**reply(), "base_resp": {"status_code": 1027, "status_msg": "output new_sensitive"}},
+            Kind.CONTENT_POLICY,
+            {},
+            "new_sensitive",
+        ),
+        ("detail", {"detail": LIMITED}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        (
+            "detail as a list",
+            {"detail": [{"loc": ["body"], "msg": "field required"}]},
+            Kind.UPSTREAM_ERROR,
+            {},
+            "field",
+        ),
+        ("message", {"message": LIMITED, "choices": []}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        ("errors", {"errors": [{"message": LIMITED}]}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        ("errors of texts", {"errors": [LIMITED]}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        ("errors beside a reply", {**reply(), "errors": [{"code": 429}]}, Kind.UPSTREAM_RATE_LIMIT, {}, "status 429"),
+        ("error as a text", {"error": LIMITED}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        ("error true", {"error": True, "message": LIMITED}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        ("code and msg", {"code": 1302, "msg": "您的请求频率过高", "data": None}, Kind.UPSTREAM_RATE_LIMIT, {}, "频率"),
+        ("code 429", {"code": 429, "msg": "slow down"}, Kind.UPSTREAM_RATE_LIMIT, {"status": 429}, "slow down"),
+        ("code as a text", {"code": "429", "msg": "slow down"}, Kind.UPSTREAM_RATE_LIMIT, {}, "slow down"),
+        (
+            "Error in capitals",
+            {"Response": {"Error": {"Code": "RequestLimitExceeded.Throttling", "Message": "Slow down."}}},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {},
+            "Slow down.",
+        ),
+        (
+            "Baidu",
+            {"error_code": 18, "error_msg": "Open api qps request limit reached"},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {},
+            "qps",
+        ),
+        ("nested", {"data": {"result": {"error": {"message": LIMITED}}}}, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        (
+            "JSON in a text",
+            {"message": json.dumps({"error": {"message": LIMITED}})},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {},
+            LIMITED,
+        ),
+        (
+            "a fault",
+            {"fault": {"faultstring": "Rate limit quota violation"}},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {},
+            "violation",
+        ),
+        ("a list", [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], Kind.UPSTREAM_RATE_LIMIT, {}, ""),
+        ("a bare text", LIMITED, Kind.UPSTREAM_RATE_LIMIT, {}, LIMITED),
+        ("bare words", b"Too Many Requests", Kind.UPSTREAM_RATE_LIMIT, {}, "Too Many Requests"),
+        ("a type", {"type": "error", "error": {"type": "overloaded_error"}}, Kind.UPSTREAM_ERROR, {"status": 503}, ""),
+        (
+            "a hint in words",
+            {"message": "Rate limit reached. Please try again in 1m7.5s."},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {"retry_after": 67.5},
+            "try again",
+        ),
+        (
+            "a hint in seconds",
+            {"detail": "Rate limit: retry after 20 seconds"},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {"retry_after": 20.0},
+            "",
+        ),
+        (
+            "milliseconds",
+            {"detail": "Rate limit: retry in 500 ms"},
+            Kind.UPSTREAM_RATE_LIMIT,
+            {"retry_after": 0.5},
+            "",
+        ),
+        ("the account's day", {"message": "Rate limit exceeded: free-models-per-day"}, Kind.DAY_LIMIT, {}, "per-day"),
+        (
+            "the account's minute",
+            {"error": "Rate limit exceeded: free-models-per-min"},
+            Kind.MINUTE_LIMIT,
+            {},
+            "per-min",
+        ),
+        (
+            "a balance",
+            {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            Kind.CREDITS_OWED,
+            {},
+            "balance",
+        ),
+        (
+            "a key",
+            {"code": 1004, "msg": "login fail: Please carry the API secret key"},
+            Kind.KEY_REFUSED,
+            {},
+            "login fail",
+        ),
+        (
+            "a context",
+            {"message": "This model's maximum context length is 4096 tokens"},
+            Kind.CONTEXT_LENGTH,
+            {},
+            "4096",
+        ),
+        ("a model", {"message": "The model `x` does not exist"}, Kind.MODEL_UNAVAILABLE, {"permanent": True}, "`x`"),
+        ("anything else", {"message": "the moon is in the wrong house"}, Kind.UPSTREAM_ERROR, {}, "wrong house"),
+        ("success", {"code": 0, "message": "success", "data": None}, Kind.BAD_RESPONSE, {}, "no choices"),
+        ("no word", {"id": "x", "choices": None, "status": "ok"}, Kind.BAD_RESPONSE, {}, "no choices"),
+        (
+            "Ollama's own reply",
+            {"message": {"role": "assistant", "content": "rate limit"}},
+            Kind.BAD_RESPONSE,
+            {},
+            "no choices",
+        ),
+    )
+]
+
+OTHER_SHAPES_OF_ERRORS = [
+    Case(f"{status}: {name}", status, body, kind, says=LIMITED)
+    for name, body in (
+        ("base_resp", {"base_resp": {"status_code": 1002, "status_msg": LIMITED}}),
+        ("errors", {"errors": [{"message": LIMITED}]}),
+        ("Error", {"Response": {"Error": {"Message": LIMITED}}}),
+    )
+    for status, kind in ((429, Kind.UPSTREAM_RATE_LIMIT), (503, Kind.UPSTREAM_ERROR), (400, Kind.INVALID_REQUEST))
+]
+
+
 @pytest.mark.parametrize(
-    "case", [*INSIDE_200, *UNREADABLE, *LIMITS, *STATUSES, *AVAILABILITY], ids=lambda case: case.name
+    "fine", [{"errors": []}, {"base_resp": {"status_code": 0, "status_msg": "success"}}, {"code": 0}]
+)
+def test_fields_that_say_that_all_is_well_do_not_change_a_reply(fine: dict[str, Any]) -> None:
+    assert isinstance(judged(200, {**reply(), **fine, "message": "ok", "detail": None}), Completion)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [*SAID_IN_200, *OTHER_SHAPES_OF_ERRORS, *INSIDE_200, *UNREADABLE, *LIMITS, *STATUSES, *AVAILABILITY],
+    ids=lambda case: case.name,
 )
 def test_every_recorded_failure_gets_the_right_kind(case: Case) -> None:
     failure = judged(case.status, case.body, case.headers)

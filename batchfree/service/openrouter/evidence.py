@@ -7,13 +7,14 @@ provider's own JSON may be a text in `metadata.raw`, the code may be a word, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.routes import FREE_ROUTER
+from batchfree.service.openrouter.complaints import first_sentence
 from batchfree.service.openrouter.lenient import (
     as_count,
     as_list,
@@ -33,24 +34,57 @@ SECONDS_FROM = 1e9
 SAYS_NOTHING = re.compile(r"\s*(provider returned error|internal server error|error|unknown error)?\W*", re.IGNORECASE)
 UPSTREAM_WORDS = re.compile(r"^\s*(provider returned error|upstream error from)", re.IGNORECASE)
 NAMED = re.compile(r"(?<![A-Za-z0-9._/~@-])[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+:free(?![A-Za-z0-9:/@])")
-CAUSE_KEYS = ("message", "detail", "error", "msg", "reason", "error_message", "errors")
 
 STATUS_OF_TYPE = {
-    **dict.fromkeys(("authentication", "invalid_api_key"), 401),
-    "payment_required": 402,
+    **dict.fromkeys(("authentication", "authentication_error", "unauthenticated", "invalid_api_key"), 401),
+    **dict.fromkeys(("payment_required", "insufficient_quota", "insufficient_balance"), 402),
     "permission_denied": 403,
-    "not_found": 404,
+    **dict.fromkeys(("not_found", "model_not_found"), 404),
     "precondition_failed": 412,
     "payload_too_large": 413,
     "unprocessable": 422,
-    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "too_many_requests"), 429),
+    **dict.fromkeys(("rate_limit_exceeded", "rate_limit_error", "too_many_requests", "resource_exhausted"), 429),
     **dict.fromkeys(("server", "server_error", "unmapped", "internal_error"), 500),
     "provider_unavailable": 502,
     **dict.fromkeys(("provider_overloaded", "overloaded", "overloaded_error", "service_unavailable"), 503),
-    "timeout": 504,
-    **dict.fromkeys(("invalid_request", "invalid_request_error", "invalid_prompt", "bad_request", "zoderror"), 400),
+    "unavailable": 503,
+    **dict.fromkeys(("timeout", "deadline_exceeded"), 504),
+    **dict.fromkeys(("invalid_request", "invalid_request_error", "invalid_prompt", "bad_request"), 400),
+    **dict.fromkeys(("invalid_argument", "zod_error", "zoderror"), 400),
 }
 """The status for the type of an error that has no numeric code."""
+STATUS_OF_WORDS = (
+    (402, r"insufficient.{0,20}(balance|credit|fund)|payment required|out of credits|arrears|余额|欠费"),
+    (
+        429,
+        r"rate.?limit|rate.?quota|too (many|frequent) requests|throttl|\b(rpm|tpm|rpd|tpd|qps)\b|"
+        r"requests? per (minute|day)|quota|concurren\w+ (limit|exceed)|限流|频率|频繁|并发",
+    ),
+    (
+        401,
+        r"(invalid|incorrect|wrong|missing|expired|no)\b.{0,30}api.?(secret.?)?key|unauthori[sz]ed|login fail|"
+        r"api.?(secret.?)?key.{0,30}(invalid|incorrect|missing|expired|not valid|required)|authentication fail|"
+        r"invalid (access |auth )?token\b",
+    ),
+    (
+        400,
+        r"context (length|window|size)|(prompt|input) is too long|too many (input )?tokens|"
+        r"content[ _]?(policy|filter)|sensitive|inappropriate|flagged as",
+    ),
+    (404, r"(no such|unknown) model|model.{0,60}(not (found|exist|available)|does not exist)|模型不存在"),
+    (504, r"timed? ?out|超时"),
+    (503, r"overload|server is busy|temporarily unavailable|no capacity|繁忙"),
+)
+"""The status for the words of an error inside a 200 without code and known type. The first line that fits counts."""
+HINT = re.compile(
+    r"(?:try again|retry|wait|resets?)\D{0,30}?"
+    r"((?:\d+(?:\.\d+)? ?(?:ms|h(?:ours?)?|m(?:in(?:ute)?s?)?|s(?:ec(?:ond)?s?)?)(?![a-z]) ?)+)",
+    re.IGNORECASE,
+)
+"""A waiting time in words, such as `Please try again in 1m7.5s` or `retry after 20 seconds`."""
+UNIT = re.compile(r" ?(ms|[hms])[a-z]* ?")
+HINTED = (429, 503)
+"""The statuses whose text may name a waiting time."""
 UNKNOWN_STATUS = 502
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
 DURATION = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
@@ -96,12 +130,12 @@ def gather(status: int, headers: Mapping[str, str], payload: JsonObject, error: 
     fields = as_object(error)
     details = as_object(fields.get("metadata"))
     kind = as_text(details.get("error_type")) or as_text(fields.get("type")) or as_text(fields.get("name")) or ""
-    message = as_text(error) or as_text(fields.get("message")) or _cause_within(fields.get("message") or error) or ""
-    raw = as_text(details.get("raw")) or _cause_within(details.get("raw")) or ""
+    message = as_text(error) or as_text(fields.get("message")) or first_sentence(fields.get("message") or error) or ""
+    raw = as_text(details.get("raw")) or first_sentence(details.get("raw")) or ""
     message, raw = message[:LONGEST_TEXT], raw[:LONGEST_TEXT]
     text = "\n".join(part for part in (message, raw, _earlier_messages(details)) if part)
     return Evidence(
-        status=_status_of(fields.get("code"), kind, status),
+        status=_status_of(fields.get("code"), kind, text, status),
         text=text,
         cause=_find_cause(message, raw, as_text(details.get("provider_name"))),
         error_type=(kind or as_text(fields.get("code")) or "").lower(),
@@ -114,12 +148,25 @@ def gather(status: int, headers: Mapping[str, str], payload: JsonObject, error: 
     )
 
 
-def _status_of(code: Json, kind: str, status: int) -> int:
+def _status_of(code: Json, kind: str, text: str, status: int) -> int:
+    """The status of an error: its own code, else that of the response; inside a 200 that of its type or its words."""
     own = as_number(code)
     if own is not None and 400 <= own < 600:
         return int(own)
-    known = STATUS_OF_TYPE.get(str(code).lower()) or STATUS_OF_TYPE.get(kind.lower())
-    return status if status >= 400 else known or UNKNOWN_STATUS
+    if status >= 400:
+        return status
+    known = STATUS_OF_TYPE.get(_snake_case(code)) or STATUS_OF_TYPE.get(_snake_case(kind))
+    return known or status_of_words(f"{_snake_case(code)} {_snake_case(kind)}\n{text}") or UNKNOWN_STATUS
+
+
+def _snake_case(word: Json) -> str:
+    """`RateLimitExceeded`, `rate-limit-exceeded` and `RATE_LIMIT_EXCEEDED` as `rate_limit_exceeded`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[\s.-]+", "_", as_text(word) or "").lower()
+
+
+def status_of_words(text: str) -> int | None:
+    """The status that the words of an error mean; None if they are not known."""
+    return next((status for status, says in STATUS_OF_WORDS if re.search(says, text, re.IGNORECASE)), None)
 
 
 def find_free_model(text: str) -> str | None:
@@ -148,27 +195,9 @@ def _earlier_messages(details: JsonObject) -> str:
 
 def _find_cause(message: str, raw: str, provider: str | None) -> str:
     """The text to show: the message, or the provider's own text if the message is a general phrase."""
-    inner = _cause_within(parse_json(raw)) or raw
-    cause = inner if inner and SAYS_NOTHING.fullmatch(message) else _cause_within(parse_json(message)) or message
+    inner = first_sentence(parse_json(raw)) or raw
+    cause = inner if inner and SAYS_NOTHING.fullmatch(message) else first_sentence(parse_json(message)) or message
     return one_line(f"{provider}: {cause}" if provider and cause and inner == cause else cause)
-
-
-def _cause_within(value: Json, depth: int = 0) -> str | None:
-    """The text inside a nested error, under any of the usual keys."""
-    if depth > 6:
-        return None
-    if isinstance(value, str):
-        return (
-            _cause_within(parse_json(value), depth + 1) or as_text(value)
-            if value.lstrip()[:1] in ("{", "[")
-            else as_text(value)
-        )
-    within: Iterator[Json] = iter(())
-    if isinstance(value, dict):
-        within = (value[key] for key in CAUSE_KEYS if key in value)
-    elif isinstance(value, list):
-        within = iter(value[:3])
-    return next((found for each in within if (found := _cause_within(each, depth + 1))), None)
 
 
 def resets_at(evidence: Evidence) -> float | None:
@@ -193,6 +222,7 @@ def retry_after(evidence: Evidence) -> float | None:
         as_number(evidence.availability.get("retry_after")),
         reset if reset is not None and reset < SECONDS_FROM else None,
         max((limit.resets_in for limit in gateway_limits(evidence) if limit.remaining == 0), default=None),
+        _hint_in_words(evidence.text) if evidence.status in HINTED else None,
     )
     return next((hint for hint in hints if hint is not None and 0 <= hint < SECONDS_FROM), None)
 
@@ -234,6 +264,11 @@ def duration(text: str) -> float | None:
     if parts is None or not any(parts.groups()):
         return None
     return sum(float(number) * unit for number, unit in zip(parts.groups(), DURATION_UNITS, strict=True) if number)
+
+
+def _hint_in_words(text: str) -> float | None:
+    found = HINT.search(text)
+    return None if found is None else duration(UNIT.sub(r"\1", found[1].lower()))
 
 
 def _epoch_seconds(value: Json) -> float | None:

@@ -12,8 +12,17 @@ from dataclasses import replace
 
 from batchfree.core.chat import Failure, Json, JsonObject, Judged, Kind, Usage
 from batchfree.service.openrouter.body import MOST_VALUES, UnreadableBodyError, body_text, count_values, readable_text
-from batchfree.service.openrouter.evidence import Evidence, gather
-from batchfree.service.openrouter.lenient import as_count, as_list, as_number, as_object, find_header, parse_json
+from batchfree.service.openrouter.complaints import find_complaint, has_error
+from batchfree.service.openrouter.evidence import Evidence, gather, status_of_words
+from batchfree.service.openrouter.lenient import (
+    as_count,
+    as_list,
+    as_number,
+    as_object,
+    as_text,
+    find_header,
+    parse_json,
+)
 from batchfree.service.openrouter.literal_json import json_text_at
 from batchfree.service.openrouter.masking import Secret, masked_name, masked_object, one_line
 from batchfree.service.openrouter.reply import judge_choice
@@ -21,6 +30,8 @@ from batchfree.service.openrouter.verdicts import verdict
 
 TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 HTML = re.compile(r"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
+LONGEST_SENTENCE = 1000
+"""Characters of a text without JSON that are searched for words of an error."""
 START = 20_000
 """Characters of an unreadable body that are searched for something to say about it."""
 FRAME = re.compile(r"^data:(.*error.*)$", re.MULTILINE)
@@ -41,15 +52,19 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, secret: Secret =
         text = body_text(headers, body) if status < 400 else readable_text(headers, body)
         payload = as_object(secret.scrub_json(_payload(text)))
     except UnreadableBodyError as error:
-        return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)), status=status)
+        if status < 400:
+            return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)), status=status)
+        payload = {}
     except RecursionError:
         payload = {}
-    if status < 400 and payload and not _has_error(payload):
-        judged = _judge_reply(payload, text, status, secret)
-    elif status < 400 and not payload:
-        judged = _judge_unreadable(secret.scrub(text[:START]), status, headers)
+    start = secret.scrub(text[:START])
+    judged: Judged
+    if status >= 400 or has_error(payload):
+        judged = _judge_error(payload, start, status, headers)
+    elif payload:
+        judged = _judge_reply(payload, text, status, headers, secret)
     else:
-        judged = _judge_error(payload, secret.scrub(text[:START]), status, headers)
+        judged = _judge_unreadable(start, status, headers)
     return _with_envelope(judged, payload, headers)
 
 
@@ -60,38 +75,45 @@ def _payload(text: str) -> Json:
     """
     if count_values(text) > MOST_VALUES:
         raise UnreadableBodyError(f"the response holds more than {MOST_VALUES:,} values")
-    if not text.startswith(("data:", "event:")):
-        return parse_json(text)
-    frames = (parse_json(found[1].strip()) for found in FRAME.finditer(text))
-    return next((frame for frame in frames if _has_error(as_object(frame))), None)
+    if text.startswith(("data:", "event:")):
+        frames = (parse_json(found[1].strip()) for found in FRAME.finditer(text))
+        return next((frame for frame in frames if has_error(as_object(frame))), None)
+    value = parse_json(text)
+    errors = (each for each in as_list(value)[:1] if has_error(as_object(each)))  # Gemini sends its error in a list
+    return next(errors, value)
 
 
-def _judge_reply(payload: JsonObject, text: str, status: int, secret: Secret) -> Judged:
-    """What a response without an error means."""
+def _judge_reply(payload: JsonObject, text: str, status: int, headers: Mapping[str, str], secret: Secret) -> Judged:
+    """What a response without an error means. Without a choice, what it says instead is judged as an error."""
     choice = as_object(next(iter(as_list(payload.get("choices"))), None))
-    if not choice:
-        return Failure(kind=Kind.BAD_RESPONSE, message="the reply has no choices", status=status)
-    return judge_choice(choice, payload, status, lambda path: secret.scrub(json_text_at(text, path)))
-
-
-def _has_error(payload: JsonObject) -> bool:
-    return bool(payload.get("error")) or payload.get("success") is False
+    if choice:
+        return judge_choice(choice, payload, status, lambda path: secret.scrub(json_text_at(text, path)))
+    complaint = find_complaint(payload)
+    if complaint is not None:
+        return verdict(gather(status, headers, payload, complaint))
+    return Failure(kind=Kind.BAD_RESPONSE, message="the reply has no choices", status=status)
 
 
 def _judge_error(payload: JsonObject, text: str, status: int, headers: Mapping[str, str]) -> Failure:
-    if _has_error(payload):
-        return verdict(gather(status, headers, payload, payload.get("error")))
-    if payload:  # errors of other servers: `{"message": …}`, `{"detail": …}`
-        evidence = gather(status, headers, payload, {**payload, "metadata": None})
-        return verdict(evidence if evidence.cause else gather(status, headers, payload, payload.get("detail")))
+    error = payload.get("error")
+    if isinstance(error, str | dict) and error:
+        return verdict(gather(status, headers, payload, error))
+    if payload:  # the shapes of other servers
+        complaint = find_complaint(payload) or {}
+        return verdict(gather(status, headers, payload, {**payload, "metadata": None, **complaint}))
     judged = verdict(Evidence(status=status, text=_html_title(text), headers=headers, readable=False))
     return replace(judged, message=one_line(f"status {status} with {_describe_body(text)}"))
 
 
 def _judge_unreadable(text: str, status: int, headers: Mapping[str, str]) -> Failure:
+    """What a 200 without a JSON object means: its words may still name a limit or another error."""
     kind = find_header(headers, "content-type") or "no content type"
     message = one_line(f"status {status} with {_describe_body(text)} instead of JSON ({kind})")
-    return Failure(kind=Kind.BAD_RESPONSE, message=message, status=status)
+    said = _html_title(text) if HTML.match(text) else text if text[:1] not in ("{", "[") else ""
+    if status_of_words(said[:LONGEST_SENTENCE]) is None:
+        return Failure(kind=Kind.BAD_RESPONSE, message=message, status=status)
+    judged = verdict(gather(status, headers, {}, as_text(parse_json(said)) or said))
+    return replace(judged, message=message) if HTML.match(text) else judged
 
 
 def _describe_body(text: str) -> str:

@@ -154,7 +154,7 @@ STATUSES = (
         Kind.CONTENT_POLICY,
         (400, 422),
         says=r"content[ _]?(policy|management|filter)|safety system|inappropriate|data_inspection|flagged as|"
-        r"prohibited content",
+        r"prohibited content|sensitive",
     ),
 )
 
