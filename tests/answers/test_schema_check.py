@@ -25,7 +25,7 @@ def nested(levels: int) -> Any:
     return value
 
 
-SLOW = {
+SLOW: dict[str, tuple[Any, Any]] = {
     "pattern": ({"pattern": "^(a+)+$"}, "a" * 30_000 + "!"),
     "patternProperties": ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, {"a" * 5000 + "!": 1}),
     "uniqueItems": ({"uniqueItems": True}, [{"a": n} for n in range(8_000)]),
