@@ -16,8 +16,6 @@ from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.pack_statistics import PackStatistics
 
-LONGEST_WAIT = 366 * 86400.0
-"""Seconds; no wait is longer. A damaged log may hold any number."""
 WAITING = ("waiting", "stopped")
 """Events of the log after which a job waits."""
 
@@ -85,14 +83,12 @@ def waiting(log: Path, now: float) -> tuple[str | None, float | None]:
     for raw in reversed(lines):
         try:
             event = json.loads(raw)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(event, dict):
+        except ValueError:
             continue
         if event.get("event") == "ended" and raw is lines[-1]:
             continue
         until = event.get("until")
-        if event.get("event") in WAITING and isinstance(until, (int, float)) and now < until < now + LONGEST_WAIT:
+        if event.get("event") in WAITING and isinstance(until, (int, float)) and until > now:
             return str(event.get("reason")), until
         return None, None
     return None, None

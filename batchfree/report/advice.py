@@ -13,11 +13,17 @@ from batchfree.quality.intervals import Proportion
 from batchfree.report.figures import Advice, ModelFigures
 
 
-def next_steps(job_file: str, counts: Counts, *, begun: bool, may_get_votes: bool) -> list[Advice]:
-    """What to type next. `job_file` is the path as it is typed."""
+def next_steps(job_file: str, counts: Counts, *, requests: int, begun: bool, may_get_votes: bool) -> list[Advice]:
+    """What to type next. `job_file` is the path as it is typed; `requests` counts those on the job's endpoint."""
     command = f"batchfree run {shlex.quote(job_file)}"
     if not begun:
         return [Advice(text="Nothing was asked yet.", line=command)]
+    if not requests and counts.pending:
+        rehearsal = f"batchfree report {shlex.quote(job_file)} --set endpoint=embedded"
+        return [
+            Advice(text="Nothing was asked on the job's endpoint yet.", line=command),
+            Advice(text="A rehearsal with `--endpoint embedded` has a report of its own.", line=rehearsal),
+        ]
     steps = []
     if counts.pending:
         text = "Rows are pending. The same command continues where the last run stopped."

@@ -136,7 +136,13 @@ def _record(state: JobState, row: ReportedRow) -> JsonObject:
 def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float) -> JobOutcome:
     spec, counts = state.opened.spec, tally.counts()
     waiting_for, until = waiting(state.folder.log, now)
-    steps = next_steps(os.path.relpath(spec.file), counts, begun=state.begun, may_get_votes=tally.may_get_votes)
+    steps = next_steps(
+        os.path.relpath(spec.file),
+        counts,
+        requests=attempts.requests,
+        begun=state.begun,
+        may_get_votes=tally.may_get_votes,
+    )
     limit = spec.limits.requests_per_day
     days = max(attempts.busiest.values(), default=0)
     coming = forecast(counts, attempts.requests, limit if isinstance(limit, int) else None, days)

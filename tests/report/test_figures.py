@@ -150,9 +150,14 @@ def test_a_long_table_is_sampled_and_the_page_says_so(tmp_path: Path) -> None:
 
 
 def test_the_steps_name_what_to_type() -> None:
-    steps = next_steps("my jobs/a.yaml", Counts(ok=1, failed=2, pending=3), begun=True, may_get_votes=False)
+    steps = next_steps("my jobs/a.yaml", Counts(ok=1, failed=2, pending=3), requests=9, begun=True, may_get_votes=False)
     lines = [each.line for each in steps]
     assert lines == ["batchfree run 'my jobs/a.yaml'", "batchfree run 'my jobs/a.yaml' --retry-failed"]
+
+
+def test_a_rehearsal_alone_is_pointed_to() -> None:
+    steps = next_steps("a.yaml", Counts(pending=3), requests=0, begun=True, may_get_votes=False)
+    assert [each.line for each in steps] == ["batchfree run a.yaml", "batchfree report a.yaml --set endpoint=embedded"]
 
 
 def test_the_forecast_says_on_what_it_rests() -> None:

@@ -15,7 +15,6 @@ from batchfree.core import formats
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input import columnar, csv_text, ids, jsonl
-from batchfree.data.input.condition import parse_condition
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
 from batchfree.data.input.python_values import only, python_rows
 from batchfree.data.input.survey import Findings, Survey
@@ -233,22 +232,20 @@ class Dataset:
         mistakes = self._check_where()
         if mistakes:
             raise DatasetError(mistakes)
-        return parse_condition(self._where or "true")
+        return pl.sql_expr(self._where or "true")
 
     def _check_where(self) -> list[Mistake]:
         """Tries the condition on one row of nulls."""
         if self._where is None or not self._survey.schema:
             return []
         try:
-            condition = parse_condition(self._where)
+            condition = pl.sql_expr(self._where)
             unknown = [name for name in condition.meta.root_names() if name not in self._survey.schema]
             if unknown:
                 problem = no_column(unknown[0], self._survey.schema, self.files)
             else:
                 pl.DataFrame(schema=self._survey.schema).clear(1).filter(condition)
                 return []
-        except DatasetError as error:
-            return list(error.mistakes)
         except pl.exceptions.PolarsError as error:
             problem = f"not a condition over the columns: {_first_line(error)}"
         return [Mistake(message=problem, key="input.where")]

@@ -1,0 +1,23 @@
+"""The recorded votes of language models, replayed through whole runs: a pilot and few votes beat many blind ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+from support.crowd import CrowdJob, accuracy_of
+from support.votes import BABE, sample
+
+
+def test_a_pilot_and_two_votes_per_row_beat_five_blind_votes_at_40_percent_of_the_requests(tmp_path: Path) -> None:
+    recorded = sample(BABE).with_columns(pl.col("row").cast(pl.String))
+    blind = CrowdJob(tmp_path / "blind", recorded, votes={"min": 5, "max": 5}, consensus="majority").run()
+    sparing = CrowdJob(
+        tmp_path / "sparing",
+        recorded,
+        votes={"min": 1, "max": 5, "agree": 2, "budget": 2},
+        pilot={"rows": 15, "keep": 0.5},
+    ).run()
+    assert blind.counts.ok == sparing.counts.ok == 300
+    assert sparing.requests <= 0.41 * blind.requests  # a few replies can't be read and are asked again
+    assert accuracy_of(sparing) > accuracy_of(blind)
