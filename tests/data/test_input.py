@@ -142,6 +142,10 @@ def test_broken_input_is_named_with_file_and_line(tmp_path, name, content, messa
         list(dataset.batches())
 
 
+def test_rows_without_any_value_are_a_mistake(tmp_path):
+    assert messages_of(dataset_of(write_file(tmp_path, "x.jsonl", b"{}\n{}\n")))[0].endswith("no row has any value")
+
+
 def test_damaged_compression_is_named_with_the_line_reached(tmp_path):
     rng = random.Random(1)
     whole = gzip.compress(b"".join(b'{"a":"%s"}\n' % rng.randbytes(30).hex().encode() for _ in range(500)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +15,9 @@ from batchfree.core.chat import JsonObject
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input import columnar, csv_text, ids, jsonl
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
-from batchfree.data.input.python_values import only, python_rows
+from batchfree.data.input.row_batch import RowBatch, only, unused_name
 from batchfree.data.input.survey import Findings, Survey
+from batchfree.data.input.where import check_condition
 from batchfree.data.openai_batch import BODY, id_column, request_line_mistake
 from batchfree.data.unknown_column import no_column
 
@@ -36,24 +36,6 @@ def open_dataset(spec: InputSpec, leave_out: Sequence[Path] = ()) -> Dataset:
     Patterns do not find what is in `leave_out`: the run folder and the table.
     """
     return Dataset(spec, find_files(spec, leave_out))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowBatch:
-    """Some rows: as a part of the table, and as values."""
-
-    frame: pl.DataFrame
-    lines: pl.Series | None = None
-    """The rows as JSON, if the input is JSON Lines."""
-
-    def rows(self, columns: Collection[str] | None = None) -> list[JsonObject]:
-        """Each row's own values, of these columns."""
-        if self.lines is not None:
-            return [only(jsonl.read_row(line), columns) for line in self.lines]
-        frame = (
-            self.frame if columns is None else self.frame.select(each for each in self.frame.columns if each in columns)
-        )
-        return python_rows(frame) if frame.width else [{} for _ in range(self.frame.height)]
 
 
 class Dataset:
@@ -123,7 +105,7 @@ class Dataset:
         if self.format not in JSON_FORMATS:
             yield from (RowBatch(frame=batch) for batch in self.batches(size, columns))
             return
-        line = _unused_name(self.schema)
+        line = unused_name(self.schema)
         rows = self._filtered(self._all_rows(line))
         if self.schema:
             rows = rows.select([*(name for name in self.schema if name in columns), line])
@@ -136,11 +118,11 @@ class Dataset:
 
         Raises DatasetError where a file turns out broken while it is read.
         """
-        if self.format in JSON_FORMATS and self._where is None and self.schema is not None:
+        is_json = bool(self.schema) and self.format in JSON_FORMATS
+        if is_json and self._where is None:
             yield from (only(row, columns) for row in jsonl.rows(self._files.paths))
             return
-        needed = () if self.format in JSON_FORMATS else columns
-        for batch in self.row_batches(BATCH_ROWS, needed):
+        for batch in self.row_batches(BATCH_ROWS, () if is_json else columns):
             yield from batch.rows(columns)
 
     def count(self) -> int:
@@ -157,6 +139,8 @@ class Dataset:
         if self._survey.mistakes:
             return list(self._survey.mistakes)
         findings = Findings()
+        if self._survey.places.rows and not self._survey.schema:
+            findings.add(Mistake(message="no row has any value", file=self.files[0]))
         try:
             findings.add(*self._check_where())
             if self.id is not None and not findings:
@@ -170,7 +154,7 @@ class Dataset:
         found = []
         for file in self._survey.places.files_without_rows():
             is_empty = not is_remote(file) and Path(file).stat().st_size == 0
-            found.append(f"{file}: the file is empty" if is_empty else f"{file}: the file has no rows")
+            found.append(f"{file}: the file {'is empty' if is_empty else 'has no rows'}")
         return found if len(found) <= MOST_WARNINGS else [f"{len(found)} files have no rows, such as {found[0]}"]
 
     def reads(self, path: Path) -> bool:
@@ -235,20 +219,8 @@ class Dataset:
         return pl.sql_expr(self._where or "true")
 
     def _check_where(self) -> list[Mistake]:
-        """Tries the condition on one row of nulls."""
-        if self._where is None or not self._survey.schema:
-            return []
-        try:
-            condition = pl.sql_expr(self._where)
-            unknown = [name for name in condition.meta.root_names() if name not in self._survey.schema]
-            if unknown:
-                problem = no_column(unknown[0], self._survey.schema, self.files)
-            else:
-                pl.DataFrame(schema=self._survey.schema).clear(1).filter(condition)
-                return []
-        except pl.exceptions.PolarsError as error:
-            problem = f"not a condition over the columns: {_first_line(error)}"
-        return [Mistake(message=problem, key="input.where")]
+        where, schema = self._where, self._survey.schema
+        return [] if where is None or not schema else check_condition(where, schema, self.files)
 
     def _check_id(self, column: str, findings: Findings) -> None:
         schema = self._survey.schema
@@ -261,7 +233,7 @@ class Dataset:
         if wrong_type:
             findings.add(wrong_type)
             return
-        number = _unused_name(schema)
+        number = unused_name(schema)
         numbered = self._all_rows().with_row_index(number)
         rows = numbered if self._where is None else numbered.filter(self._condition())
         names = rows.select(pl.col(number).alias(ids.ROW), pl.col(column).alias(ids.NAME))
@@ -269,14 +241,6 @@ class Dataset:
 
     def _unreadable(self, error: BaseException) -> Mistake:
         return Mistake(message=f"can't be read: {_first_line(error)}", file=self._files.paths[0])
-
-
-def _unused_name(schema: pl.Schema) -> str:
-    """A name that no column has."""
-    name = "#"
-    while name in schema:
-        name += "#"
-    return name
 
 
 def _first_line(error: BaseException) -> str:

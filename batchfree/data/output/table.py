@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from batchfree.data.input.dataset import RowBatch
+from batchfree.data.input.row_batch import RowBatch
 from batchfree.data.output.columns import JobColumn, check_names, job_columns
 
 if TYPE_CHECKING:

@@ -1,13 +1,33 @@
-"""The values of a row as Python values, which templates see."""
+"""Some rows, as a part of the table and as the values that templates see."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from batchfree.core.chat import JsonObject
+from batchfree.data.input import jsonl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowBatch:
+    """Some rows: as a part of the table, and as values."""
+
+    frame: pl.DataFrame
+    lines: pl.Series | None = None
+    """The rows as JSON, if the input is JSON Lines."""
+
+    def rows(self, columns: Collection[str] | None = None) -> list[JsonObject]:
+        """Each row's own values, of these columns."""
+        if self.lines is not None:
+            return [only(jsonl.read_row(line), columns) for line in self.lines]
+        frame = (
+            self.frame if columns is None else self.frame.select(each for each in self.frame.columns if each in columns)
+        )
+        return python_rows(frame) if frame.width else [{} for _ in range(self.frame.height)]
 
 
 def only(row: JsonObject, columns: Collection[str] | None) -> JsonObject:
@@ -29,3 +49,11 @@ def _value(series: pl.Series, row: int) -> Any:
         return series[row]
     except (ValueError, OverflowError):
         return series.slice(row, 1).cast(pl.String()).item()
+
+
+def unused_name(schema: pl.Schema) -> str:
+    """A name that no column has."""
+    name = "#"
+    while name in schema:
+        name += "#"
+    return name

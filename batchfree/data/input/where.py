@@ -1,0 +1,24 @@
+"""The condition `input.where`, checked before a row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from batchfree.core.errors import Mistake
+from batchfree.data.unknown_column import no_column
+
+
+def check_condition(where: str, schema: pl.Schema, files: Sequence[str]) -> list[Mistake]:
+    """Tries the condition on one row of nulls. `files` are the paths of the input."""
+    try:
+        condition = pl.sql_expr(where)
+        unknown = [name for name in dict.fromkeys(condition.meta.root_names()) if name not in schema]
+        if not unknown:
+            pl.DataFrame(schema=schema).clear(1).filter(condition)
+            return []
+        problems = [no_column(name, schema, files) for name in unknown]
+    except pl.exceptions.PolarsError as error:
+        problems = [f"not a condition over the columns: {str(error).partition(chr(10))[0]}"]
+    return [Mistake(message=problem, key="input.where") for problem in problems]
