@@ -23,7 +23,7 @@ from batchfree.answers.retractions import takes_back
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
 from batchfree.answers.schema_check import TooManyStepsError, find_mistake
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse, settle
-from batchfree.answers.tolerant_json import MARKS, parse_tolerantly
+from batchfree.answers.tolerant_json import CLOSING_QUOTES, MARKS, parse_tolerantly
 from batchfree.core.chat import Failure, Json, JsonObject
 
 MAX_MENDED_CHARACTERS = 200_000
@@ -32,11 +32,11 @@ LIKE_JSON = re.compile(r"[:\"]")
 """What a part in brackets holds if it is meant as JSON, and not as a remark such as `[1]` or `{name}`."""
 CLOSING_BRACKET = re.compile(r"[}\]]")
 IN_FRONT = re.compile(
-    rf"(?:\A|[,{{(\[\n])[\s\\]{{0,99}}[{MARKS}][^\n]{{0,200}}[{MARKS}]\s{{0,9}}:\s{{0,99}}\Z"  # a key
+    rf"(?:\A|[,{{(\[\n])[\s\\]{{0,99}}[{MARKS}][^\n]{{0,200}}:\s{{0,99}}\Z"  # a key
     rf"|\A[\s\\]{{0,99}}[\w-]{{0,99}}[{MARKS}]\s{{0,9}}:\s{{0,99}}\Z|\A\s{{0,99}}:"  # half a key
     rf"|\A\s{{0,99}}\"[^\"\n]{{0,200}}\"\s{{0,9}}:|[{MARKS}]\s{{0,9}}:\s{{0,99}}[{MARKS}]\Z"  # a key and half a value
     rf"|(?:[{MARKS}\d]|true|false|null)\s{{0,9}},\s{{0,99}}[{MARKS}]?\Z"  # a value and a comma
-    rf"|(?:\d|true|false|null|[\w\\][{MARKS}]|(?<=\w)(?<!json)(?<!JSON))\Z"  # a value
+    rf"|(?:\d|true|false|null|(?<=\w)(?<!json)(?<!JSON))\Z"  # a value
 )
 BEHIND = re.compile(
     rf"\A\s{{0,99}},|[{MARKS}]\s{{0,9}}:(?!\w)|\A\s{{0,9}}[{MARKS}]\w"
@@ -145,12 +145,14 @@ def _touches_next(text: str, pieces: Sequence[_Piece], place: int) -> bool:
 def _has_loose_json(text: str, pieces: Sequence[_Piece], first: int, last: int) -> bool:
     """Whether pieces of JSON stand outside all brackets. The answer is the part `first`, and again the part `last`."""
     places = [slice(0, 0), *(each.place for each in pieces), slice(len(text), len(text))]
-    start = pieces[first].place.start
+    start, stop = pieces[first].place.start, pieces[first].place.stop
+    mark = text[start - 1 : start] if start else ""
     around = [text[one.stop : other.start] for one, other in pairwise(places)]
     return (
         any(map(CLOSING_BRACKET.search, around))
         or IN_FRONT.search(text[max(0, start - 400) : start]) is not None
         or any(map(BEHIND.search, around[last + 1 :]))
+        or (mark in CLOSING_QUOTES and text[stop : stop + 1] != mark)
     )
 
 

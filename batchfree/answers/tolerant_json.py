@@ -28,6 +28,7 @@ CLOSING_QUOTES: Mapping[str, str] = {
 }  # fmt: skip
 """The marks that end a text, by the mark that begins it."""
 MARKS = re.escape("".join(sorted({*CLOSING_QUOTES, *"".join(CLOSING_QUOTES.values())})))
+ENDING_MARKS = frozenset("".join(CLOSING_QUOTES.values()))
 TEXT = {
     mark: re.compile(rf"[^\\{re.escape(ends)}]*(?:\\.[^\\{re.escape(ends)}]*)*", re.DOTALL)
     for mark, ends in CLOSING_QUOTES.items()
@@ -40,9 +41,10 @@ ESCAPED_TWICE = re.compile(rf"\\\\\\?[{MARKS}]")
 STRUCTURE = re.compile(
     rf"[{MARKS}]\s{{0,99}}[:,;=\]}}]|[:,;=\[{{]\s{{0,99}}[{MARKS}]|[:,;\[{{]\s{{0,99}}\n|[}}\]]\s{{0,99}},\s{{0,99}}[{{\[]"
 )
-EDGE = re.compile(rf"[{MARKS}][^{MARKS}]*|[^{MARKS}]*[{MARKS}]|[{MARKS}].*[{MARKS}]", re.DOTALL)
 """Signs in a text that it may be two: a quote mark beside a comma, a colon or a bracket; a line that ends in one; the
-break between two objects; a quote mark at its edge."""
+break between two objects."""
+SINGLE_MARKS = re.compile("['‘’‚‹›`´]")
+DOUBLE_MARKS = re.compile(rf"(?!{SINGLE_MARKS.pattern})[{MARKS}]")
 
 BLANKS = re.compile(r"[\s\ufeff\u200b\u2060]*")
 NUMBER = re.compile(
@@ -189,6 +191,8 @@ class _Parser:
         """The list that begins here."""
         values = list[Json]()
         self._open()
+        if self._remark_end == self.place:
+            self.refuse("a comment stands where a value is expected")
         while self._next() != "]":
             before = self.place
             values.append(self.value(depth + 1))
@@ -200,9 +204,9 @@ class _Parser:
             if comma == "," or (comma and comma in "，、" and last in "}]" + MARKS):
                 self.place += 1
                 self.skip_blanks()
-                self._refuse_remark_for_value()
             elif comma != "]" and last + comma != "}{":
                 self.refuse("a comma or a closing bracket is expected")
+            self._refuse_remark_for_value()
         self.place += 1
         return values
 
@@ -222,7 +226,7 @@ class _Parser:
             self.refuse("it is not clear what is escaped in a text")
         if (
             STRUCTURE.search(plain)
-            or EDGE.fullmatch(plain)
+            or _has_odd_edge(plain)
             or CONTROL.search(plain)
             or (not mark.isascii() and inside != inside.strip())
         ):
@@ -262,6 +266,13 @@ class _Parser:
         sign = "" if match[1] in ("", "+") else "-"
         written = sign + match[2]
         return (read_integer(written) if match[2].isdigit() else read_number(written)), match.end()
+
+
+def _has_odd_edge(text: str) -> bool:
+    """Whether a text begins or ends with a quote mark without a partner, or stands in quote marks as a whole."""
+    edges = [edge for edge in (text[:1], text[-1:]) if edge in CLOSING_QUOTES or edge in ENDING_MARKS]
+    kinds = [SINGLE_MARKS if SINGLE_MARKS.match(edge) else DOUBLE_MARKS for edge in edges]
+    return len(edges) == 2 or any(len(kind.findall(text)) % 2 for kind in kinds)
 
 
 def _hides_something(comment: str) -> bool:
