@@ -97,14 +97,14 @@ ENDS: list[tuple[str, dict[str, Any]]] = [
     ("overloaded_503 overloaded_529 html_page", pending("upstream_error")),
     ("timeout_408 upstream_504 cdn_524 silence endless", pending("timeout")),
     ("cut", pending("connection")),
-    ("choices_empty not_json half_body only_blanks over_long redirect", pending("bad_response")),
+    ("choices_empty not_json half_body only_blanks over_long redirect broken_utf8", pending("bad_response")),
     ("key_401", stopped(StopReason.KEY_REFUSED, 3)),
     ("credits_402 key_limit_402 budget_403", stopped(StopReason.CREDITS_OWED, 3)),
     ("privacy_404", stopped(StopReason.PRIVACY_SETTING, 3)),
     ("day_429", stopped(StopReason.QUOTA, 75)),
     ("charged", stopped(StopReason.CHARGED, 3, "ok")),
     ("paid_model content_parts without tool_arguments fenced trailing_comma prose thinking single_quotes", FINE),
-    ("lose_rows permute renumber swap_codes duplicate_codes interleave wrong_rows broken_utf8", FINE),
+    ("lose_rows permute renumber swap_codes duplicate_codes interleave wrong_rows", FINE),
     ("padding comments drip wrong_type minute_429", FINE),
 ]
 EXPECTED = {name: end for names, end in ENDS for name in names.split()}
