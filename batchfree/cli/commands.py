@@ -85,7 +85,7 @@ def command_line(context: click.Context) -> int:
     "--progress",
     type=click.Choice(["auto", "bar", "plain", "none"]),
     default="auto",
-    help="How to show progress; auto is a bar on a terminal and plain lines elsewhere.",
+    help="How to show progress; auto is a live view on a terminal and plain lines elsewhere.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="For cron: print only what somebody should look at.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what happens to every request.")

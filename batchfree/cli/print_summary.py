@@ -35,11 +35,11 @@ def print_summary(summary: Summary, arguments: RunArguments, printed: Collection
             say(f"warning: {warning}")
     print_sample(summary)
     for line in result_lines(summary):
-        say(line)
+        say(line, wrap=not line.startswith("table: "))
     if summary.stopped is not None and (summary.counts.pending or summary.exit_code not in (OK, ROWS_FAILED)):
         say(f"stopped: {summary.stopped.message}")
     for line in next_commands(summary, arguments):
-        say(line)
+        say(line, wrap=False)
 
 
 def quiet_lines(summary: Summary, arguments: RunArguments) -> Iterator[str]:
@@ -97,8 +97,10 @@ def result_lines(summary: Summary) -> Iterator[str]:
     if summary.pilot is not None:
         yield from pilot_lines(summary.pilot)
     if summary.is_rehearsal:
-        yield "  This is a rehearsal: models named emulated/… are batchfree's own emulation of OpenRouter."
-        yield "  Their answers are not real and do not count in a real run, which asks these rows again."
+        yield (
+            "  This is a rehearsal: models named emulated/… are batchfree's own emulation of OpenRouter. "
+            "Their answers are not real, and a real run asks these rows again."
+        )
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"
 

@@ -1,7 +1,8 @@
-"""The progress of a run on stderr: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a run on stderr: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -9,17 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from batchfree.cli import terminal
 from batchfree.cli.arguments import RunArguments
-from batchfree.cli.terminal import count, ignore_closed_terminal, say
+from batchfree.cli.progress_text import Rate, plain_line, stopping_note, view_lines
+from batchfree.cli.terminal import count, say
+from batchfree.core.stops import INTERRUPTED, TERMINATED
 from batchfree.run.progress import Observer, Progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from batchfree.journal.attempts import Attempt
 
-PLAIN_EVERY = 10.0
-"""Seconds between two plain lines."""
+INTERRUPTIONS = (INTERRUPTED, TERMINATED)
+PLAIN_EVERY = ((120.0, 10.0), (3600.0, 60.0), (float("inf"), 300.0))
+"""Up to this second of a run, this number of seconds lies between two plain lines."""
 
 
 @contextmanager
@@ -27,34 +30,54 @@ def show_progress(arguments: RunArguments, job: str) -> Iterator[Observer]:
     """The observer that shows the progress of a run, as `--progress`, `-q` and `-v` ask for it."""
     style = arguments.progress
     if style == "auto":
-        style = "bar" if sys.stderr.isatty() else "plain"
-    if arguments.quiet or style == "none":
-        yield _with_requests(arguments, lambda progress: None)
+        style = "bar" if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
+    if arguments.quiet:
+        yield lambda progress: None
+    elif style == "none":
+        yield _with_messages(arguments, lambda progress: None)
     elif style == "plain":
-        yield _with_requests(arguments, PlainLines(job, time.monotonic))
+        yield _with_messages(arguments, PlainLines(job, time.monotonic))
     else:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bar
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
-        bar.start()
-        try:
-            yield _with_requests(arguments, _drawn_on(bar, job))
-        finally:
-            with ignore_closed_terminal():
-                bar.stop()
+        with _live_view(job) as observer:
+            yield _with_messages(arguments, observer)
 
 
-def _with_requests(arguments: RunArguments, observer: Observer) -> Observer:
-    """With `-v` an observer that first prints the request that was just recorded; else the same observer."""
-    if not arguments.verbose:
-        return observer
+@contextmanager
+def _live_view(job: str) -> Iterator[Observer]:
+    """An observer that only keeps the last progress; the view draws it once a second."""
+    from batchfree.cli.live_view import LiveView
+
+    shown, rate = Progress(total=0), Rate()
 
     def observe(progress: Progress) -> None:
-        if progress.recorded is not None:
+        nonlocal shown
+        shown = progress
+
+    def lines(width: int) -> list[str]:
+        rate.add(time.monotonic(), shown)
+        return view_lines(job, shown, rate, time.time(), width)
+
+    view = LiveView(lines)
+    terminal.before_saying = view.hide
+    view.start()
+    try:
+        yield observe
+    finally:
+        terminal.before_saying = None
+        view.stop()
+
+
+def _with_messages(arguments: RunArguments, observer: Observer) -> Observer:
+    """An observer that also says at once what a person must know: that the run stops, and with `-v` every request."""
+    told = False
+
+    def observe(progress: Progress) -> None:
+        nonlocal told
+        if arguments.verbose and progress.recorded is not None:
             say(request_line(progress.recorded))
+        if progress.stopped is not None and progress.stopped.exit_code in INTERRUPTIONS and not told:
+            told = True
+            say(f"{stopping_note(progress, time.time())}. To leave at once, press Ctrl-C again")
         observer(progress)
 
     return observe
@@ -78,43 +101,25 @@ def request_line(attempt: Attempt) -> str:
     return f"{attempt.at.astimezone():%H:%M:%S} {rows}: {models}, {attempt.latency_s:.1f} s: {result}"
 
 
-def _drawn_on(bar: Bar, job: str) -> Observer:
-    task = bar.add_task(job, total=None, note="")
-
-    def observe(progress: Progress) -> None:
-        done = progress.skipped + progress.ok + progress.failed
-        bar.update(task, total=progress.total or None, completed=done, note=requests_note(progress))
-
-    return observe
-
-
 class PlainLines:
-    """Prints a line at the start, every ten seconds, and for every new reason to wait."""
+    """Prints a line with the first request, then at growing intervals, and for every new reason to wait."""
 
     def __init__(self, job: str, monotonic: Callable[[], float]) -> None:
         self._job, self._monotonic = job, monotonic
-        self._next = 0.0
+        self._rate = Rate()
+        self._begin: float | None = None
+        self._next = float("-inf")
         self._waiting: str | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Prints the progress if a line is due."""
+        seconds = self._monotonic()
+        self._begin = seconds if self._begin is None else self._begin
         is_new_wait = progress.waiting_for not in (None, self._waiting)
-        if not progress.total or (self._monotonic() < self._next and not is_new_wait):
+        has_begun = progress.in_flight or progress.requests or progress.waiting_for
+        if not has_begun or (seconds < self._next and not is_new_wait):
             return
         self._waiting = progress.waiting_for
-        self._next = self._monotonic() + PLAIN_EVERY
-        done = progress.skipped + progress.ok + progress.failed
-        say(f"{self._job}: {done} of {count(progress.total, 'row')}, {requests_note(progress)}")
-
-
-def requests_note(progress: Progress) -> str:
-    """Requests, failed rows and the current wait, in half a line."""
-    parts = [count(progress.requests, "request")]
-    if progress.failed:
-        parts.append(f"{progress.failed} failed")
-    if progress.waiting_for and progress.until:
-        until = time.strftime("%H:%M:%S", time.localtime(progress.until))
-        parts.append(f"waiting for the {progress.waiting_for} limit until {until}")
-    elif progress.in_flight:
-        parts.append(f"{progress.in_flight} in flight")
-    return ", ".join(parts)
+        self._next = seconds + next(every for until, every in PLAIN_EVERY if seconds - self._begin < until)
+        self._rate.add(seconds, progress)
+        say(plain_line(self._job, progress, self._rate, time.time()))

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from batchfree.core.chat import Json
 
 T = TypeVar("T")
+before_saying: Callable[[], None] | None = None
+"""Called before every message, to remove a live view from the place where the message is printed."""
 
+COLOURS = {"error": "1;31", "warning": "33", "stopped": "33"}
+"""The first words of messages that stand out, with the codes of their colours (ECMA-48, SGR)."""
 LEAST_WIDTH = 40
 """A terminal that is narrower than this is taken to have this number of columns."""
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -38,10 +42,36 @@ def ignore_closed_terminal() -> Iterator[None]:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
 
 
-def say(text: str) -> None:
-    """Prints a message for a person to stderr."""
+def say(text: str, *, wrap: bool = True) -> None:
+    """Prints a message for a person to stderr.
+
+    On a terminal, lines break at words (`wrap=False` for a command to copy), and errors and warnings have colours.
+    """
+    if before_saying is not None:
+        before_saying()
     with ignore_closed_terminal():
-        print(escape_control_characters(text), file=sys.stderr, flush=True)  # noqa: T201
+        text = escape_control_characters(text)
+        if sys.stderr.isatty():
+            lines = text.splitlines() or [""]
+            text = "\n".join(part for line in lines for part in (wrapped(line, columns()) if wrap else [line]))
+            text = _coloured(text)
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def columns() -> int:
+    """Columns of the terminal on stderr; 80 without one."""
+    try:
+        return max(LEAST_WIDTH, os.get_terminal_size(sys.stderr.fileno()).columns)
+    except (OSError, ValueError):
+        return 80
+
+
+def _coloured(text: str) -> str:
+    """The text with its first word in colour, if it is `error:` or `warning:` and colours are wanted."""
+    first, colon, rest = text.partition(":")
+    if first not in COLOURS or not colon or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+        return text
+    return f"\x1b[{COLOURS[first]}m{first}:\x1b[0m{rest}"
 
 
 def escape_control_characters(text: str) -> str:
@@ -60,12 +90,14 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def wrapped(line: str) -> list[str]:
-    """The line in parts that fit the terminal, broken at words; 80 columns where there is no terminal."""
+def wrapped(line: str, width: int | None = None) -> list[str]:
+    """The line in parts of at most `width` columns, broken at words; default: the terminal's width, else 80."""
     import shutil
     import textwrap
 
-    width = max(LEAST_WIDTH, shutil.get_terminal_size().columns)
+    width = max(LEAST_WIDTH, shutil.get_terminal_size().columns) if width is None else width
+    if len(line) <= width:
+        return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 

@@ -51,9 +51,9 @@ class Endpoint:
             return None
         return Stopped(reason=StopReason.KEY_REFUSED, message=failure.message)
 
-    def router(self) -> Router:
-        """The free router of one run."""
-        return Router(routing_policy(self.spec), self.connection.catalogue, self.connection.clock)
+    def router(self, resting: Callable[[str, float], None]) -> Router:
+        """The free router of one run; `resting` as in `Router`."""
+        return Router(routing_policy(self.spec), self.connection.catalogue, self.connection.clock, resting)
 
     def rate_limiter(self, policy: WaitPolicy, report_wait: ReportWait) -> RateLimiter:
         """Hands out the starts of one run."""

@@ -48,7 +48,7 @@ class Session:
         self._transport = transport
         self._folder = RunFolder(job.spec.run_dir)
         self._switch = Switch()
-        self._tracker = ProgressTracker(observer, EventLog(self._folder.log, clock))
+        self._tracker = ProgressTracker(observer, EventLog(self._folder.log, clock), clock)
 
     async def run(self) -> Summary:
         """Answers what is not answered yet and writes the table. Raises BatchfreeError."""
@@ -86,7 +86,7 @@ class Session:
 
     async def _answer(self, state: JobState) -> None:
         """Sends what is to be sent. Does not touch the network if there is nothing to send."""
-        self._tracker.set_total(state.opened.dataset.count())
+        self._tracker.start(self._spec.name, self._spec.endpoint.base_url, state.opened.dataset.count())
         plan = Rounds(state, self._options)
         rounds = (self._round(state, number, tasks) for number, tasks in enumerate(plan.tasks()))
         try:
@@ -222,12 +222,12 @@ class Session:
         return WaitPolicy(on_quota=self._options.on_quota or self._spec.limits.on_quota, deadline=deadline)
 
     def _grace(self, stopped: Stopped) -> float:
-        """Seconds that answers in flight have to arrive."""
+        """Seconds that answers in flight have to arrive; they are shown to whoever watches."""
+        seconds = GRACE if is_interruption(stopped) else self._spec.retry.timeout + GRACE
         if stopped.reason is StopReason.DEADLINE and self._options.until is not None:
-            return max(1.0, self._options.until - self._clock())
-        if is_interruption(stopped):
-            return GRACE
-        return self._spec.retry.timeout + GRACE
+            seconds = max(1.0, self._options.until - self._clock())
+        self._tracker.stop(stopped, seconds)
+        return seconds
 
     def _summary(self, state: JobState, tally: Tally, stopped: Stopped | None, seconds: float = 0.0) -> Summary:
         counts, options, progress = tally.counts(), self._options, self._tracker.progress

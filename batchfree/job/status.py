@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batchfree.core.chat import JsonObject
+from batchfree.core.chat import Json, JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
 from batchfree.job.state import read_state
@@ -87,8 +87,18 @@ def waiting(log: Path, now: float) -> tuple[str | None, float | None]:
             continue
         if event.get("event") == "ended" and raw is lines[-1]:
             continue
-        until = event.get("until")
-        if event.get("event") in WAITING and isinstance(until, (int, float)) and until > now:
+        until = _seconds(event.get("until"))
+        if event.get("event") in WAITING and until is not None and until > now:
             return str(event.get("reason")), until
         return None, None
     return None, None
+
+
+def _seconds(value: Json) -> float | None:
+    """A time of the log in epoch seconds. Logs of version 0.1 hold epoch seconds already."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).timestamp()
+        except ValueError:
+            return None
+    return float(value) if isinstance(value, int | float) else None

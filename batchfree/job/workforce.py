@@ -43,7 +43,9 @@ class Workforce:
         self._spec, clock = endpoint.spec, endpoint.connection.clock
         self._rng = random.Random(self._spec.router.seed)
         self._clock, self._journal = clock, journal
-        self._router = router = endpoint.router()
+        self._router = router = endpoint.router(tracker.rest)
+        if endpoint.limits.per_day is not None or endpoint.limits.per_minute is not None:
+            tracker.follow_quota(lambda: endpoint.connection.ledger.usage(endpoint.limits))
         self._packer = Packer(state.opened.rule, self._spec.pack, tracker.warn)
         for attempt in state.recent:
             router.remember(attempt)

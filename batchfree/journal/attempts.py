@@ -141,6 +141,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return sum(outcome.kind is None for outcome in self.outcomes)
 
     @property
+    def main_failure(self) -> Kind | None:
+        """Why the request brought no answer at all: its own failure, or that of its first row; None if it did."""
+        if self.kind is not None:
+            return self.kind
+        return self.outcomes[0].kind if self.outcomes and not self.answered else None
+
+    @property
     def model_or_route(self) -> str:
         """The model that answered or failed; the route if no single model is known."""
         return self.model or (self.models[0] if len(self.models) == 1 else self.route)

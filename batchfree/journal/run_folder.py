@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchfree.core.chat import Json
 from batchfree.core.errors import OutputError, StorageError, unwritable
+from batchfree.core.text import iso
 from batchfree.core.version import __version__
 from batchfree.journal.atomic_file import atomic_write
 from batchfree.journal.file import FORMAT, Header, Journal, read_header
@@ -113,17 +114,33 @@ class RunFolder:
             raise StorageError(f"{self.journal}: can't be renamed: {error.strerror}.") from error
 
 
+LARGEST_LOG = 4 * 1024 * 1024
+"""Size in bytes from which `log.jsonl` becomes `log.1.jsonl`, which is replaced, and a new one begins."""
+
+
 class EventLog:
-    """`log.jsonl`: one JSON object per event. A failed write is ignored, because the log must never stop a run."""
+    """`log.jsonl`: one JSON object per event. A failed write is ignored, because the log must never stop a run.
+
+    Every time is ISO 8601 in UTC, to the second.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path, self._clock = path, clock
 
     def write(self, event: str, **facts: Json) -> None:
         """Appends one event with its time. After an unfinished line it starts a new one."""
-        at = datetime.fromtimestamp(self._clock(), UTC).isoformat()
-        line = json.dumps({"at": at, "event": event, **facts}, default=str).encode() + b"\n"
-        with suppress(OSError), self._path.open("a+b") as file:
+        line = json.dumps({"at": iso(self._clock()), "event": event, **facts}, default=str).encode() + b"\n"
+        with suppress(OSError):
+            self._rotate()
+            self._append(line)
+
+    def _rotate(self) -> None:
+        with suppress(FileNotFoundError):
+            if self._path.stat().st_size >= LARGEST_LOG:
+                self._path.replace(self._path.with_suffix(".1.jsonl"))
+
+    def _append(self, line: bytes) -> None:
+        with self._path.open("a+b") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line

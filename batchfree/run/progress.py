@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from batchfree.core.stops import Stopped
+from batchfree.core.text import iso
 from batchfree.journal.attempts import Attempt
+from batchfree.journal.model_statistics import ModelStatistics
 from batchfree.journal.run_folder import EventLog
 from batchfree.run.summary import Summary
 from batchfree.run.tasks import Task
+from batchfree.service.quota.account import QuotaUsage
+
+LOG_EVERY = 100
+"""Rows between two entries of the log about the progress."""
+USAGE_EVERY = 5.0
+"""Seconds between two looks at the quota."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +26,7 @@ class Progress:
     """How far a run is.
 
     `total` counts the rows of the input, `skipped` the answered ones among those read up to now; `recorded` is the
-    attempt that was just recorded, if that is what changed.
+    attempt that was just recorded, if that is what changed. `until` is in epoch seconds.
     """
 
     total: int
@@ -29,6 +39,20 @@ class Progress:
     until: float | None = None
     warnings: tuple[str, ...] = ()
     recorded: Attempt | None = None
+    models: Mapping[str, ModelStatistics] = field(default_factory=dict)
+    """What each model did with the rows that it was asked in this run."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Requests of this run that brought no answer, by kind of failure."""
+    usage: QuotaUsage | None = None
+    """The quota, a few seconds old at most; None on an endpoint without limits."""
+    stopped: Stopped | None = None
+    """Why no more requests are started; `until_cut_off` says how long answers in flight are waited for."""
+    until_cut_off: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Rows that need no more requests, as far as the input was read."""
+        return self.skipped + self.ok + self.failed
 
 
 Observer = Callable[[Progress], None]
@@ -37,14 +61,24 @@ Observer = Callable[[Progress], None]
 class ProgressTracker:
     """Keeps the progress of a run up to date, shows it, and writes the events of the log."""
 
-    def __init__(self, observer: Observer, log: EventLog) -> None:
-        """`observer` is called with every change."""
-        self.progress = Progress(total=0)
-        self._observer, self._log = observer, log
+    def __init__(self, observer: Observer, log: EventLog, clock: Callable[[], float]) -> None:
+        """`observer` is called with every change; `clock` gives epoch seconds."""
+        self._models, self._failures = dict[str, ModelStatistics](), Counter[str]()
+        self.progress = Progress(total=0, models=self._models, failures=self._failures)
+        self._observer, self._log, self._clock = observer, log, clock
+        self._usage: Callable[[], QuotaUsage] | None = None
+        self._looked_at = float("-inf")
+        self._logged = 0
 
-    def set_total(self, total: int) -> None:
-        """Sets the number of rows in the input."""
-        self.progress = replace(self.progress, total=total)
+    def start(self, job: str, endpoint: str, total: int) -> None:
+        """Sets the number of rows in the input, and logs that the run has started."""
+        self._log.write("started", job=job, endpoint=endpoint, rows=total)
+        self._show(replace(self.progress, total=total))
+
+    def follow_quota(self, usage: Callable[[], QuotaUsage]) -> None:
+        """Looks at the quota from now on, every few seconds."""
+        self._usage = usage
+        self._show(self._with_usage(self.progress))
 
     def warn(self, warning: str) -> None:
         """Shows a warning at once, and keeps it for the summary."""
@@ -54,10 +88,21 @@ class ProgressTracker:
     def record(self, attempt: Attempt, *, ok: int, failed: int) -> None:
         """Counts an attempt that is now in the journal, and the rows that it finished."""
         now = self.progress
+        if attempt.is_counted:
+            self._models.setdefault(attempt.model_or_route, ModelStatistics()).add(attempt)
+            if attempt.main_failure is not None:
+                self._failures[attempt.main_failure] += 1
         requests = now.requests + bool(attempt.models)
-        now = replace(now, requests=requests, ok=now.ok + ok, failed=now.failed + failed)
+        now = replace(self._with_usage(now), requests=requests, ok=now.ok + ok, failed=now.failed + failed)
         self._show(replace(now, recorded=attempt))
         self.progress = now
+        if now.ok + now.failed >= self._logged + LOG_EVERY:
+            self._logged = now.ok + now.failed
+            self._log.write("progress", ok=now.ok, failed=now.failed, requests=now.requests)
+
+    def rest(self, model: str, until: float) -> None:
+        """Logs that a model is not asked until a moment in epoch seconds."""
+        self._log.write("model_resting", model=model, until=iso(until))
 
     def in_flight(self, change: int) -> None:
         """Counts the requests in flight: `change` is 1 when a request is sent and -1 when it is over."""
@@ -66,16 +111,21 @@ class ProgressTracker:
     def wait(self, reason: str | None, until: float | None) -> None:
         """Shows that all workers wait for `reason` until a moment in epoch seconds; two Nones end the wait."""
         if reason is not None:
-            self._log.write("waiting", reason=reason, until=until)
+            self._looked_at = float("-inf")
+            self._log.write("waiting", reason=reason, until=iso(until))
         elif self.progress.waiting_for is not None:
             self._log.write("going_on")
-        self._show(replace(self.progress, waiting_for=reason, until=until))
+        self._show(replace(self._with_usage(self.progress), waiting_for=reason, until=until))
+
+    def stop(self, stopped: Stopped, grace: float) -> None:
+        """Shows that no more requests are started; answers in flight have `grace` seconds to arrive."""
+        self._show(replace(self.progress, stopped=stopped, until_cut_off=self._clock() + grace))
 
     def end(self, summary: Summary) -> None:
-        """Writes how the run ended."""
+        """Logs how the run ended."""
         stopped = summary.stopped
         if stopped is not None:
-            self._log.write("stopped", reason=str(stopped.reason), until=stopped.until, message=stopped.message)
+            self._log.write("stopped", reason=str(stopped.reason), until=iso(stopped.until), message=stopped.message)
         self._log.write("ended", exit_code=summary.exit_code, requests=summary.requests, **summary.to_json()["counts"])
 
     def count_skipped(self, tasks: Iterator[Task | int]) -> Iterator[Task | None]:
@@ -86,6 +136,13 @@ class ProgressTracker:
                 yield None
             else:
                 yield task
+
+    def _with_usage(self, progress: Progress) -> Progress:
+        now = self._clock()
+        if self._usage is None or 0 <= now - self._looked_at < USAGE_EVERY:
+            return progress
+        self._looked_at = now
+        return replace(progress, usage=self._usage())
 
     def _show(self, progress: Progress) -> None:
         self.progress = progress

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -49,9 +49,15 @@ class Lesson:
 class Router:
     """Decides for one run, and learns from what comes back."""
 
-    def __init__(self, policy: RoutingPolicy, catalogue: Catalogue, clock: Callable[[], float]) -> None:
-        """`clock` gives epoch seconds."""
-        self.policy, self._catalogue, self._clock = policy, catalogue, clock
+    def __init__(
+        self,
+        policy: RoutingPolicy,
+        catalogue: Catalogue,
+        clock: Callable[[], float],
+        resting: Callable[[str, float], None] = lambda model, until: None,
+    ) -> None:
+        """`clock` gives epoch seconds. `resting` is called with a model that is not asked until a moment."""
+        self.policy, self._catalogue, self._clock, self._resting = policy, catalogue, clock, resting
         self._offered: Sequence[Model] | None = None
         self._pool = ModelPool(None, policy)
         self._health: dict[str, Health] = {}
@@ -102,7 +108,8 @@ class Router:
 
     def learn(self, draw: Draw, judged: Judged, lesson: Lesson) -> None:
         """Takes in a response and what it meant to its rows."""
-        self._learn(draw, judged, lesson, self._clock())
+        for model, until in self._learn(draw, judged, lesson, self._clock()).items():
+            self._resting(model, until)
         self._model_is_gone = self._model_is_gone or (isinstance(judged, Failure) and judged.permanent)
 
     def remember(self, attempt: Attempt) -> None:
@@ -136,9 +143,21 @@ class Router:
             last_failure=self._last_failure,
         )
 
-    def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> None:
-        self._health.update(routing.learn(draw, judged, self._health, now, answer=lesson.flaw))
+    def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> Mapping[str, float]:
+        """Returns the models that are to rest from now on, each with the end of its rest."""
+        learned = routing.learn(draw, judged, self._health, now, answer=lesson.flaw)
+        rests = {
+            model: health.rests_until
+            for model, health in learned.items()
+            if health.rests_until > max(now, self._health.get(model, Health()).rests_until)
+        }
+        self._health.update(learned)
         self.changes += 1
+        self._count_barren(draw, judged, lesson, now)
+        return rests
+
+    def _count_barren(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> None:
+        """Counts the requests in a row that brought no answer."""
         if not draw.models or _is_nobodys_failure(judged):
             return
         failure = judged if isinstance(judged, Failure) else lesson.flaw

@@ -65,10 +65,10 @@ def test_the_sample_is_as_wide_as_the_terminal(job: JobHere, columns: int, monke
 
 
 @pytest.mark.skipif(shutil.which("script") is None, reason="needs script(1) for a terminal")
-def test_a_terminal_gets_a_progress_bar(job: JobHere) -> None:
+def test_a_run_on_a_terminal_ends_with_the_summary(job: JobHere) -> None:
     line = f"{sys.executable} -m batchfree run {job.file}"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "80"}
     done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, env=environment, text=True)
     assert done.returncode == 0
-    assert "━" in done.stdout
+    assert "\x1b[?25l" not in done.stdout, "the cursor is never hidden"
     assert "3 of 3 rows answered" in done.stdout
