@@ -18,6 +18,7 @@ from batchfree.core.urls import EMBEDDED, LLAMA, is_openrouter
 from batchfree.jobspec.rules.chat_messages import Message
 from batchfree.jobspec.rules.request_parameters import RequestParameters
 from batchfree.jobspec.rules.sentences import AsWritten
+from batchfree.jobspec.variables import KEY_VARIABLE
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 MOST_VOTES = 100
@@ -173,7 +174,7 @@ class EndpointSpec(Section):
 
     base_url: Filled = DEFAULT_BASE_URL
     """URL of an API like OpenRouter's or OpenAI's; embedded: the emulated service; llama: a model on this machine."""
-    api_key_env: str = Field(default="OPENROUTER_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    api_key_env: str = Field(default=KEY_VARIABLE, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """Name of the environment variable that holds the API key; the key itself is never written into a job."""
     account: Filled | None = None
     """Name of the account, so that several keys of one account share one quota ledger."""

@@ -14,6 +14,8 @@ from batchfree.core.text import KeyPath, is_utf8
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.yaml.parse import plain_value
 
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+"""The variable of the API key, if the job names no other."""
 UNTOUCHED = {"prompt", "messages", "system", "answer"}
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
@@ -48,6 +50,7 @@ def reread(draft: Draft, path: KeyPath) -> bool:
 
 def _fill(draft: Draft, path: KeyPath, text: str, environment: Mapping[str, str]) -> str | None:
     """The text with its variables filled in; None if a mistake was found."""
+    key_variable = draft.get("endpoint", "api_key_env") or KEY_VARIABLE
     complaints: list[str] = []
 
     def fill(match: re.Match[str]) -> str:
@@ -58,6 +61,9 @@ def _fill(draft: Draft, path: KeyPath, text: str, environment: Mapping[str, str]
             complaints.append("a variable is written ${NAME} or ${NAME:-default}; a literal ${ is written $${")
             return ""
         value = environment.get(name)
+        if name == key_variable:
+            complaints.append(f"{name} holds the API key, which never stands in a job; leave it out here")
+            return ""
         if value is not None and not is_utf8(value):
             complaints.append(f"the environment variable {name} holds bytes that are not UTF-8 text; set it again")
         if default is not None:

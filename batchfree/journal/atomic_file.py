@@ -17,12 +17,12 @@ _number = itertools.count()
 
 
 @contextmanager
-def atomic_write(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path, *, private: bool = True) -> Iterator[Path]:
     """Yields the path of a temporary file beside `target` for the block to write, then renames it to `target`.
 
     If the block raises, `target` stays as it was and the temporary file is removed. The file is synced before it is
     renamed, so it survives a power cut. It gets the permissions of the old file, and a symbolic link at `target` stays
-    a link. Raises OSError.
+    a link. A new file is for its owner alone if it is `private`, as files with rows and answers are. Raises OSError.
     """
     target = target.resolve()
     _remove_left_behind(target)
@@ -32,6 +32,8 @@ def atomic_write(target: Path) -> Iterator[Path]:
         _sync(unfinished)
         if target.exists():
             shutil.copymode(target, unfinished)
+        elif private:
+            unfinished.chmod(0o600)
         unfinished.replace(target)
         _sync(target.parent)
     finally:

@@ -160,7 +160,7 @@ class Journal:
         self._encoder = msgspec.json.Encoder()
         self._appended, self._torn = anyio.Event(), False  # torn: part of a line could not be cut off again
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise self._unwritable(error) from error
         try:

@@ -52,7 +52,8 @@ class RunFolder:
     def create(self) -> None:
         """Creates the folder. Raises OutputError, or StorageError on a full disk."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)  # it holds the rows and the answers of the user
         except OSError as error:
             raise unwritable(f"{self.path}: the run folder can't be created", error) from error
 
@@ -118,6 +119,11 @@ LARGEST_LOG = 4 * 1024 * 1024
 """Size in bytes from which `log.jsonl` becomes `log.1.jsonl`, which is replaced, and a new one begins."""
 
 
+def _private(path: str, flags: int) -> int:
+    """Opens a file that is for its owner alone where it is new."""
+    return os.open(path, flags, 0o600)
+
+
 class EventLog:
     """`log.jsonl`: one JSON object per event. A failed write is ignored, because the log must never stop a run.
 
@@ -140,7 +146,7 @@ class EventLog:
                 self._path.replace(self._path.with_suffix(".1.jsonl"))
 
     def _append(self, line: bytes) -> None:
-        with self._path.open("a+b") as file:
+        with open(self._path, "a+b", opener=_private) as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line

@@ -165,6 +165,8 @@ BROKEN = [
     (X + "limits: {requests_per_day: 5, reserve: 5}\n", 2, "limits.reserve", "none could be sent"),
     ("input: 'a/*/*.jsonl'\noutput: a/b/x.jsonl\n", 2, "output.path", "over the input"),
     # variables, and what is not built yet
+    (X + "name: ${OPENROUTER_API_KEY}\n", 2, "name", "holds the API key"),
+    (X + "endpoint: {api_key_env: MINE}\nsystem: a\nname: 'x-${MINE:-y}'\n", 4, "name", "holds the API key"),
     (X + "name: ${NOPE}\n", 2, "name", "NOPE is not set"),
     (X + "name: ${no-pe}\n", 2, "name", "a literal ${ is written $${"),
     (X + "limits:\n  reserve: ${SECRET}\n", 3, "limits.reserve", "got the value of ${SECRET}"),

