@@ -116,6 +116,8 @@ class Failure:
     """Whether the model can't answer this account during this run: it is gone or gated, or its free variant ended."""
     unsupported: str | None = None
     """The request parameter that the model refused, such as `response_format`, if the error names one."""
+    unsent: bool = False
+    """Whether the request never reached the service: no connection came about."""
     content: str = ""
     """What the model wrote before it failed, for the journal."""
     router: JsonObject | None = None

@@ -56,6 +56,7 @@ class Workforce:
             complete=endpoint.completer(tracker.in_flight),
             clock=clock,
             stopping=switch.event,
+            warn=tracker.warn,
         )
         rules = AskingRules(
             answer=state.opened.rule,

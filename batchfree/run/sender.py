@@ -24,7 +24,7 @@ from batchfree.run.outgoing import Outgoing, write
 from batchfree.run.packer import Packer, halves
 from batchfree.run.refusals import Refusals
 from batchfree.run.tasks import Parcel, Task
-from batchfree.service.exchange import Exchange, Response
+from batchfree.service.exchange import Exchange, Response, Unreached
 from batchfree.service.router import lesson_of
 from batchfree.service.routing import (
     Ask,
@@ -38,6 +38,9 @@ from batchfree.service.routing import (
     hinted_seconds,
     stop_after,
 )
+
+UNREACHED_WAIT_S = 10.0
+"""Seconds until a row is tried again whose request did not reach the service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,8 @@ class Sender:
             case Response() as response:
                 assert sent is not None
                 return self._settle(response, sent, criteria)
+            case Unreached(rows=rows, stopped=stopped):
+                return AttemptResult(then=FollowUp(retry=rows), wait=UNREACHED_WAIT_S, stopped=stopped)
             case Wait(rows=rows, until=until):
                 return AttemptResult(then=FollowUp(retry=rows), wait=seconds_until(until, self._clock()))
             case Reject(rows=rows, failure=failure):
@@ -182,7 +187,7 @@ class Sender:
         then = FollowUp() if self._refusals.holds(attempt) else follow(parcel, attempt, reply, self._rules.retry)
         if too_small is not None:
             then = then.with_context_above(too_small.tokens)
-        return self._result(response, then, stopped or stop_after(judged))
+        return self._result(response, then, stopped or stop_after(judged) or response.stopped)
 
     def _result(self, response: Response[Task], then: FollowUp, stopped: Stopped | None) -> AttemptResult:
         """The result of a response, with the time to wait before the rows are asked again."""

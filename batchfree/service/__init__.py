@@ -3,5 +3,5 @@
 Imports: core, jobspec, journal, emulator.
 Pure: routing, quota.learned, quota.limits, openrouter.body, openrouter.complaints, openrouter.evidence,
 openrouter.judge, openrouter.lenient, openrouter.literal_json, openrouter.masking, openrouter.reply,
-openrouter.verdicts, openrouter.wire, own_endpoint.
+openrouter.verdicts, openrouter.wire, own_endpoint, reach.
 """

@@ -13,10 +13,12 @@ import anyio
 
 from batchfree.core.chat import ChatRequest, Failure, JsonObject, Judged
 from batchfree.core.consequences import CONSEQUENCES, Consequence
+from batchfree.core.stops import Stopped
 from batchfree.service.openrouter import wire
 from batchfree.service.own_endpoint import on_own_endpoint
 from batchfree.service.quota.ledger import Start
 from batchfree.service.quota.rate_limiter import RateLimiter
+from batchfree.service.reach import Reach
 from batchfree.service.router import Lesson, Router
 from batchfree.service.routing import Ask, Criteria, NoVoterLeft, Reject, RoutedRow, Stop, Wait
 
@@ -35,6 +37,16 @@ class Response(Generic[RowT]):
     judged: Judged
     start: Start
     latency: float
+    stopped: Stopped | None = None
+    """Why the run ends, if the service is given up after this response."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached(Generic[RowT]):
+    """No connection came about: the request was none, and its start is given back. Ask for `rows` again."""
+
+    rows: tuple[RowT, ...]
+    stopped: Stopped | None
 
 
 class Exchange:
@@ -48,10 +60,12 @@ class Exchange:
         complete: Complete,
         clock: Callable[[], float],
         stopping: anyio.Event,
+        warn: Callable[[str], None],
     ) -> None:
-        """No request is started once `stopping` is set. `clock` gives epoch seconds."""
+        """No request is started once `stopping` is set. `clock` gives epoch seconds; `warn` tells a person at once."""
         self.router = router
         self._rate_limiter, self._complete, self._clock, self._stopping = rate_limiter, complete, clock, stopping
+        self._warn, self._reach = warn, Reach()
 
     async def send(
         self,
@@ -59,12 +73,13 @@ class Exchange:
         criteria: Criteria,
         compose: Callable[[Ask[RowT]], ChatRequest],
         spare: Callable[[Sequence[RowT]], None],
-    ) -> Response[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] | Stop:
+    ) -> Response[RowT] | Unreached[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] | Stop:
         """One request for these rows, or why there is none. `spare` takes the rows that do not travel, at once.
 
         The decision is made before the wait for a start, and again after it if anything changed meanwhile. If
-        `compose` raises, its start is given back. A cancellation before the request is out leaves nothing behind, after
-        that a used start. No `await` stands between the response and its return to the caller.
+        `compose` raises, or no connection comes about, its start is given back. A cancellation before the request is
+        out leaves nothing behind, after that a used start. No `await` stands between the response and its return to the
+        caller.
         """
         await self.router.refresh()
         decision, changes, now = self.router.decide(rows, criteria), self.router.changes, self._clock()
@@ -82,7 +97,9 @@ class Exchange:
             spare(decision.spared)
         return await self._post(decision, start, compose)
 
-    async def _post(self, ask: Ask[RowT], start: Start, compose: Callable[[Ask[RowT]], ChatRequest]) -> Response[RowT]:
+    async def _post(
+        self, ask: Ask[RowT], start: Start, compose: Callable[[Ask[RowT]], ChatRequest]
+    ) -> Response[RowT] | Unreached[RowT]:
         try:
             request = compose(ask)
         except BaseException:
@@ -94,7 +111,15 @@ class Exchange:
         judged = await self._complete(body)
         if self.router.policy.own_models:
             judged = on_own_endpoint(judged, ask.draw.models[0], self._clock())
-        return Response(ask=ask, judged=judged, start=start, latency=self._clock() - began)
+        is_first = self._reach.lost_since is None
+        stopped = self._reach.note(judged, self._clock())
+        if isinstance(judged, Failure) and judged.unsent:
+            if is_first:
+                self._warn(f"{judged.message}; trying again")
+            self._rate_limiter.give_back(start)
+            self.router.release(ask.draw)
+            return Unreached(rows=ask.rows, stopped=stopped)
+        return Response(ask=ask, judged=judged, start=start, latency=self._clock() - began, stopped=stopped)
 
     def learn(self, response: Response[RowT], lesson: Lesson) -> None:
         """Takes in what a response says of the models, and of the account if a limit refused the request."""

@@ -40,10 +40,11 @@ class Catalogue(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """What came of the rows of a reply: `flaw` is what was wrong for most of them, `answered` says that at least one
-    row got its answer."""
+    row got its answer. `question` is the digest of the first question."""
 
     flaw: Failure | None = None
     answered: bool = True
+    question: str | None = None
 
 
 class Router:
@@ -106,6 +107,11 @@ class Router:
         self._health.update(claimed)
         self.changes += bool(claimed)
 
+    def release(self, draw: Draw) -> None:
+        """Takes a claim back: the request did not reach the service, so nothing is learned from it."""
+        self._health.update(routing.release(draw, self._health))
+        self.changes += 1
+
     def learn(self, draw: Draw, judged: Judged, lesson: Lesson) -> None:
         """Takes in a response and what it meant to its rows."""
         for model, until in self._learn(draw, judged, lesson, self._clock()).items():
@@ -145,7 +151,7 @@ class Router:
 
     def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> Mapping[str, float]:
         """Returns the models that are to rest from now on, each with the end of its rest."""
-        learned = routing.learn(draw, judged, self._health, now, answer=lesson.flaw)
+        learned = routing.learn(draw, judged, self._health, now, answer=lesson.flaw, question=lesson.question)
         rests = {
             model: health.rests_until
             for model, health in learned.items()
@@ -184,4 +190,5 @@ def lesson_of(attempt: Attempt) -> Lesson:
     flaw = None
     if 2 * len(failures) > len(attempt.outcomes) and failures[0].kind is not None:
         flaw = Failure(kind=failures[0].kind, message=failures[0].error or "", model=attempt.model)
-    return Lesson(flaw=flaw, answered=len(failures) < len(attempt.outcomes))
+    question = attempt.outcomes[0].question if attempt.outcomes else None
+    return Lesson(flaw=flaw, answered=len(failures) < len(attempt.outcomes), question=question)

@@ -259,7 +259,7 @@ class Unreachable(httpx.AsyncBaseTransport):
         raise httpx.ConnectError("connection refused")
 
 
-@pytest.mark.parametrize(("route", "reason"), [("openrouter/free", "pool_down"), ("local", "service_down")])
+@pytest.mark.parametrize(("route", "reason"), [("openrouter/free", "service_down"), ("local", "service_down")])
 def test_a_service_that_is_down_at_the_start_ends_the_run_soon(tmp_path: Path, route: str, reason: str) -> None:
     job, network = rehearse(tmp_path, rows=300, router={"route": route}), Unreachable()
     summary = job.run_over(network)

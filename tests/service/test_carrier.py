@@ -105,6 +105,40 @@ def test_what_is_no_reply_is_a_failure_with_its_kind(fast: bool, answer: bytes, 
 
 
 @both
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:1/v1", "127.0.0.1 port 1: connection refused"),
+        ("https://nowhere.invalid/v1", "nowhere.invalid port 443: host unknown ("),
+    ],
+)
+def test_a_request_that_finds_no_connection_was_not_sent(fast: bool, url: str, says: str) -> None:
+    async def main() -> Judged:
+        client = Client(url, "sk-or-v1-0123456789abcdef", fast=fast)
+        try:
+            return await client.complete(BODY, 9)
+        finally:
+            await client.aclose()
+
+    failure = anyio.run(main)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
+    assert failure.message.startswith(says)
+
+
+@both
+@pytest.mark.parametrize("answer", [b"", b"no HTTP at all\r\n\r\n"], ids=["closed", "not HTTP"])
+def test_a_request_whose_connection_breaks_was_sent(fast: bool, answer: bytes) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.answer = answer
+        return await client.complete(BODY, 9)
+
+    failure = over(fast, main)
+    assert isinstance(failure, Failure)
+    assert not failure.unsent
+
+
+@both
 def test_a_server_that_never_answers_times_out(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> Judged:
         local.answer = None

@@ -37,6 +37,7 @@ from batchfree.service.routing import (
     is_safety_classifier,
     learn,
     refusal,
+    release,
 )
 from batchfree.service.routing.draw import choose
 from batchfree.service.routing.draw import draw as draw_for_route
@@ -601,9 +602,46 @@ def test_failures_of_one_burst_are_one_strike() -> None:
 
 def test_what_is_gone_rests_for_the_rest_of_the_day() -> None:
     assert fail_again_and_again(1, permanent=True) == [12 * 3600]
-    assert fail_again_and_again(1, kind=Kind.NOT_CHAT) == [12 * 3600]
     before_midnight = NOON + 12 * 3600 - 5
     assert after(Health(), failed(permanent=True), before_midnight).rests_until == before_midnight + 3600
+
+
+VERDICT = failed(Kind.NOT_CHAT)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "rest"),
+    [
+        ([(VERDICT, "q1")], 20),
+        ([(VERDICT, "q1"), (VERDICT, "q1")], 20),
+        ([(VERDICT, "q1"), (VERDICT, "q2")], 12 * 3600),
+        ([(VERDICT, "q1"), (failed(), "q2"), (VERDICT, "q2")], 12 * 3600),
+        ([(VERDICT, "q1"), (None, "q3"), (VERDICT, "q2")], 20),
+    ],
+)
+def test_a_stray_safety_verdict_is_one_failure_and_two_from_different_rows_end_the_day(
+    verdicts: list[tuple[Failure | None, str]], rest: float
+) -> None:
+    health = Health()
+    for failure, question in verdicts:
+        health = after(health, failure, NOON, question=question)
+    assert health.rests_until == NOON + rest
+
+
+def test_a_model_that_is_known_to_classify_rests_for_the_day_after_one_verdict() -> None:
+    guard = "meta-llama/llama-guard-4:free"
+    draw = Draw(route="openrouter/free", models=("openrouter/free",))
+    health = learn(draw, failed(Kind.NOT_CHAT, model=guard), {}, NOON, question="q1")
+    assert health[guard].rests_until == NOON + 12 * 3600
+
+
+def test_a_claim_is_released_without_a_lesson() -> None:
+    draw, before = Draw(route="local", models=("m/a:free", "m/b:free")), after(Health(), failed(), NOON)
+    health = {"m/a:free": before}
+    health |= claim(draw, health, NOON + 20)
+    assert not is_available(health["m/a:free"], NOON + 21)
+    health |= release(draw, health)
+    assert health == {"m/a:free": before}
 
 
 def test_after_a_rest_one_request_tries_it_and_an_answer_brings_it_back() -> None:
@@ -662,7 +700,7 @@ def test_the_only_free_model_is_not_put_to_rest_by_a_single_failure() -> None:
     assert health["m/a:free"].rests_until == NOON + 1
 
 
-@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.NOT_CHAT}))
+@pytest.mark.parametrize("kind", sorted(Kind))
 def test_the_only_model_of_an_own_endpoint_never_rests_and_has_no_trial(kind: Kind) -> None:
     own, health = Draw(route="llama3", models=("llama3",), of=1), dict[str, Health]()
     for _ in range(20):

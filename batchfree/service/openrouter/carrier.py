@@ -66,9 +66,25 @@ class AiohttpCarrier(httpx.AsyncBaseTransport):
 
         try:
             return await self._transport.handle_async_request(request)
+        except httpx.TimeoutException as error:
+            raise _translated(error) from error.__cause__
         except aiohttp.ClientError as error:  # what the transport does not translate: a response that is no HTTP
             raise httpx.RemoteProtocolError(f"{type(error).__name__}: {error}") from error
 
     async def aclose(self) -> None:
         """Closes all connections."""
         await self._transport.aclose()
+
+
+def _translated(error: httpx.TimeoutException) -> httpx.TransportError:
+    """The error under httpx's name: the transport calls every failed connection of aiohttp a timeout."""
+    import aiohttp
+
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return httpx.ConnectError(str(cause))
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return httpx.ConnectTimeout(str(cause))
+    if isinstance(cause, aiohttp.ServerTimeoutError):
+        return error
+    return httpx.ReadError(f"{type(cause).__name__}: {cause}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,7 +13,7 @@ import httpx
 
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
-from batchfree.core.urls import normalize_base_url
+from batchfree.core.urls import DEFAULT_PORTS, normalize_base_url
 from batchfree.core.version import __version__
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.body import ACCEPTED, BodyReader, UnreadableBodyError, body_text
@@ -22,6 +24,8 @@ from batchfree.service.openrouter.masking import Secret, one_line
 
 GET_TIMEOUT_S = 20.0
 """Timeout in seconds of the calls that cost no request: the catalogue and the state of the key."""
+CONNECT_TIMEOUT_S = 15.0
+"""Timeout in seconds of making a connection."""
 SPARE_CONNECTIONS = 4
 """Connections for such calls beside the requests."""
 HEADERS = {
@@ -127,11 +131,13 @@ class Client:
         except UnreadableBodyError as error:
             return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)))
         except httpx.RequestError as error:
-            return Failure(kind=Kind.CONNECTION, message=self._describe(error))
+            unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            return Failure(kind=Kind.CONNECTION, message=self._describe(error), unsent=unsent)
 
     async def _read(self, method: str, path: str, content: bytes | None) -> _RawResponse:
         headers = self._headers if content is None else self._headers | {"Content-Type": "application/json"}
         request = httpx.Request(method, self._urls[path], headers=headers, content=content)
+        request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S}
         response = await self._carrier.handle_async_request(request)
         try:
             reader = BodyReader(response.headers)
@@ -143,9 +149,26 @@ class Client:
             await response.aclose()
 
     def _describe(self, error: httpx.RequestError) -> str:
-        host = urlsplit(self.base_url).hostname
-        text = f"{host}: {type(error).__name__}: {error}"
-        return one_line(text.replace(self._key, "…") if self._key else text)
+        """The host, the port and the cause of a failed connection."""
+        parts = urlsplit(self.base_url)
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        return one_line(self._secret.scrub(f"{parts.hostname} port {port}: {_cause(error)}"))
+
+
+def _cause(error: httpx.RequestError) -> str:
+    """Why a connection failed, in words where the reason is known."""
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, ConnectionRefusedError):
+            return "connection refused"
+        if isinstance(each, socket.gaierror):
+            return f"host unknown ({each.strerror})"
+        if isinstance(each, ssl.SSLError):
+            return f"no secure connection ({each.verify_message if hasattr(each, 'verify_message') else each.reason})"
+        each = each.__cause__ or each.__context__
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+    return f"{type(error).__name__}: {error}"
 
 
 def _encode(body: JsonObject) -> bytes:

@@ -15,7 +15,7 @@ from batchfree.service.routing.decide import (
 from batchfree.service.routing.draw import Draw, Nothing, Rest
 from batchfree.service.routing.eligibility import abilities, offer, refusal
 from batchfree.service.routing.health import Health, hinted_seconds
-from batchfree.service.routing.learn import claim, learn
+from batchfree.service.routing.learn import claim, learn, release
 from batchfree.service.routing.model import Model, is_safety_classifier
 from batchfree.service.routing.model_pool import ModelPool
 from batchfree.service.routing.policy import RoutingPolicy
@@ -52,5 +52,6 @@ __all__ = [
     "learn",
     "offer",
     "refusal",
+    "release",
     "stop_after",
 ]

@@ -89,10 +89,18 @@ class Health:
     trial_until: float = 0.0
     refused: frozenset[str] = frozenset()
     gone: bool = False
+    verdict_on: str | None = None
+    """The question that got a safety verdict instead of an answer; None after an answer."""
+    classifies: bool = False
+    """Whether the model answers with safety verdicts: it is known to, or two different questions got one."""
 
 
-def after(health: Health, failure: Failure | None, now: float, *, rests: Rests = OF_MANY) -> Health:
+def after(
+    health: Health, failure: Failure | None, now: float, *, rests: Rests = OF_MANY, question: str | None = None
+) -> Health:
     """The health after an attempt that ended at `now`; `failure` is None for a good answer.
+
+    A single safety verdict is a failure like others; the second one, on another `question`, ends the day of a model.
 
     Doubtful failures put a model to rest only if they are frequent, and never if it is the only model.
     """
@@ -104,9 +112,13 @@ def after(health: Health, failure: Failure | None, now: float, *, rests: Rests =
         return replace(health, trial_until=0.0)
     failing = MEMORY * failing_share(health, now) + (1 - MEMORY)
     worse = replace(health, failing=failing, failed_at=now, trial_until=0.0)
+    if failure.kind is Kind.NOT_CHAT:
+        asked = question or ""
+        again = health.verdict_on not in (None, asked)
+        worse = replace(worse, verdict_on=asked, classifies=health.classifies or again)
     often = failing >= OFTEN or health.strikes > 0
     if rests is OWN:
-        earned = failure.permanent or failure.kind is Kind.NOT_CHAT
+        earned = failure.permanent or worse.classifies
     elif failure.kind in DOUBTFUL:
         earned = often and rests is not ALONE
     else:
@@ -125,7 +137,15 @@ def _recovered(health: Health, now: float, rests: Rests) -> Health:
     if health.strikes and failing >= RARE and rests not in (ALONE, OWN):
         strikes = max(strikes, 1)
     return replace(
-        health, strikes=strikes, failing=failing, failed_at=now, rests_until=0.0, trial_until=0.0, gone=False
+        health,
+        strikes=strikes,
+        failing=failing,
+        failed_at=now,
+        rests_until=0.0,
+        trial_until=0.0,
+        gone=False,
+        verdict_on=None,
+        classifies=False,
     )
 
 
@@ -135,7 +155,7 @@ def _resting(health: Health, failure: Failure, now: float, rests: Rests) -> Heal
     until = max(health.rests_until, now + hinted_seconds(failure, now))
     if not burst:
         until = max(until, now + rests.seconds(strikes))
-    if failure.permanent or failure.kind is Kind.NOT_CHAT:
+    if failure.permanent or (failure.kind is Kind.NOT_CHAT and health.classifies):
         until = max(until, (now // DAY_S + 1) * DAY_S, now + GONE_REST_S)
     return replace(health, strikes=strikes, rests_until=until, gone=health.gone or failure.permanent)
 

@@ -21,6 +21,7 @@ from batchfree.service.routing.health import (
     after,
     on_trial,
 )
+from batchfree.service.routing.model import is_safety_classifier
 
 FEW = 3
 """Up to this number of models, each rests less when it fails, since the others cannot do all the work."""
@@ -33,10 +34,21 @@ def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Hea
     return {each: claimed for each, known in before.items() if (claimed := on_trial(known, now)) != known}
 
 
+def release(draw: Draw, health: Mapping[str, Health]) -> dict[str, Health]:
+    """The healths of the models whose trial is over without a result."""
+    return {each: replace(health[each], trial_until=0.0) for each in draw.models if each in health}
+
+
 def learn(
-    draw: Draw, judged: Judged, health: Mapping[str, Health], now: float, *, answer: Failure | None = None
+    draw: Draw,
+    judged: Judged,
+    health: Mapping[str, Health],
+    now: float,
+    *,
+    answer: Failure | None = None,
+    question: str | None = None,
 ) -> dict[str, Health]:
-    """The healths that change with the response to this draw; `answer` is what was wrong with its reply.
+    """The healths that change with the response to this draw; `answer` is what was wrong with its reply to `question`.
 
     If the service failed over to a fallback, the models before it have failed. If the whole request failed, all have.
     """
@@ -44,7 +56,7 @@ def learn(
     lessons = dict.fromkeys(_concerned(draw, judged), outcome)
     if draw.route != FREE_ROUTER and judged.model in draw.models:
         lessons |= dict.fromkeys(draw.models[: draw.models.index(judged.model)], PASSED_OVER)
-    learned = {each: _after(each, draw, judged, lesson, health, now) for each, lesson in lessons.items()}
+    learned = {each: _after(each, draw, judged, lesson, health, now, question) for each, lesson in lessons.items()}
     for each in set(draw.models) - learned.keys():  # no lesson, but the trial is over
         learned[each] = replace(health.get(each, Health()), trial_until=0.0)
     return {each: value for each, value in learned.items() if value != health.get(each, Health())}
@@ -66,7 +78,13 @@ def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
 
 
 def _after(
-    each: str, draw: Draw, judged: Judged, lesson: Failure | None, health: Mapping[str, Health], now: float
+    each: str,
+    draw: Draw,
+    judged: Judged,
+    lesson: Failure | None,
+    health: Mapping[str, Health],
+    now: float,
+    question: str | None,
 ) -> Health:
     """The health of one model after its lesson. The service's router is judged by how often its draws fail."""
     known = health.get(each, Health())
@@ -82,7 +100,8 @@ def _after(
         )
     if judged.model != each and len(draw.models) > 1:  # it is not known which model failed: nothing lasting is learned
         lesson = replace(lesson, permanent=False, unsupported=None)
-    return after(known, lesson, now, rests=_rests(draw))
+    known = replace(known, classifies=known.classifies or is_safety_classifier(each))
+    return after(known, lesson, now, rests=_rests(draw), question=question)
 
 
 def _rests(draw: Draw) -> Rests:

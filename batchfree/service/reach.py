@@ -1,0 +1,46 @@
+"""Says when to give up a service that can't be reached, or that refuses every request by its limit per minute."""
+
+from __future__ import annotations
+
+from batchfree.core.chat import Failure, Judged, Kind
+from batchfree.core.stops import Stopped, StopReason
+
+LOST_S = 30.0
+"""Nothing but failed connections for this number of seconds ends the run."""
+REFUSED_S = 900.0
+"""Nothing but refusals by the limit per minute for this number of seconds ends the run."""
+
+
+class Reach:
+    """What has come back from a service lately. Times are epoch seconds."""
+
+    def __init__(self) -> None:
+        self.lost_since: float | None = None
+        """The first of the failed connections since anything else came back."""
+        self._refused_since: float | None = None
+
+    def note(self, judged: Judged, now: float) -> Stopped | None:
+        """Takes in what came of a request at `now`. Returns the reason to end the run, if there is one."""
+        kind = judged.kind if isinstance(judged, Failure) else None
+        if isinstance(judged, Failure) and kind is Kind.CONNECTION:
+            self.lost_since = now if self.lost_since is None else self.lost_since
+            return _lost(judged) if now - self.lost_since >= LOST_S else None
+        self.lost_since = None
+        if isinstance(judged, Failure) and kind is Kind.MINUTE_LIMIT:
+            self._refused_since = now if self._refused_since is None else self._refused_since
+            return _refused(judged) if now - self._refused_since >= REFUSED_S else None
+        self._refused_since = None
+        return None
+
+
+def _lost(failure: Failure) -> Stopped:
+    message = f"{failure.message}; nothing but failed connections for {LOST_S:g} seconds. Run again later"
+    return Stopped(reason=StopReason.SERVICE_DOWN, message=message)
+
+
+def _refused(failure: Failure) -> Stopped:
+    message = (
+        f"the service has refused every request by its limit per minute for {REFUSED_S / 60:g} minutes "
+        f"({failure.message}); run again later, or lower limits.requests_per_minute"
+    )
+    return Stopped(reason=StopReason.SERVICE_DOWN, message=message)
