@@ -34,9 +34,16 @@ class RowValues:
 
     def of(self, row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
         """All values of a row, by column name. `question` is the digest, or why the row cannot be rendered."""
+        return self.of_state(row, question, self.state(question))
+
+    def state(self, question: str | Failure) -> QuestionState:
+        """The state of a question; that of one never asked if the row cannot be rendered."""
+        return QuestionState() if isinstance(question, Failure) else self._index.state(question)
+
+    def of_state(self, row: Mapping[str, Any], question: str | Failure, state: QuestionState) -> Mapping[str, Any]:
+        """The same for a question whose state is known."""
         if isinstance(question, Failure):
             return self._unrenderable(question)
-        state = self._index.state(question)
         values = describe(state, self._consensus_on(question, state))
         if self._scoring is None or self._spec.evaluate is None:
             return values

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from functools import lru_cache
 
 from batchfree.core.chat import Json
 
@@ -16,6 +17,7 @@ AROUND = "\"'`*_~ «»‹›„“”‚‘’"
 AT_END = AROUND + ".,;:!?…。！？"
 
 
+@lru_cache(maxsize=1024)
 def normalise(text: str) -> str:
     """The text without the differences that don't count. A text that is nothing but marks stays as it is."""
     folded = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())

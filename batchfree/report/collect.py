@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from batchfree.core.chat import Failure, Json, JsonObject
+from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.version import __version__
 from batchfree.job.row_values import scoring_rule
 from batchfree.job.state import JobState, read_state
@@ -102,7 +102,8 @@ def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
     for number, row in enumerate(opened.rows()):
         request = opened.prompts.render(row)
         question = request if isinstance(request, Failure) else digest(request, opened.rule)
-        described = values.of(row, question)
+        question_state = values.state(question)
+        described = values.of_state(row, question, question_state)
         tally.add({}, described)
         yield ReportedRow(
             number=number,
@@ -111,21 +112,9 @@ def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
             question=question,
             expected=None if expected is None else row.get(expected),
             values=described,
-            answers=list(_answers(state, question, described)),
+            answers=[(attempt.model_or_route, outcome.answer) for attempt, outcome in question_state.answers],
         )
     tally.may_get_votes = values.consensus is not None and values.consensus.has_open
-
-
-def _answers(state: JobState, question: str | Failure, described: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:
-    """The answers of all models to a row."""
-    if isinstance(question, Failure):
-        return
-    if state.votes is None:
-        if described.get("answer") is not None:
-            yield described.get("model") or described.get("route") or "unknown", described["answer"]
-        return
-    for attempt, outcome in state.index.state(question).answers:
-        yield attempt.model_or_route, outcome.answer
 
 
 def _record(state: JobState, row: ReportedRow) -> JsonObject:

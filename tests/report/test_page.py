@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from support.rehearsal import Rehearsal, scenario
 
+from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.report.write_report import write_report
 
 PAYLOADS = (
@@ -42,6 +45,26 @@ def texts(count: int) -> list[dict[str, Any]]:
     ]
 
 
+class HostileService(httpx.AsyncBaseTransport):
+    """The emulator, with hostile model names and providers; now and then an error with a hostile message."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner, self._posts = inner, 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        if request.method != "POST" or response.status_code != 200:
+            return response
+        self._posts += 1
+        payload = PAYLOADS[self._posts % len(PAYLOADS)]
+        body = json.loads(await response.aread())
+        await response.aclose()
+        if self._posts % 7 == 0:
+            return httpx.Response(502, json={"error": {"code": 502, "message": payload}})
+        body |= {"model": f"evil/{payload}", "provider": payload}
+        return httpx.Response(200, json=body)
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a job whose prompts, ids, labels, models, answers and errors are hostile."""
@@ -53,8 +76,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluate": {"expected": "gold"},
         "input": {"path": "rows.jsonl", "id": "id"},
     }
-    job = Rehearsal(folder, texts(2), spec, scenario(SERVICE))
-    job.run()
+    job = Rehearsal(folder, texts(3), spec, scenario(SERVICE))
+    job.run_over(HostileService(InProcessTransport(job.emulator)))
     return write_report(job.job(), None, job.time.clock()).path
 
 
@@ -114,6 +137,8 @@ def test_hostile_text_stays_text(hostile: Path, browser: Any) -> None:
     shown = browser.execute_script("return document.body.textContent")
     for payload in PAYLOADS:
         assert payload in shown
+    assert "evil/<img" in shown
+    assert find(browser, "#failures td")
     assert browser.title == "job <i>x<i>: report"
     assert find(browser, "main img, main iframe, main base, main i, main style") == []
     assert [entry["message"] for entry in browser.get_log("browser")] == [], "the policy had nothing to refuse"
