@@ -14,25 +14,40 @@ from collections.abc import Sequence
 import click
 
 from batchfree.cli.commands import COMPLETION_VARIABLE, PROGRAM, command_line
-from batchfree.cli.terminal import report_bug, say, usage_message
-from batchfree.core.stops import BUG, INTERRUPTED, OK, USAGE
+from batchfree.cli.terminal import drop_stdout, open_missing_streams, report_bug, say, usage_message
+from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, USAGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. `argv` holds the words after `batchfree`; default: `sys.argv`."""
+    open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a character that the terminal can't show must not end a run
     try:
-        return _run_command(sys.argv[1:] if argv is None else argv)
+        code = _run_command(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains when it exits
+        drop_stdout()  # else the interpreter complains when it exits
         return OK
-    except Exception:  # noqa: BLE001 - the one place where a person sees a bug in batchfree
+    except Exception as error:  # noqa: BLE001 - the one place where a person sees a bug in batchfree
+        if isinstance(error, OSError) and not _is_stdout_writable():
+            drop_stdout()
+            say(f"error: standard output can't be written: {error.strerror}")
+            return NEEDS_A_PERSON
         report_bug()
         return BUG
+
+
+def _is_stdout_writable() -> bool:
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return False
+    return True
 
 
 def _run_command(words: Sequence[str]) -> int:

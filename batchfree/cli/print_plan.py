@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from batchfree.cli.terminal import count, wrapped
+from batchfree.cli.terminal import count, print_result, wrapped
 from batchfree.cli.times import duration, moment
 from batchfree.job.plan import Plan
 
@@ -74,4 +74,4 @@ def print_plan(plan: Plan, now: float) -> None:
     """Prints the plan, wrapped to the width of the terminal."""
     for line in plan_lines(plan, now):
         for part in wrapped(line):
-            print(part)  # noqa: T201
+            print_result(part)

@@ -9,7 +9,7 @@ import anyio
 
 from batchfree.cli.arguments import Arguments, JobArguments, ModelsArguments
 from batchfree.cli.load_job import endpoint_of, environment_of, load_job, load_optional_job
-from batchfree.cli.terminal import print_json, say, wrapped
+from batchfree.cli.terminal import print_json, print_result, say, wrapped
 from batchfree.core.chat import JsonObject, Kind
 from batchfree.core.stops import NEEDS_A_PERSON, OK
 from batchfree.core.text import iso
@@ -37,7 +37,7 @@ def models(arguments: ModelsArguments) -> int:
         return OK
     for line in _model_lines(found):
         for part in wrapped(line):
-            print(part)  # noqa: T201
+            print_result(part)
     return OK
 
 
@@ -118,6 +118,6 @@ def _print_usage(connection: Connection, limits: Limits, *, as_json: bool) -> No
         return
     for name, part in (("this UTC day", value["day"]), ("this minute", value["minute"])):
         limit = "no limit" if part["limit"] is None else f"{part['left']} of {part['limit']} left"
-        print(f"{name}: {limit}, {part['used']} used, resets at {part['resets_at']}")  # noqa: T201
+        print_result(f"{name}: {limit}, {part['used']} used, resets at {part['resets_at']}")
     for each in value["jobs"]:
-        print(f"  {each['job']}: {each['today']} today")  # noqa: T201
+        print_result(f"  {each['job']}: {each['today']} today")

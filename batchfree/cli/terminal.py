@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from batchfree.core.errors import BatchfreeError, Mistake, MistakesError, OutputError, UnavailableError
+from batchfree.core.errors import BatchfreeError, Mistake, MistakesError, OutputError, StorageError, UnavailableError
 from batchfree.core.stops import NEEDS_A_PERSON, TRY_LATER, USAGE
 
 if TYPE_CHECKING:
@@ -82,7 +82,42 @@ def escape_control_characters(text: str) -> str:
 def print_json(value: Json, indent: int | None = 2) -> None:
     """Prints one JSON value to stdout; in ASCII if stdout is not UTF-8."""
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    print(json.dumps(value, ensure_ascii=not is_unicode, indent=indent))  # noqa: T201
+    print_result(json.dumps(value, ensure_ascii=not is_unicode, indent=indent))
+
+
+def print_result(text: str) -> None:
+    """Prints a line of a result to stdout. A reader that went away is no error. Raises StorageError."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        drop_stdout()
+    except OSError as error:
+        drop_stdout()
+        raise StorageError(f"the result can't be written to standard output: {error.strerror}") from error
+
+
+def drop_stdout() -> None:
+    """Drops everything that is written to stdout from now on, also what is still in its buffer."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def open_missing_streams() -> None:
+    """Puts something in the place of streams that were closed before the program began.
+
+    Messages to a closed stderr are dropped, so that none lands in a file that is opened later. Writing to a closed
+    stdout stays an error, as it was.
+    """
+    for stream, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, flags)  # takes the lowest free number, which is this stream's
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def count(number: int, noun: str) -> str:

@@ -16,8 +16,12 @@ from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.pack_statistics import PackStatistics
 
+LONGEST_WAIT = 366 * 86400.0
+"""Seconds; no wait is longer. A damaged log may hold any number."""
 WAITING = ("waiting", "stopped")
 """Events of the log after which a job waits."""
+PASSING = ("progress", "model_resting", "warning")
+"""Events of the log that end no wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +87,16 @@ def waiting(log: Path, now: float) -> tuple[str | None, float | None]:
     for raw in reversed(lines):
         try:
             event = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(event, dict):
             continue
         if event.get("event") == "ended" and raw is lines[-1]:
             continue
+        if event.get("event") in PASSING:
+            continue
         until = _seconds(event.get("until"))
-        if event.get("event") in WAITING and until is not None and until > now:
+        if event.get("event") in WAITING and until is not None and now < until < now + LONGEST_WAIT:
             return str(event.get("reason")), until
         return None, None
     return None, None

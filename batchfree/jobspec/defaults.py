@@ -41,18 +41,26 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
     if data.get("name") is None:
         data["name"] = file.stem
     _complete_votes(draft)
-    for section, key in (("input", "path"), ("router", "route")):
-        if isinstance(value := draft.get(section, key), str):
-            data[section][key] = [value]
-    paths = draft.get("input", "path")
-    if isinstance(paths, list):
-        data["input"]["path"] = [absolute(path, folder, home) if isinstance(path, str) else path for path in paths]
+    if isinstance(value := draft.get("router", "route"), str):
+        data["router"]["route"] = [value]
+    _complete_input(draft, folder, home)
     _complete_places(draft, folder, home)
     _complete_llama(draft, folder, home)
     _complete_limits(draft)
     base_url = draft.get("endpoint", "base_url")
     if isinstance(base_url, str) and not any(base_url_complaints(base_url)):
         data["endpoint"]["base_url"] = normalize_base_url(base_url)
+
+
+def _complete_input(draft: Draft, folder: Path, home: Path) -> None:
+    """Makes one path a list, and the paths absolute."""
+    given = draft.data.get("input")
+    if not isinstance(given, dict):
+        return
+    for key in ("path", "files"):
+        paths = [given[key]] if isinstance(given.get(key), str) else given.get(key)
+        if isinstance(paths, list):
+            given[key] = [absolute(path, folder, home) if isinstance(path, str) else path for path in paths]
 
 
 def _complete_places(draft: Draft, folder: Path, home: Path) -> None:

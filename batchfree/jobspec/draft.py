@@ -81,7 +81,9 @@ class Draft:
         self.origins = dict(origins)
         self.mistakes: list[Mistake] = []
         self.sources: list[Path] = []  # files beside the job file that were read
+        self._known: set[Mistake] = set()
         self._broken: set[KeyPath] = set()
+        self._paths: dict[str, KeyPath] | None = None
 
     def get(self, *path: str | int) -> Json:
         """The value at a path; None if there is none."""
@@ -126,7 +128,8 @@ class Draft:
         origin = self.origin(path)
         key = masked(dotted(path)) or None
         mistake = Mistake(message=masked(message), file=origin.file, line=origin.line, key=key)
-        if mistake not in self.mistakes:
+        if mistake not in self._known:
+            self._known.add(mistake)
             self.mistakes.append(mistake)
         if breaks:
             self._broken.add(path)
@@ -134,8 +137,11 @@ class Draft:
     def accept(self, mistake: Mistake, path: KeyPath | None = None) -> None:
         """Records a mistake that was found while a file was parsed. It breaks `path`, else the path of its key."""
         self.mistakes.append(mistake)
-        found = [each for each in self.origins if dotted(each) == mistake.key]
-        self._broken.update([path] if path else found)
+        self._known.add(mistake)
+        if path is None and self._paths is None:
+            self._paths = {dotted(each): each for each in self.origins}
+        found = path or (self._paths or {}).get(mistake.key or "")
+        self._broken.update([] if found is None else [found])
 
     def blamed(self, path: KeyPath) -> bool:
         """Whether exactly this value is known to be wrong."""

@@ -64,6 +64,8 @@ class InputSpec(Section):
     """Column that names a row in messages, logs and OpenAI batch results; unique and never null."""
     where: Filled | None = None
     """SQL condition over the columns, such as lang = 'en'; rows it leaves out are not part of the job."""
+    files: Annotated[Texts | None, AlsoAccepts(ONE_TEXT)] = None
+    """Folders outside the job file's own from which rows may name images and other files; links are resolved."""
 
 
 class AnswerSpec(Section):

@@ -46,7 +46,7 @@ ELSEWHERE = {
 }
 """Words that users know from other tools → the key of a job spec."""
 
-OR_ONE: set[KeyPath] = {("input", "path"), ("router", "route")}
+OR_ONE: set[KeyPath] = {("input", "path"), ("input", "files"), ("router", "route")}
 """Lists that may also be written as one text."""
 
 REQUIRED: dict[KeyPath, str] = {

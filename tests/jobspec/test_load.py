@@ -41,6 +41,7 @@ def test_the_smallest_job_gets_every_default(load, tmp_path):
             "separator": None,
             "id": None,
             "where": None,
+            "files": None,
         },
         "prompt": None,
         "messages": None,

@@ -14,6 +14,7 @@ from batchfree.core import formats
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input import columnar, csv_text, ids, jsonl
+from batchfree.data.input.condition import parse_condition
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
 from batchfree.data.input.row_batch import RowBatch, only, unused_name
 from batchfree.data.input.survey import Findings, Survey
@@ -216,7 +217,7 @@ class Dataset:
         mistakes = self._check_where()
         if mistakes:
             raise DatasetError(mistakes)
-        return pl.sql_expr(self._where or "true")
+        return parse_condition(self._where or "true")
 
     def _check_where(self) -> list[Mistake]:
         where, schema = self._where, self._survey.schema

@@ -55,7 +55,14 @@ def compile_prompts(spec: JobSpec, schema: pl.Schema, files: Sequence[str] = ())
     def blame(path: KeyPath, message: str) -> None:
         mistakes.append(Mistake(message=message, file=str(spec.file), line=line_of(spec.file, path), key=dotted(path)))
 
-    compiler = MessageCompiler(environment=sandbox(), schema=schema, folder=spec.folder, blame=blame, files=files)
+    compiler = MessageCompiler(
+        environment=sandbox(),
+        schema=schema,
+        folder=spec.folder,
+        allowed=spec.input.files or (),
+        blame=blame,
+        files=files,
+    )
     if spec.input.format == OPENAI_BATCH:
         if spec.prompt is not None or spec.messages is not None:
             key = "prompt" if spec.prompt is not None else MESSAGES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ class MessageCompiler:
     schema: pl.Schema
     folder: Path
     blame: Blame
+    allowed: Sequence[str] = ()
+    """Folders outside `folder` from which rows may name files."""
     files: Sequence[str] = ()
     """The paths of the input's files."""
     used: set[str] = field(default_factory=set)
@@ -79,14 +82,29 @@ class MessageCompiler:
         return lambda row: part_of(kind, source(row), extra(row))
 
     def _compile_path(self, source: str, path: KeyPath) -> Callable[[Row], Medium | str]:
-        """A URL, or a file by its path from the job's folder."""
+        """A URL, or a file by its path from the job's folder.
+
+        A path that is fixed in the spec may lead anywhere. Rows choose only files in the job's folder, in `allowed`,
+        and in the folder that the fixed beginning of the path names.
+        """
         text, folder = self.compile_text(source, path), self.folder
+        is_fixed = isinstance(text, Template) and text.constant is not None
+        named = text.fixed_start.strip().rpartition("/")[0] if isinstance(text, Template) else ""
+        roots = [Path(os.path.realpath(folder / each)) for each in ("", named, *self.allowed)]
 
         def find(row: Row) -> Medium | str:
             place = text(row).strip()
             if not place:
                 raise UnrenderableError("the path of a file is empty")
-            return place if place.lower().startswith(URLS) else medium_at(folder / place, place)
+            if place.lower().startswith(URLS):
+                return place
+            if not is_fixed and "\0" not in place:
+                real = Path(os.path.realpath(folder / place))
+                if not any(real.is_relative_to(root) for root in roots):
+                    raise UnrenderableError(
+                        f"{place} lies outside the job file's folder, and no folder of input.files holds it"
+                    )
+            return medium_at(folder / place, place)
 
         return find
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class Template:
         if columns and (unknown := _unknown(tree, names, set(columns), environment.globals)):
             raise BrokenTemplateError(*(no_column(name, columns, files) for name in unknown))
         self._columns = known = frozenset(columns)
-        constant = _constant(tree)
+        constant, start = _constant(tree), _fixed_start(tree)
         watch_turns(tree)
         self._template = environment.from_string(tree)
         self._source = source
@@ -63,6 +64,8 @@ class Template:
         """The columns that the template uses; None if it uses the whole row."""
         self.constant = constant
         """The text, if nothing in it depends on the row."""
+        self.fixed_start = start
+        """The text before the first expression."""
 
     def __call__(self, row: Mapping[str, Any]) -> str:
         """The text for one row. Raises UnrenderableError."""
@@ -115,6 +118,15 @@ def _constant(tree: nodes.Template) -> str | None:
             return None
         parts += [part.data for part in node.nodes if isinstance(part, nodes.TemplateData)]
     return clean("".join(parts))
+
+
+def _fixed_start(tree: nodes.Template) -> str:
+    """The text before the first expression of a template."""
+    first = tree.body[0] if tree.body else None
+    if not isinstance(first, nodes.Output):
+        return ""
+    start = itertools.takewhile(lambda part: isinstance(part, nodes.TemplateData), first.nodes)
+    return "".join(part.data for part in start if isinstance(part, nodes.TemplateData))
 
 
 def _unknown(tree: nodes.Template, names: set[str], columns: set[str], provided: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from batchfree.core.errors import BatchfreeError
+
 if TYPE_CHECKING:
     import aiohttp
 
@@ -18,11 +20,27 @@ if TYPE_CHECKING:
 def open_carrier(connections: int, *, fast: bool, trust_env: bool) -> httpx.AsyncBaseTransport:
     """A carrier for this number of connections at a time.
 
-    `trust_env`: proxies and certificates come from the environment. A proxy is always left to httpx.
+    `trust_env`: proxies and certificates come from the environment. A proxy is always left to httpx. Raises
+    BatchfreeError where the environment names a proxy or certificates that can't be used.
     """
-    if fast and not (trust_env and urllib.request.getproxies()):
-        return AiohttpCarrier(connections, trust_env=trust_env)
-    return HttpxCarrier(connections, trust_env=trust_env)
+    try:
+        if fast and not (trust_env and urllib.request.getproxies()):
+            return AiohttpCarrier(connections, trust_env=trust_env)
+        return HttpxCarrier(connections, trust_env=trust_env)
+    except ImportError as error:
+        raise BatchfreeError(
+            "the environment names a SOCKS proxy (ALL_PROXY, HTTPS_PROXY or HTTP_PROXY); "
+            "install what it needs with `pip install 'httpx[socks]'`, or unset the variable"
+        ) from error
+    except ValueError as error:  # the message of httpx may hold the proxy's password
+        raise BatchfreeError(
+            "ALL_PROXY, HTTPS_PROXY or HTTP_PROXY names no proxy that can be used; write it as http://host:port"
+        ) from error
+    except OSError as error:
+        raise BatchfreeError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be used: {error}; "
+            "name a file of PEM certificates, or unset the variable"
+        ) from error
 
 
 class HttpxCarrier(httpx.AsyncBaseTransport):

@@ -14,7 +14,7 @@ import msgspec
 import platformdirs
 
 from batchfree.core.chat import Failure
-from batchfree.core.errors import UnavailableError
+from batchfree.core.errors import StorageError, UnavailableError
 from batchfree.core.urls import normalize_base_url
 from batchfree.journal.atomic_file import atomic_write
 from batchfree.service.openrouter import wire
@@ -46,8 +46,11 @@ class LoadedCatalogue:
 
 
 def cache_dir(environment: Mapping[str, str]) -> Path:
-    """The folder of cached catalogues: `$BATCHFREE_CACHE_DIR`, or the user's cache folder."""
-    return Path(environment.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("batchfree"))
+    """The folder of cached catalogues: `$BATCHFREE_CACHE_DIR`, or the user's cache folder. Raises StorageError."""
+    try:
+        return Path(environment.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("batchfree")).expanduser()
+    except RuntimeError as error:
+        raise StorageError(f"{CACHE_VARIABLE} names the home folder of a user who does not exist") from error
 
 
 def copy_of(folder: Path, base_url: str) -> Path:

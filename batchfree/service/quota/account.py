@@ -9,6 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
+from batchfree.core.errors import StorageError
 from batchfree.core.urls import normalize_base_url
 from batchfree.service.quota.limits import Closure, Reason
 
@@ -48,9 +49,14 @@ def fingerprint(key: str | None, base_url: str, account: str | None = None) -> s
 
 
 def state_dir(environment: Mapping[str, str]) -> Path:
-    """The folder of all ledgers: `$BATCHFREE_STATE_DIR`, or the user's state directory."""
+    """The folder of all ledgers: `$BATCHFREE_STATE_DIR`, or the user's state directory. Raises StorageError."""
     given = environment.get("BATCHFREE_STATE_DIR")
-    return Path(given).expanduser() if given else Path(platformdirs.user_state_dir("batchfree", appauthor=False))
+    if given and "\0" not in given:
+        try:
+            return Path(given).expanduser()
+        except RuntimeError as error:
+            raise StorageError("BATCHFREE_STATE_DIR names the home folder of a user who does not exist") from error
+    return Path(platformdirs.user_state_dir("batchfree", appauthor=False))
 
 
 def ledger_path(folder: Path, fingerprint: str) -> Path:
