@@ -144,7 +144,8 @@ def end_of(process: Process, log: IO[bytes]) -> str:
 
 def _first_error(log: IO[bytes]) -> str:
     """The first error of llama.cpp, such as `0.00.003 E gguf_init: invalid magic characters`, else the last line."""
-    log.seek(0)
-    lines = log.read().decode(errors="replace").splitlines()
+    size = os.fstat(log.fileno()).st_size
+    text = os.pread(log.fileno(), size, 0)  # a seek would also move the place where the server writes
+    lines = text.decode(errors="replace").splitlines()
     errors = [line.partition(" E ")[2] for line in lines if " E " in line]
     return " ".join((errors or lines[-1:] or [""])[0].split())
