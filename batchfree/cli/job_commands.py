@@ -54,21 +54,14 @@ def validate(arguments: JobArguments) -> int:
 
 def status(arguments: JobArguments) -> int:
     """Prints how far the job is."""
+    from batchfree.cli.print_status import print_status
     from batchfree.job.status import status as status_of
 
     job_status = status_of(load_job(arguments.job, arguments), time.time())
     if arguments.json:
         print_json(job_status.to_json())
         return OK
-    counts = job_status.counts
-    running = "running" if job_status.running else "not running"
-    say(f"{job_status.job}: {counts.ok} ok, {counts.failed} failed, {counts.pending} pending; {running}")
-    say(f"  {count(job_status.requests_today, 'request')} today (UTC)")
-    for kind, rows in sorted(job_status.errors.items()):
-        say(f"  {kind}: {count(rows, 'row')}")
-    if job_status.waiting_for and job_status.until:
-        until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job_status.until))
-        say(f"  waiting for: {job_status.waiting_for}, until {until} (local time)")
+    print_status(job_status, arguments.job, time.time())
     return OK
 
 

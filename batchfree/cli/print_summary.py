@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from batchfree.cli.arguments import RunArguments
+from batchfree.cli.outcome_text import head_line, outcome_lines, request_line
 from batchfree.cli.terminal import count, escape_control_characters, say
+from batchfree.cli.times import duration, moment
 from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, TRY_LATER, USAGE, StopReason
 from batchfree.run.summary import Summary
 
@@ -20,8 +22,6 @@ ONLY_TIME = {StopReason.QUOTA, StopReason.DEADLINE, StopReason.LOCKED, StopReaso
 """Reasons after which a later run needs nothing but time: `-q` says nothing of them."""
 MODEL_WIDTH = 40
 """Most characters of a model's id in the sample."""
-ERROR_WIDTH = 60
-"""Most characters of an example of an error."""
 
 
 def print_summary(summary: Summary, arguments: RunArguments, printed: Collection[str] = ()) -> None:
@@ -33,13 +33,24 @@ def print_summary(summary: Summary, arguments: RunArguments, printed: Collection
     for warning in summary.warnings:
         if warning not in printed:
             say(f"warning: {warning}")
-    print_sample(summary)
-    for line in result_lines(summary):
+    if not summary.had_nothing_to_do:
+        print_sample(summary)
+    for line in idle_lines(summary) if summary.had_nothing_to_do else result_lines(summary):
         say(line, wrap=not line.startswith("table: "))
     if summary.stopped is not None and (summary.counts.pending or summary.exit_code not in (OK, ROWS_FAILED)):
         say(f"stopped: {summary.stopped.message}")
     for line in next_commands(summary, arguments):
         say(line, wrap=False)
+
+
+def idle_lines(summary: Summary) -> Iterator[str]:
+    """That a run had nothing to do, and what failed earlier."""
+    counts = summary.counts
+    table = "" if summary.output is None else f"; the table is {os.path.relpath(summary.output)}"
+    failed = f", {counts.failed} failed for good" if counts.failed else ""
+    yield f"{summary.job}: nothing to do: {counts.ok} of {count(counts.rows, 'row')} answered{failed}{table}"
+    for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
+        yield f"  {kind}: {count(rows, 'row')}"
 
 
 def quiet_lines(summary: Summary, arguments: RunArguments) -> Iterator[str]:
@@ -77,19 +88,13 @@ def print_sample(summary: Summary) -> None:
 
 def result_lines(summary: Summary) -> Iterator[str]:
     """How many rows are answered, by which models, what failed and why, and where the table is."""
-    counts = summary.counts
-    yield (
-        f"{summary.job}: {counts.ok} of {count(counts.rows, 'row')} answered, "
-        f"{counts.failed} failed, {counts.pending} pending; "
-        f"{count(summary.requests, 'request')} in {summary.seconds:.1f} s"
-    )
-    width = max((len(model) for model in summary.models), default=0)
-    for model, rows in sorted(summary.models.items(), key=lambda item: (-item[1], item[0])):
-        yield f"  {model:<{width}}  {rows:>6} row{'s' * (rows != 1)}"
-    for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
-        example = summary.examples.get(kind, "")
-        example = example if len(example) <= ERROR_WIDTH else example[:ERROR_WIDTH] + "…"
-        yield f"  {kind}: {count(rows, 'row')}, e.g. {example}"
+    this, whole = summary.this_run, summary.all_runs
+    yield head_line(summary)
+    requests = request_line(this.statistics.requests, this.statistics.without_answer)
+    yield f"  this run: {this.ok} answered, {this.failed} failed; {requests}, in {_seconds(summary.seconds)}"
+    if whole.requests > this.statistics.requests:
+        yield f"  all runs: {request_line(whole.requests, whole.without_answer)}"
+    yield from outcome_lines(summary)
     if summary.packs is not None:
         yield f"  {summary.packs}"
     if summary.correct is not None:
@@ -103,6 +108,10 @@ def result_lines(summary: Summary) -> Iterator[str]:
         )
     if summary.output is not None:
         yield f"table: {os.path.relpath(summary.output)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
 def pilot_lines(pilot: PilotDecision) -> Iterator[str]:
@@ -121,7 +130,7 @@ def next_commands(summary: Summary, arguments: RunArguments) -> Iterator[str]:
     if summary.counts.pending and summary.exit_code not in (NEEDS_A_PERSON, USAGE) and not arguments.limit:
         when = ""
         if stopped is not None and stopped.until is not None and stopped.reason is StopReason.QUOTA:
-            when = time.strftime(" after %Y-%m-%d %H:%M", time.localtime(stopped.until))
+            when = f" after {moment(stopped.until, time.time())}"
         yield f"next{when}: {again}"
     if summary.exit_code == ROWS_FAILED:
         again = again if arguments.retry_failed else f"{again} --retry-failed"

@@ -66,10 +66,15 @@ def columns() -> int:
         return 80
 
 
+def wants_colours() -> bool:
+    """Whether colours may be written to the terminal: not with NO_COLOR (no-color.org), nor on a dumb terminal."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def _coloured(text: str) -> str:
     """The text with its first word in colour, if it is `error:` or `warning:` and colours are wanted."""
     first, colon, rest = text.partition(":")
-    if first not in COLOURS or not colon or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+    if first not in COLOURS or not colon or not wants_colours():
         return text
     return f"\x1b[{COLOURS[first]}m{first}:\x1b[0m{rest}"
 

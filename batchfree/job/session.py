@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from batchfree.core.errors import DatasetError, StorageError
+from batchfree.core.errors import BatchfreeError, DatasetError, StorageError
 from batchfree.core.stops import Stopped, StopReason, exit_code
 from batchfree.data import output
 from batchfree.job.endpoint import Endpoint
@@ -27,7 +27,7 @@ from batchfree.journal.run_folder import EventLog, RunFolder
 from batchfree.quality.intervals import Proportion
 from batchfree.run.progress import Observer, ProgressTracker
 from batchfree.run.signals import is_interruption, stop_on_signals
-from batchfree.run.summary import Summary, Tally
+from batchfree.run.summary import RunResult, Summary, Tally
 from batchfree.run.switch import Switch
 from batchfree.run.tasks import Task
 from batchfree.service.connection import Transport, connect, find_api_key, missing_key
@@ -69,8 +69,12 @@ class Session:
             for warning in (*opened.warnings(), *state.warnings):
                 self._tracker.warn(warning)
             async with stop_on_signals(self._switch) if self._options.signals else nullcontext():
-                await self._answer(state)
-                tally = await self._export(state)
+                try:
+                    await self._answer(state)
+                    tally = await self._export(state)
+                except BatchfreeError as error:
+                    self._tracker.fail(error)
+                    raise
             summary = self._summary(state, tally, self._switch.stopped, self._clock() - began)
             self._tracker.end(summary)
             return summary
@@ -249,6 +253,9 @@ class Session:
             errors=tally.errors,
             examples=tally.examples,
             output=self._spec.output.path,
+            labels=tally.labels,
+            this_run=RunResult(ok=progress.ok, failed=progress.failed, statistics=self._tracker.statistics),
+            all_runs=state.requests,
             sample=tuple(tally.sample),
             warnings=(*progress.warnings, *empty),
             seconds=seconds,

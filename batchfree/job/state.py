@@ -21,6 +21,7 @@ from batchfree.journal.file import DamagedLine, JournalLine, read_header
 from batchfree.journal.index import JournalIndex
 from batchfree.journal.pack_statistics import PackCounter
 from batchfree.journal.rehearsals import counts_on
+from batchfree.journal.request_statistics import RequestStatistics
 from batchfree.journal.run_folder import RunFolder
 from batchfree.run.summary import Tally
 
@@ -36,6 +37,7 @@ class JobState:
     folder: RunFolder
     index: JournalIndex
     packs: PackCounter = field(default_factory=PackCounter)
+    requests: RequestStatistics = field(default_factory=RequestStatistics)
     warnings: list[str] = field(default_factory=list)
     recent: deque[Attempt] = field(default_factory=lambda: deque(maxlen=RECENT_ATTEMPTS))
     votes: VoteBook | None = None
@@ -49,7 +51,8 @@ class JobState:
         self.count(line.attempt)
 
     def count(self, attempt: Attempt) -> None:
-        """Adds an attempt to the statistics of packs, to the votes and to the pilots."""
+        """Adds an attempt to the statistics of requests and packs, to the votes and to the pilots."""
+        self.requests.add(attempt)
         record = pack_reply(attempt, self.opened.rule.labels or ())
         if record is not None:
             self.packs.add(record)
@@ -84,16 +87,19 @@ class JobState:
 
     def counts(self, *, brief: bool = False) -> Tally:
         """The rows by status, model and error, without a table. `brief`: much faster, but without the models."""
-        tally, values = Tally(), self.values()
+        tally, values = self._tally(), self.values()
         for row in self.opened.rows():
             question = self.opened.question_of(row)
             tally.add(row, values.brief(row, question) if brief else values.of(row, question))
         tally.may_get_votes = values.consensus is not None and values.consensus.has_open
         return tally
 
+    def _tally(self) -> Tally:
+        return Tally(labels=dict.fromkeys(self.opened.rule.labels or (), 0))
+
     def export(self, path: Path) -> Tally:
         """Writes the table; the suffix names the format. Raises StorageError and leaves the old table as it was."""
-        tally = Tally()
+        tally = self._tally()
         output.write(self.table(tally), path, self.opened.spec, self.opened.dataset.mixed)
         return tally
 

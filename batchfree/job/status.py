@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from batchfree.core.chat import Json, JsonObject
+from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
+from batchfree.job.run_history import PastRun, past_runs, read_events, waiting
 from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.pack_statistics import PackStatistics
+from batchfree.journal.request_statistics import RequestStatistics
 
-LONGEST_WAIT = 366 * 86400.0
-"""Seconds; no wait is longer. A damaged log may hold any number."""
-WAITING = ("waiting", "stopped")
-"""Events of the log after which a job waits."""
-PASSING = ("progress", "model_resting", "warning")
-"""Events of the log that end no wait."""
+SMALL = 100_000
+"""Rows up to which every answered row is read, for its label and its model; beyond it only its status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +32,17 @@ class JobStatus:
     waiting_for: str | None
     until: float | None
     errors: dict[str, int]
+    examples: dict[str, str]
+    """The error sentence of the first row of each kind."""
+    labels: dict[str, int]
+    """Answered rows by label; empty without labels, and in a large job."""
+    models: dict[str, int]
+    """Answered rows by model; empty in a large job."""
+    statistics: RequestStatistics
+    """The requests of all runs."""
+    last_runs: Sequence[PastRun]
+    rehearsed: int = 0
+    """Answers of rehearsals, which do not count on the job's endpoint."""
     packs: PackStatistics | None = None
 
     def to_json(self) -> JsonObject:
@@ -47,6 +55,11 @@ class JobStatus:
             "waiting_for": self.waiting_for,
             "until": iso(self.until),
             "errors": self.errors,
+            "labels": self.labels,
+            "models": self.models,
+            "all_runs": self.statistics.to_json(),
+            "last_runs": [run.to_json() for run in self.last_runs],
+            "rehearsed": self.rehearsed,
             "packs": self.packs and self.packs.to_json(),
         }
 
@@ -61,8 +74,9 @@ def status(job: Job, now: float) -> JobStatus:
         requests += bool(attempt.models) and attempt.at.date() == today
 
     state = read_state(job, seen)
-    tally = state.counts(brief=True)
-    waiting_for, until = waiting(state.folder.log, now)
+    tally = state.counts(brief=state.opened.dataset.count() > SMALL)
+    events = read_events(state.folder.log)
+    waiting_for, until = waiting(events, now)
     counts = tally.counts()
     return JobStatus(
         job=job.spec.name,
@@ -72,41 +86,11 @@ def status(job: Job, now: float) -> JobStatus:
         waiting_for=waiting_for if counts.pending else None,
         until=until if counts.pending else None,
         errors=tally.errors,
+        examples=tally.examples,
+        labels=tally.labels,
+        models=tally.models,
+        statistics=state.requests,
+        last_runs=past_runs(events),
+        rehearsed=state.index.left_out,
         packs=state.packs.statistics(),
     )
-
-
-def waiting(log: Path, now: float) -> tuple[str | None, float | None]:
-    """The reason and end of the current wait, from the last "waiting" or "stopped" event; None once it has passed."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 65536))
-            lines = file.read().splitlines()
-    except OSError:
-        return None, None
-    for raw in reversed(lines):
-        try:
-            event = json.loads(raw)
-        except (ValueError, RecursionError):
-            continue
-        if not isinstance(event, dict):
-            continue
-        if event.get("event") == "ended" and raw is lines[-1]:
-            continue
-        if event.get("event") in PASSING:
-            continue
-        until = _seconds(event.get("until"))
-        if event.get("event") in WAITING and until is not None and now < until < now + LONGEST_WAIT:
-            return str(event.get("reason")), until
-        return None, None
-    return None, None
-
-
-def _seconds(value: Json) -> float | None:
-    """A time of the log in epoch seconds. Logs of version 0.1 hold epoch seconds already."""
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value).timestamp()
-        except ValueError:
-            return None
-    return float(value) if isinstance(value, int | float) else None

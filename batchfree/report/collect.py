@@ -18,8 +18,8 @@ import yaml
 from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.version import __version__
 from batchfree.job.row_values import scoring_rule
+from batchfree.job.run_history import read_events, waiting
 from batchfree.job.state import JobState, read_state
-from batchfree.job.status import waiting
 from batchfree.jobspec.job import Job
 from batchfree.journal.file import read_header
 from batchfree.journal.questions import digest
@@ -124,7 +124,7 @@ def _record(state: JobState, row: ReportedRow) -> JsonObject:
 
 def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float) -> JobOutcome:
     spec, counts = state.opened.spec, tally.counts()
-    waiting_for, until = waiting(state.folder.log, now)
+    waiting_for, until = waiting(read_events(state.folder.log), now)
     steps = next_steps(
         os.path.relpath(spec.file),
         counts,

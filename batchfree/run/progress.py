@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from batchfree.core.errors import BatchfreeError
 from batchfree.core.stops import Stopped
 from batchfree.core.text import iso
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.model_statistics import ModelStatistics
+from batchfree.journal.request_statistics import RequestStatistics
 from batchfree.journal.run_folder import EventLog
 from batchfree.run.summary import Summary
 from batchfree.run.tasks import Task
@@ -64,6 +66,7 @@ class ProgressTracker:
     def __init__(self, observer: Observer, log: EventLog, clock: Callable[[], float]) -> None:
         """`observer` is called with every change; `clock` gives epoch seconds."""
         self._models, self._failures = dict[str, ModelStatistics](), Counter[str]()
+        self.statistics = RequestStatistics()
         self.progress = Progress(total=0, models=self._models, failures=self._failures)
         self._observer, self._log, self._clock = observer, log, clock
         self._usage: Callable[[], QuotaUsage] | None = None
@@ -88,6 +91,7 @@ class ProgressTracker:
     def record(self, attempt: Attempt, *, ok: int, failed: int) -> None:
         """Counts an attempt that is now in the journal, and the rows that it finished."""
         now = self.progress
+        self.statistics.add(attempt)
         if attempt.is_counted:
             self._models.setdefault(attempt.model_or_route, ModelStatistics()).add(attempt)
             if attempt.main_failure is not None:
@@ -120,6 +124,10 @@ class ProgressTracker:
     def stop(self, stopped: Stopped, grace: float) -> None:
         """Shows that no more requests are started; answers in flight have `grace` seconds to arrive."""
         self._show(replace(self.progress, stopped=stopped, until_cut_off=self._clock() + grace))
+
+    def fail(self, error: BatchfreeError) -> None:
+        """Logs that the run ended with an error."""
+        self._log.write("ended", message=str(error), requests=self.progress.requests)
 
     def end(self, summary: Summary) -> None:
         """Logs how the run ended."""

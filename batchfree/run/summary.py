@@ -14,6 +14,7 @@ from batchfree.core.text import iso
 from batchfree.journal.attempts import PilotDecision, Status
 from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.journal.rehearsals import is_emulated
+from batchfree.journal.request_statistics import RequestStatistics
 from batchfree.quality.intervals import Proportion
 
 SAMPLE = 12
@@ -34,6 +35,8 @@ class Tally:
     """Counts the rows of the table while it is written, and keeps the first rows for the summary."""
 
     status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
+    labels: dict[str, int] = field(default_factory=dict)
+    """Answered rows by label; every label of the job stands here from the start, none in a job without labels."""
     models: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
@@ -53,6 +56,9 @@ class Tally:
         if status is Status.OK:
             model = columns.get("model") or "unknown"
             self.models[model] = self.models.get(model, 0) + 1
+            label = columns.get("answer")
+            if isinstance(label, str) and label in self.labels:
+                self.labels[label] += 1
         elif kind := columns.get("error_kind"):
             self.errors[kind] = self.errors.get(kind, 0) + 1
             self.examples.setdefault(kind, columns.get("error") or "")
@@ -86,6 +92,19 @@ def _asked(value: Json) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What one run did: the questions that it finished, and its requests."""
+
+    ok: int = 0
+    failed: int = 0
+    statistics: RequestStatistics = field(default_factory=RequestStatistics)
+
+    def to_json(self) -> JsonObject:
+        """As `run --json` prints it."""
+        return {"ok": self.ok, "failed": self.failed, **self.statistics.to_json()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The result of a run.
 
@@ -102,6 +121,10 @@ class Summary:
     examples: Mapping[str, str]
     """The error sentence of the first row of each kind."""
     output: Path | None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Answered rows by label; empty in a job without labels."""
+    this_run: RunResult = field(default_factory=RunResult)
+    all_runs: RequestStatistics = field(default_factory=RequestStatistics)
     sample: tuple[SampleRow, ...] = ()
     """The first rows of the table."""
     warnings: tuple[str, ...] = ()
@@ -113,6 +136,17 @@ class Summary:
     """Right answers among those with an expected value, over all runs; None without `evaluate`."""
     pilot: PilotDecision | None = None
     """What the last pilot decided; None without one."""
+
+    @property
+    def statistics(self) -> RequestStatistics:
+        """The requests of this run."""
+        return self.this_run.statistics
+
+    @property
+    def had_nothing_to_do(self) -> bool:
+        """Whether every row was done before this run."""
+        is_done = self.counts.rows > 0 and not self.counts.pending
+        return is_done and self.stopped is None and not self.statistics.requests and self.all_runs.requests > 0
 
     @property
     def is_rehearsal(self) -> bool:
@@ -133,6 +167,9 @@ class Summary:
             "requests": self.requests,
             "models": dict(self.models),
             "errors": dict(self.errors),
+            "labels": dict(self.labels),
+            "this_run": self.this_run.to_json(),
+            "all_runs": self.all_runs.to_json(),
             "output": str(self.output) if self.output else None,
             "warnings": list(self.warnings),
             "packs": self.packs and self.packs.to_json(),

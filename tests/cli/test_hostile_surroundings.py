@@ -45,7 +45,18 @@ def test_a_wrong_endpoint_is_named(url: str) -> None:
     assert (output.code, output.err.startswith("error: --endpoint: ")) == (2, True)
 
 
-@pytest.mark.parametrize("line", ["5", "null", '"x"', "[" * 100_000, '{"event": "waiting", "until": 1e300}', "{"])
+STRANGE = [
+    "5",
+    "null",
+    '"x"',
+    "[" * 100_000,
+    '{"event": "waiting", "until": 1e300}',
+    "{",
+    '{"event": "started", "at": 1e300}',
+]
+
+
+@pytest.mark.parametrize("line", STRANGE)
 def test_a_strange_log_changes_no_status(job: JobHere, line: str) -> None:
     job("run")
     log = job.path / "out.run" if (job.path / "out.run").exists() else job.path / "job.run"

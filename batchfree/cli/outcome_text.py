@@ -1,0 +1,66 @@
+"""What came of the rows of a job, in lines that the summary of a run and `status` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from batchfree.cli.terminal import count
+from batchfree.job.status import JobStatus
+from batchfree.run.summary import Summary
+
+ERROR_WIDTH = 60
+"""Most characters of an example of an error."""
+LABELS = 20
+"""Labels that are counted one by one."""
+MODELS = 12
+"""Models that are named one by one."""
+
+
+def head_line(outcome: Summary | JobStatus) -> str:
+    """The rows of the whole job by status."""
+    counts = outcome.counts
+    return (
+        f"{outcome.job}: {counts.ok} of {count(counts.rows, 'row')} answered, "
+        f"{counts.failed} failed, {counts.pending} pending"
+    )
+
+
+def outcome_lines(outcome: Summary | JobStatus) -> Iterator[str]:
+    """Label counts, who answered and with what waste, and what failed and why."""
+    yield from _label_lines(outcome.labels)
+    yield from _model_lines(outcome)
+    for kind, rows in sorted(outcome.errors.items(), key=lambda item: (-item[1], item[0])):
+        example = outcome.examples.get(kind, "")
+        example = example if len(example) <= ERROR_WIDTH else example[:ERROR_WIDTH] + "…"
+        yield f"  {kind}: {count(rows, 'row')}, e.g. {example}"
+
+
+def _label_lines(labels: Mapping[str, int]) -> Iterator[str]:
+    if not any(labels.values()):
+        return
+    ranked = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
+    more = f", {len(ranked) - LABELS} more labels" if len(ranked) > LABELS else ""
+    yield "  answers: " + ", ".join(f"{label} {rows}" for label, rows in ranked[:LABELS]) + more
+
+
+def _model_lines(outcome: Summary | JobStatus) -> Iterator[str]:
+    """One line for each model: the rows of the table that it answered, and its requests without an answer."""
+    statistics = outcome.statistics
+    names = sorted({*outcome.models, *statistics.wasted}, key=lambda name: (-outcome.models.get(name, 0), name))
+    width = max((len(name) for name in names[:MODELS]), default=0)
+    for name in names[:MODELS]:
+        rows, wasted = outcome.models.get(name, 0), statistics.wasted.get(name)
+        answered = f"{count(rows, 'row')} answered" if rows else ""
+        lost = ""
+        if wasted:
+            kinds = ", ".join(f"{number} {kind}" for kind, number in wasted.most_common())
+            lost = f"{count(wasted.total(), 'request')} without answer: {kinds}"
+        yield f"  {name:<{width}}  " + "; ".join(part for part in (answered, lost) if part)
+    if len(names) > MODELS:
+        yield f"  and {count(len(names) - MODELS, 'other model')}"
+
+
+def request_line(requests: int, without_answer: int) -> str:
+    """Requests, and how many of them brought no answer."""
+    lost = f", {without_answer} of them without answer" if without_answer else ""
+    return f"{count(requests, 'request')}{lost}"

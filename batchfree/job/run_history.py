@@ -1,0 +1,132 @@
+"""The last runs of a job, from its event log: when each began, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from batchfree.core.chat import Json, JsonObject
+from batchfree.core.stops import Counts
+from batchfree.core.text import iso
+
+TAIL = 1 << 20
+"""Bytes at the end of the log that are read."""
+SHOWN = 5
+"""Runs that are told of."""
+LONGEST_WAIT = 366 * 86400.0
+"""Seconds; no wait is longer. A damaged log may hold any number."""
+YEAR_5000 = 95_617_584_000
+"""In epoch seconds. No run is later."""
+WAITS = ("waiting", "stopped")
+"""Events after which a job waits."""
+IN_BETWEEN = ("model_resting", "progress", "warning", "ended")
+"""Events that do not end a wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """One run; times in epoch seconds. Without `ended_at` it is going, or its process was killed."""
+
+    started_at: float
+    ended_at: float | None = None
+    exit_code: int | None = None
+    requests: int = 0
+    counts: Counts | None = None
+    reason: str | None = None
+    """Why it stopped early, as a word; None if it did not."""
+    message: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """As `status --json` prints it."""
+        return {
+            "started_at": iso(self.started_at),
+            "ended_at": iso(self.ended_at),
+            "exit_code": self.exit_code,
+            "requests": self.requests,
+            "counts": self.counts and dict(self.counts),
+            "reason": self.reason,
+            "message": self.message,
+        }
+
+
+def read_events(log: Path) -> list[JsonObject]:
+    """The last events of the log and of the one before it, the oldest first. Lines that can't be read are left out."""
+    return [*_events_in(log.with_suffix(".1.jsonl")), *_events_in(log)]
+
+
+def _events_in(path: Path) -> Iterator[JsonObject]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL))
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def past_runs(events: Sequence[JsonObject]) -> list[PastRun]:
+    """The last runs, the newest first."""
+    runs: list[PastRun] = []
+    started: float | None = None
+    stop: JsonObject = {}
+    for event in events:
+        match event.get("event"):
+            case "started":
+                if started is not None:
+                    runs.append(PastRun(started_at=started))
+                started, stop = seconds(event.get("at")), {}
+            case "stopped":
+                stop = event
+            case "ended" if started is not None:
+                runs.append(_ended(started, event, stop))
+                started = None
+    if started is not None:
+        runs.append(PastRun(started_at=started))
+    return runs[::-1][:SHOWN]
+
+
+def _ended(started: float, event: JsonObject, stop: JsonObject) -> PastRun:
+    numbers = {name: event.get(name) for name in ("ok", "failed", "pending")}
+    known = {name: number for name, number in numbers.items() if isinstance(number, int)}
+    reason, message = stop.get("reason"), stop.get("message") or event.get("message")
+    code, requests = event.get("exit_code"), event.get("requests")
+    return PastRun(
+        started_at=started,
+        ended_at=seconds(event.get("at")),
+        exit_code=code if isinstance(code, int) else None,
+        requests=requests if isinstance(requests, int) else 0,
+        counts=Counts(**known) if known else None,
+        reason=None if reason is None else str(reason),
+        message=None if message is None else str(message),
+    )
+
+
+def waiting(events: Sequence[JsonObject], now: float) -> tuple[str | None, float | None]:
+    """The reason and end of the current wait, from the last event that tells of one; None once it has passed."""
+    for event in reversed(events):
+        if event.get("event") in IN_BETWEEN:
+            continue
+        until = seconds(event.get("until"))
+        if event.get("event") in WAITS and until is not None and now < until < now + LONGEST_WAIT:
+            return str(event.get("reason")), until
+        return None, None
+    return None, None
+
+
+def seconds(value: Json) -> float | None:
+    """A time of the log in epoch seconds. Logs of version 0.1 hold epoch seconds already; a damaged one any number."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    return float(value) if isinstance(value, int | float) and 0 <= value < YEAR_5000 else None
