@@ -1,6 +1,6 @@
 """Whatever a service sends, a response is judged in time, and what is read from it is an answer of the job.
 
-By hand: FUZZ_CASES=10000 python -m pytest -n 0 tests/promises/test_fuzzed_bodies.py
+By hand: FUZZ_CASES=10000 python -m pytest -n 0 -o faulthandler_timeout=0 tests/promises/test_fuzzed_bodies.py
 """
 
 from __future__ import annotations

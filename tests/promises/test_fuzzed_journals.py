@@ -1,6 +1,6 @@
 """A damaged journal never speaks: every row has its own answer or is pending, whatever happened to the bytes.
 
-By hand: FUZZ_CASES=1000 python -m pytest -n 0 tests/promises/test_fuzzed_journals.py
+By hand: FUZZ_CASES=1000 python -m pytest -n 0 -o faulthandler_timeout=0 tests/promises/test_fuzzed_journals.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whatever stands in a job file, it is a job or a mistake, and never a bug.
 
-By hand: FUZZ_CASES=10000 python -m pytest -n 0 tests/promises/test_fuzzed_specs.py
+By hand: FUZZ_CASES=10000 python -m pytest -n 0 -o faulthandler_timeout=0 tests/promises/test_fuzzed_specs.py
 """
 
 from __future__ import annotations
