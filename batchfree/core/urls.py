@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 EMBEDDED = "embedded"
@@ -40,6 +41,22 @@ def normalize_base_url(base_url: str) -> str:
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether the host is this machine: `localhost`, a name under it, or an address of the loopback interface."""
+    host = host_of(split_url(base_url))
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_unreachable(base_url: str) -> bool:
+    """Whether the host is under `.invalid`, which never resolves (RFC 2606), so that nothing can travel there."""
+    return host_of(split_url(base_url)).endswith(".invalid")
 
 
 def is_openrouter(base_url: str) -> bool:

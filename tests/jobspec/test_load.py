@@ -223,7 +223,7 @@ request:
         ("router: {route: my-model}\nendpoint: http://localhost/v1", None, None),
         ("router: {route: my-model}\nendpoint: http://localhost/v1\nlimits: {requests_per_day: auto}", None, None),
         (
-            "router: {route: my-model}\nendpoint: http://h/v1\nlimits: {requests_per_minute: 3, requests_per_day: 9}",
+            "router: {route: my-model}\nendpoint: http://[::1]/v1\nlimits: {requests_per_minute: 3, requests_per_day: 9}",
             3,
             9,
         ),
@@ -289,7 +289,7 @@ def test_the_endpoint_option_names_a_file_as_seen_from_here_and_drops_the_jobs_o
     spec = load("input: x\nendpoint: {llama: gone.gguf, threads: 3}\n", endpoint="llama:tiny.gguf")
     assert (spec.endpoint.llama, spec.endpoint.threads) == (str(weights), None)
     assert load("input: x\nendpoint: {llama: gone.gguf}\n", endpoint="llama").endpoint.llama is None
-    assert load("input: x\nendpoint: {llama: gone.gguf}\n", endpoint="http://host/v1").endpoint.llama is None
+    assert load("input: x\nendpoint: {llama: gone.gguf}\n", endpoint="https://host/v1").endpoint.llama is None
     with pytest.raises(SpecError, match=r"--endpoint: endpoint\.llama: there is no file .*gone"):
         load("input: x\n", endpoint="llama:gone.gguf")
 
@@ -300,7 +300,7 @@ def test_another_endpoint_takes_the_place_of_the_jobs_own(load):
     given = endpoint.model_dump(exclude_none=True)
     assert given == {"base_url": "http://localhost/v2", "api_key_env": "MINE", "account": "us"}
     assert load(own, endpoint="embedded").endpoint.embedded
-    assert load("input: x\nendpoint: http://host/v1\n", endpoint="embedded").endpoint.embedded
+    assert load("input: x\nendpoint: https://host/v1\n", endpoint="embedded").endpoint.embedded
     assert load_endpoint("https://OpenRouter.ai/api/v1/").base_url == "https://openrouter.ai/api/v1"
 
 
@@ -312,6 +312,12 @@ def test_another_endpoint_takes_the_place_of_the_jobs_own(load):
         "ftp://host/v1",
         "http://openrouter.ai/api/v1",
         "https://openrouter.ai",
+        "http://host/v1",
+        "http://192.168.1.5:8000/v1",
+        "http://0.0.0.0:8000/v1",
+        "http://localhost.example.org/v1",
+        "http://127.0.0.1.example.org/v1",
+        "http://me:pw@localhost/v1",
         "https://me:pw@host/v1",
         "https://host/v1?key=1",
         "https://host/v1/chat/completions",

@@ -157,7 +157,7 @@ BROKEN = [
     (X + "endpoint: {threads: 2}\n", 2, "endpoint.threads", "base_url: llama"),
     (X + "endpoint: localhost\n", 2, "endpoint.base_url", "http:// or https://"),
     (X + "endpoint: https://me:pw@host/v1\n", 2, "endpoint.base_url", "user name or a password"),
-    (X + "endpoint: http://openrouter.ai/api/v1\n", 2, "endpoint.base_url", "write https:// for OpenRouter"),
+    (X + "endpoint: http://openrouter.ai/api/v1\n", 2, "endpoint.base_url", "write https://: over http://"),
     (X + "endpoint: https://openrouter。ai/api/v1\n", 2, "endpoint.base_url", "ASCII"),
     (X + "name: a/b\n", 2, "name", "no slashes"),
     (X + "output: x.xlsx\n", 2, "output.path", ".parquet"),

@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterator
 from urllib.parse import SplitResult
 
-from batchfree.core.urls import DEFAULT_PORTS, WORDS, is_openrouter, split_url
+from batchfree.core.urls import DEFAULT_PORTS, WORDS, is_loopback, is_openrouter, is_unreachable, split_url
 
+UNENCRYPTED = (
+    "write https://: over http:// anybody on the way could read the key and the data; a server without https can be "
+    "reached through a tunnel, such as `ssh -L 8000:localhost:8000 HOST`, as http://localhost:8000"
+)
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -29,12 +33,12 @@ def base_url_complaints(base_url: str) -> Iterator[str]:
         yield "a URL has no spaces and no control characters; leave them out"
     if parts.path.rstrip("/").endswith("/chat/completions"):
         yield "leave out /chat/completions at the end; batchfree adds it to every request"
+    if parts.scheme == "http" and not is_loopback(base_url) and not is_unreachable(base_url):
+        yield UNENCRYPTED
     if is_openrouter(base_url):
         yield from _openrouter_complaints(parts)
 
 
 def _openrouter_complaints(parts: SplitResult) -> Iterator[str]:
-    if parts.scheme == "http":
-        yield "write https:// for OpenRouter: over http:// anybody on the way could read the key"
     if not parts.path.strip("/"):
         yield "OpenRouter's API is under /api/v1; write https://openrouter.ai/api/v1"

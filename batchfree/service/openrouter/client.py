@@ -13,7 +13,7 @@ import httpx
 
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
-from batchfree.core.urls import DEFAULT_PORTS, normalize_base_url
+from batchfree.core.urls import DEFAULT_PORTS, is_loopback, normalize_base_url
 from batchfree.core.version import __version__
 from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.body import ACCEPTED, BodyReader, UnreadableBodyError, body_text
@@ -36,7 +36,6 @@ HEADERS = {
     "Accept-Encoding": ACCEPTED,
 }
 CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ class Client:
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise BatchfreeError("the API key contains control or non-ASCII characters; check where it is set")
         self._secret = Secret(self._key)
-        trust_env = urlsplit(self.base_url).hostname not in LOOPBACK
+        trust_env = not is_loopback(self.base_url)
         self._carrier = transport or open_carrier(connections + SPARE_CONNECTIONS, fast=fast, trust_env=trust_env)
         self._headers = HEADERS | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         self._urls = {path: httpx.URL(self.base_url + path) for path in (CHAT, KEY, MODELS)}
