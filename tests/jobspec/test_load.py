@@ -223,7 +223,8 @@ request:
         ("router: {route: my-model}\nendpoint: http://localhost/v1", None, None),
         ("router: {route: my-model}\nendpoint: http://localhost/v1\nlimits: {requests_per_day: auto}", None, None),
         (
-            "router: {route: my-model}\nendpoint: http://[::1]/v1\nlimits: {requests_per_minute: 3, requests_per_day: 9}",
+            "router: {route: my-model}\nendpoint: http://[::1]/v1\n"
+            "limits: {requests_per_minute: 3, requests_per_day: 9}",
             3,
             9,
         ),
