@@ -11,7 +11,7 @@ from batchfree.emulator.settings import Settings
 
 DAY = 86_400
 MINUTE = 60
-UNLIMITED = 1_000_000
+UNLIMITED = 1_000_000_000
 """What `/key` shows as the day's limit where there is none."""
 ResetHint: TypeAlias = Literal["body", "headers", "both", "seconds"]
 

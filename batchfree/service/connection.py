@@ -126,10 +126,10 @@ def missing_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str:
 
 
 def _embedded_transport(clock: Callable[[], float]) -> httpx.AsyncBaseTransport:
-    """The emulated OpenRouter inside this process. It has no limits and reports 1,000 requests per day."""
+    """The emulated OpenRouter inside this process. It has no limits; only those of the job hold."""
     from batchfree.emulator import Scenario, create_app
     from batchfree.emulator.http.in_process import InProcessTransport
     from batchfree.emulator.quotas import EmulatedLimits
 
-    limits = EmulatedLimits(per_minute=None, per_day=None, told_per_day=1000)
+    limits = EmulatedLimits(per_minute=None, per_day=None)
     return InProcessTransport(create_app(Scenario(limits=limits), clock=clock, require_key=False))

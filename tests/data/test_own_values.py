@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -129,6 +129,30 @@ def test_whole_numbers_beside_fractions_stay_whole_in_csv(tmp_path):
     assert found.get_column("n").to_list()[:3] == ["1", "2.5", None]
     assert [float(number) for number in found.get_column("m")] == [2.0, 2.5, 0.0, 1e-7]
     assert float(found.get_column("n")[3]) == 1e300
+
+
+MIXED: Sequence[Mapping[str, object]] = [
+    {"n": 1, "f": 1.0, "deep": {"a": [1, 0.5]}, "t": "1.0"},
+    {"n": 2.5, "f": 2.5, "deep": {"a": [2]}, "t": 'a "2.0"'},
+    {"n": None, "f": 0.1, "deep": None, "t": None},
+]
+
+
+def test_whole_numbers_beside_fractions_stay_whole_in_json_lines(tmp_path):
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in MIXED), encoding="utf-8")
+    spec = load_spec_for(tmp_path, "x.jsonl", answer={"schema": {"type": "array", "items": {"type": "number"}}})
+    dataset = open_dataset(spec.input)
+    values = {"status": Status.OK, "answer": [3, 0.5], "cost": 0.0}
+    for name in ("out.jsonl", "out.csv"):
+        write(table(dataset, spec, lambda row: values), tmp_path / name, spec, dataset.mixed)
+    for line, row in zip((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines(), MIXED, strict=True):
+        found = json.loads(line)
+        assert repr({name: found[name] for name in row}) == repr(row)
+        assert repr(found["answer"]) == "[3, 0.5]"
+        assert repr(found["cost"]) == "0.0"
+    text = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
+    assert text.get_column("deep").to_list() == ['{"a":[1,0.5]}', '{"a":[2]}', None]
+    assert text.get_column("answer").to_list() == ["[3,0.5]"] * 3
 
 
 def test_a_date_that_python_cannot_hold_is_text(tmp_path):

@@ -136,3 +136,9 @@ def test_the_plan_of_a_larger_job_holds_within_a_tenth(tmp_path: Path) -> None:
     job.run()
     assert abs(first - len(job.posts)) <= 0.1 * len(job.posts)
     assert abs(rest - (len(job.posts) - half)) <= 0.1 * (len(job.posts) - half)
+
+
+def test_only_the_job_limits_the_embedded_emulation(job: JobHere) -> None:
+    for day in (70, 1_500, 2_000_000):
+        quota = job("plan", "--json", "--set", f"limits.requests_per_day={day}", "--endpoint", "embedded").json["quota"]
+        assert (quota["day_limit"], quota["day_left"]) == (day, day)

@@ -67,8 +67,8 @@ class Dataset:
 
     @property
     def mixed(self) -> frozenset[str]:
-        """The columns of Float64 in which some rows hold whole numbers and others fractions."""
-        return self._survey.mixed
+        """The columns that hold, there or deeper inside, whole numbers in some rows and fractions in others."""
+        return self._survey.mixed | self._survey.widened
 
     @property
     def frame(self) -> pl.LazyFrame:

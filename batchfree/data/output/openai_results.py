@@ -11,6 +11,7 @@ import polars as pl
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.data.openai_batch import CUSTOM_ID, row_name
+from batchfree.data.output.whole_numbers import whole_numbers
 from batchfree.journal.attempts import Status
 
 OBJECT = "chat.completion"
@@ -54,7 +55,7 @@ def _message(own: Mapping[str, Any]) -> JsonObject:
     """The message as the model wrote it. A row of a pack has its own answer only."""
     answer, response = own["answer"], own["response"]
     if (own["pack_size"] or 1) > 1:
-        return {"role": "assistant", "content": _text(answer)}
+        return {"role": "assistant", "content": _text(whole_numbers(answer))}
     if response and own["finish_reason"] != "tool_calls":
         return {"role": "assistant", "content": response}
     return {"role": "assistant", "content": response or None, "tool_calls": _tool_calls(answer)}

@@ -15,13 +15,12 @@ from batchfree.core.errors import StorageError
 from batchfree.data.openai_batch import id_column
 from batchfree.data.output.openai_results import result_lines
 from batchfree.data.output.ownership import metadata_of
+from batchfree.data.output.whole_numbers import holds_fractions, json_lines, number_text, whole_numbers
 from batchfree.journal.atomic_file import atomic_write
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
 
-EXACT = 1 << 53
-"""Float64 holds every whole number up to this one."""
 PROBE_BYTES = 4 << 20
 """A disk that takes this many more bytes is not full; Polars writes less at a time."""
 ROWS_PER_GROUP = 8_192
@@ -31,7 +30,8 @@ ROWS_PER_GROUP = 8_192
 def write(table: pl.LazyFrame, path: Path, spec: JobSpec, mixed: Collection[str] = ()) -> None:
     """Writes the table in the format that the suffix names. Raises StorageError; the old file then stays as it was.
 
-    `mixed` names the columns of fractions whose input also holds whole numbers; in CSV these stay whole numbers.
+    `mixed` names the columns that hold fractions in some rows and whole numbers in others. In text formats these stay
+    whole numbers, and so do those of answers.
     """
     try:
         path.resolve().parent.mkdir(parents=True, exist_ok=True)
@@ -69,15 +69,30 @@ def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec, mixe
             with unfinished.open("wb") as file:
                 file.writelines(result_lines(table, id_column=id_column(spec.input), prefix=spec.output.prefix))
         case "jsonl":
-            _with_text(table, _is_beyond_json).sink_ndjson(unfinished, check_extension=False)
+            lines = _with_text(table, _is_beyond_json)
+            if mixed := _mixed(lines, spec, mixed):
+                with unfinished.open("wb") as file:
+                    file.writelines(json_lines(lines, mixed))
+            else:
+                lines.sink_ndjson(unfinished, check_extension=False)
         case "csv":
-            with_numbers = table.with_columns(map(_number_text, mixed))
-            _with_text(with_numbers, _is_beyond_csv).sink_csv(unfinished, check_extension=False)
+            schema = table.collect_schema()
+            changed = [
+                _text_column(name, whole_numbers) if schema[name].is_nested() else number_text(name)
+                for name in _mixed(table, spec, mixed)
+            ]
+            _with_text(table.with_columns(changed), _is_beyond_csv).sink_csv(unfinished, check_extension=False)
         case "arrow":
             table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_PER_GROUP)
         case _:
             written = _with_text(table, _is_beyond_parquet)
             written.sink_parquet(unfinished, row_group_size=ROWS_PER_GROUP, metadata=metadata_of(spec, path))
+
+
+def _mixed(table: pl.LazyFrame, spec: JobSpec, mixed: Collection[str]) -> list[str]:
+    """The columns in which whole numbers stand beside fractions: those of the input, and the answers."""
+    schema, answer = table.collect_schema(), f"{spec.output.prefix}answer"
+    return [name for name in schema if name in {*mixed, answer} and holds_fractions(schema[name])]
 
 
 def _with_text(table: pl.LazyFrame, is_beyond: Callable[[pl.DataType], bool]) -> pl.LazyFrame:
@@ -103,20 +118,13 @@ def _is_beyond_csv(dtype: pl.DataType) -> bool:
     return dtype.is_nested() or isinstance(dtype, pl.Duration) or _holds_bytes(dtype)
 
 
-def _number_text(name: str) -> pl.Expr:
-    """A column of Float64 as text; a number without fraction has none."""
-    number = pl.col(name)
-    is_whole = (number == number.floor()) & (number.abs() <= EXACT)
-    whole = number.cast(pl.Int64(), strict=False).cast(pl.String())
-    return pl.when(is_whole).then(whole).otherwise(number.cast(pl.String())).alias(name)
+def _text_column(name: str, change: Callable[[Any], Any] = lambda value: value) -> pl.Expr:
+    """A column as text; `change` is applied to each value first."""
 
+    def text_series(column: pl.Series) -> pl.Series:
+        return pl.Series(column.name, [_text(change(value)) for value in column.to_list()], dtype=pl.String())
 
-def _text_column(name: str) -> pl.Expr:
-    return pl.col(name).map_batches(_text_series, return_dtype=pl.String(), is_elementwise=True)
-
-
-def _text_series(column: pl.Series) -> pl.Series:
-    return pl.Series(column.name, [_text(value) for value in column.to_list()], dtype=pl.String())
+    return pl.col(name).map_batches(text_series, return_dtype=pl.String(), is_elementwise=True)
 
 
 def _text(value: Any) -> str | None:
