@@ -123,8 +123,11 @@ def compose(request: ChatRequest, rule: AnswerRule, *, native: bool, complaint: 
     return ChatRequest(messages=messages, parameters=parameters)
 
 
-def wants_native(rule: AnswerRule, *, packed: bool) -> bool:
-    """Whether `response_format` is sent to a model that lists it; see `answer.mode` in the job spec."""
+def wants_native(rule: AnswerRule, *, packed: bool, own: bool = False) -> bool:
+    """Whether `response_format` is sent to a model that lists it; see `answer.mode` in the job spec.
+
+    `own`: the models are the user's own. They get it for single labels too: small models are far better with it.
+    """
     if rule.mode == "prompt" or (rule.labels is None and rule.schema is None):
         return False
-    return rule.mode == "native" or (not rule.tools and (packed or rule.schema is not None))
+    return rule.mode == "native" or (not rule.tools and (packed or own or rule.schema is not None))

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import anyio
 
 from batchfree.cli.arguments import Arguments, JobArguments, ModelsArguments
 from batchfree.cli.load_job import endpoint_of, environment_of, load_job, load_optional_job
 from batchfree.cli.terminal import print_json, print_result, say, wrapped
-from batchfree.core.chat import JsonObject, Kind
-from batchfree.core.stops import NEEDS_A_PERSON, OK
+from batchfree.core.chat import Failure, JsonObject, Kind
+from batchfree.core.errors import UnavailableError
+from batchfree.core.stops import NEEDS_A_PERSON, OK, Stopped
 from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import ModelEntry, model_entries, needs_with, requirements
 from batchfree.job.open_job import open_job
+from batchfree.job.own_route import with_route
+from batchfree.jobspec import JobSpec
 from batchfree.service.connection import Connection, connect, find_api_key, missing_key
 from batchfree.service.quota.limits import FREE, Limits
+from batchfree.service.routing import Model
 
 
 def models(arguments: ModelsArguments) -> int:
     """Prints the free models, and for those that may not answer the reason."""
     needed = requirements(arguments.requires)
     job = load_optional_job(arguments)
+    endpoint, variables = endpoint_of(arguments, job), environment_of(arguments, job)
 
-    async def ask() -> list[ModelEntry]:
-        endpoint, variables = endpoint_of(arguments, job), environment_of(arguments, job)
+    async def ask() -> list[ModelEntry] | None:
         async with connect(endpoint, variables, time.time, say=say) as connection:
+            own = endpoint.is_own or endpoint.is_llama
             needs = needs_with(needed, None if job is None else open_job(job.spec))
-            return model_entries(await connection.catalogue.models(), needs, job, time.time())
+            listed = await _listed(connection, anew=own)
+            return None if listed is None else model_entries(listed, needs, job, time.time(), own_endpoint=own)
 
     found = anyio.run(ask)
+    if found is None:
+        return NEEDS_A_PERSON
     if arguments.json:
         print_json([offer.to_json() for offer in found])
         return OK
@@ -41,13 +50,28 @@ def models(arguments: ModelsArguments) -> int:
     return OK
 
 
+async def _listed(connection: Connection, *, anew: bool) -> Sequence[Model] | None:
+    """The models that the service lists; None, after a sentence, if it refuses to. Raises UnavailableError."""
+    catalogue = connection.catalogue
+    try:
+        return await (catalogue.latest() if anew else catalogue.models())
+    except UnavailableError as error:
+        failure = catalogue.last_failure
+        if failure is None or failure.status is None or not 400 <= failure.status < 500 or failure.status in (408, 429):
+            raise
+        say(f"error: {error}")
+        return None
+
+
 def _model_lines(found: Sequence[ModelEntry]) -> Iterator[str]:
     width = max((len(offer.model.id) for offer in found), default=0)
     for offer in found:
         health = offer.health.note()
         context = offer.model.context_length
         size = f"{context // 1000:>5}k" if context else "     ?"
-        text = ", ".join(offer.abilities) if offer.reason is None else f"no: {offer.reason}"
+        text = (
+            ", ".join(offer.abilities) or "abilities are not listed" if offer.reason is None else f"no: {offer.reason}"
+        )
         yield f"{offer.model.id:<{width}}  {size}  {text}" + (f"  [{health}]" if health else "")
     eligible = sum(offer.reason is None for offer in found)
     yield f"{eligible} of {len(found)} may answer"
@@ -77,9 +101,10 @@ def quota(arguments: Arguments) -> int:
         return NEEDS_A_PERSON
 
     async def ask() -> int:
-        async with connect(endpoint, variables, time.time) as connection:
-            limits = FREE if job is None else Endpoint(spec=job.spec, connection=connection).limits
-            failure = None if limits.per_day is None else await connection.refresh_quota()
+        async with connect(endpoint, variables, time.time, say=say) as connection:
+            unreached = await _out_of_reach(connection) if endpoint.is_own else None
+            limits = FREE if job is None else await _limits(job.spec, connection)
+            failure = unreached or (None if limits.per_day is None else await connection.refresh_quota())
             if failure is not None and failure.kind is Kind.KEY_REFUSED:
                 say(f"error: {failure.message}")
                 return NEEDS_A_PERSON
@@ -90,13 +115,28 @@ def quota(arguments: Arguments) -> int:
                 )
                 has_free_limits = job is not None or endpoint.is_openrouter or endpoint.embedded
                 limits = limits if has_free_limits else Limits()
-            _print_usage(connection, limits, as_json=arguments.json)
+            unlimited = "no limit" if unreached is None else "out of reach"
+            _print_usage(connection, limits, unlimited, as_json=arguments.json)
             return OK
 
     return anyio.run(ask)
 
 
-def _print_usage(connection: Connection, limits: Limits, *, as_json: bool) -> None:
+async def _out_of_reach(connection: Connection) -> Failure | None:
+    """Why a server of the user's own can't be reached; None if it answers, whatever it says."""
+    with suppress(UnavailableError):
+        await connection.catalogue.latest()
+    failure = connection.catalogue.last_failure
+    return failure if failure is not None and failure.kind in (Kind.CONNECTION, Kind.TIMEOUT) else None
+
+
+async def _limits(spec: JobSpec, connection: Connection) -> Limits:
+    """The limits of a job, which may depend on the models that the server lists."""
+    routed = await with_route(spec, connection, lambda warning: None)
+    return Endpoint(spec=spec if isinstance(routed, Stopped) else routed, connection=connection).limits
+
+
+def _print_usage(connection: Connection, limits: Limits, unlimited: str, *, as_json: bool) -> None:
     usage = connection.ledger.usage(limits)
     value: JsonObject = {
         "day": {
@@ -117,7 +157,7 @@ def _print_usage(connection: Connection, limits: Limits, *, as_json: bool) -> No
         print_json(value)
         return
     for name, part in (("this UTC day", value["day"]), ("this minute", value["minute"])):
-        limit = "no limit" if part["limit"] is None else f"{part['left']} of {part['limit']} left"
+        limit = unlimited if part["limit"] is None else f"{part['left']} of {part['limit']} left"
         print_result(f"{name}: {limit}, {part['used']} used, resets at {part['resets_at']}")
     for each in value["jobs"]:
         print_result(f"  {each['job']}: {each['today']} today")

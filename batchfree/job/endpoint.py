@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchfree.core.chat import JsonObject, Judged, Kind
+from batchfree.core.routes import FREE_ROUTER
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.jobspec import JobSpec
 from batchfree.run.follow_up import RetryPolicy
@@ -89,7 +90,7 @@ def routing_policy(spec: JobSpec) -> RoutingPolicy:
     """What the job says about models."""
     router = spec.router
     return RoutingPolicy(
-        route=router.route,
+        route=router.route or (FREE_ROUTER,),
         only=router.only,
         exclude=router.exclude,
         min_context=router.min_context,

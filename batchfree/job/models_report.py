@@ -73,19 +73,29 @@ def needs_with(needed: Requirements, opened: OpenJob | None) -> Sequence[Require
 
 
 def model_entries(
-    models: Sequence[Model], needed: Sequence[Requirements], job: Job | None, now: float
+    models: Sequence[Model],
+    needed: Sequence[Requirements],
+    job: Job | None,
+    now: float,
+    *,
+    own_endpoint: bool = False,
 ) -> list[ModelEntry]:
     """The free models, those that may answer first. With a job: by its rules, and with its statistics.
 
     A model may answer if it meets at least one of the `needed` requirements; else the reason is that of the first one.
+    On an endpoint of the user's own all models are listed, unless the job names some, or its server has free ones.
     """
-    allowed = routing_policy(job.spec) if job else RoutingPolicy()
+    allowed = routing_policy(job.spec) if job else RoutingPolicy(own_endpoint=own_endpoint)
+    names_none = job is None or job.spec.router.route is None
+    if own_endpoint and names_none and models and not any(is_free_id(model.id) for model in models):
+        allowed = replace(allowed, route=tuple(model.id for model in models))
     today = datetime.fromtimestamp(now, UTC).date()
     statistics = _statistics(job, now) if job else {}
+    listed = {model.id: model for model in models}
     found = [
         ModelEntry(
             model=model,
-            abilities=routing.abilities(model),
+            abilities=routing.abilities(listed.get(model.id, model)),
             reason=_reason([routing.refusal(model, each, allowed, today) for each in needed]),
             health=statistics.get(model.id, ModelStatistics()),
         )

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from batchfree.answers import packs
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import UnavailableError
+from batchfree.core.stops import Stopped
 from batchfree.core.text import iso
 from batchfree.job.consensus_table import ConsensusTable, voting_rule
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.forecast import ASSUMED_AGREEMENT, ASSUMED_SECONDS, ASSUMED_YIELD, Experience, Pace, Work
 from batchfree.job.forecast import expected_votes as votes_expected
 from batchfree.job.models_report import model_entries
+from batchfree.job.own_route import with_route
 from batchfree.job.row_survey import RowSurvey, survey_rows
 from batchfree.job.state import JobState, read_state
 from batchfree.jobspec import JobSpec
@@ -131,9 +133,13 @@ class Market:
 async def _ask_service(job: Job, survey: RowSurvey, clock: Callable[[], float], transport: Transport) -> Market:
     spec = job.spec
     if spec.endpoint.is_llama:  # asking it would mean to start it
-        return Market(models=spec.router.route)
+        return Market(models=spec.router.route or ())
     warnings = list[str]()
     async with connect(spec.endpoint, job.environment, clock, transport=transport) as connection:
+        routed = await with_route(spec, connection, warnings.append)
+        if isinstance(routed, Stopped):
+            return Market(warnings=[routed.message])
+        job, spec = replace(job, spec=routed), routed
         limits = Endpoint(spec=spec, connection=connection).limits
         if limits.per_day is not None:
             if spec.endpoint.is_openrouter and find_api_key(spec.endpoint, job.environment) is None:

@@ -10,7 +10,7 @@ from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.errors import Mistake, MistakesError
 from batchfree.core.routes import LOCAL
 from batchfree.data import output
-from batchfree.job.endpoint import retry_policy
+from batchfree.job.endpoint import retry_policy, routing_policy
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
 from batchfree.journal.attempts import QuestionState
@@ -26,6 +26,8 @@ SALT = "preview"
 """The pack codes of a preview are always the same."""
 DRAWN = "drawn/when-it-is-sent:free"
 """Stands for the model of a request whose model batchfree will draw."""
+LISTED = "the one that the server lists"
+"""Stands for the model of a request to a server of the user's own, if the job names none."""
 
 
 def bodies(
@@ -54,9 +56,9 @@ def _tasks(opened: OpenJob, rows: int, unrenderable: Callable[[int, str], None])
 
 def _body(opened: OpenJob, parcel: Parcel) -> JsonObject:
     rule, route, spec = opened.rule, opened.spec.router.route, opened.spec
-    native = answers.wants_native(rule, packed=len(parcel) > 1)
+    native = answers.wants_native(rule, packed=len(parcel) > 1, own=routing_policy(spec).own_models)
     request = write(parcel, rule, retry_policy(spec), native=native, salt=SALT).request
-    model = DRAWN if route == (LOCAL,) else route[0]
+    model = LISTED if route is None else DRAWN if route == (LOCAL,) else route[0]
     return wire.body(request, [model], any_model=not spec.endpoint.is_openrouter)
 
 

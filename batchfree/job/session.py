@@ -16,6 +16,7 @@ from batchfree.data import output
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
+from batchfree.job.own_route import with_route
 from batchfree.job.reasked import with_reask_warning
 from batchfree.job.rounds import Rounds, Tasks
 from batchfree.job.state import JobState, read_state
@@ -153,7 +154,12 @@ class Session:
 
             async def open_endpoint() -> None:
                 nonlocal endpoint
-                opened = Endpoint(spec=spec, connection=await stack.enter_async_context(connecting))
+                connection = await stack.enter_async_context(connecting)
+                routed = await with_route(spec, connection, self._tracker.warn)
+                if isinstance(routed, Stopped):
+                    self._switch.throw(routed)
+                    return
+                opened = Endpoint(spec=routed, connection=connection)
                 refused = await opened.check_key()
                 if refused is None:
                     endpoint = opened

@@ -183,6 +183,8 @@ def _llama(spec: JobSpec) -> Iterator[Finding]:
 
 
 def _route(spec: JobSpec) -> Iterator[Finding]:
+    if spec.router.route is None:
+        return
     for complaint in route_complaints(spec.router.route, spec.endpoint.base_url):
         yield Finding(("router", "route"), complaint)
 
@@ -224,7 +226,7 @@ def _voting_route(spec: JobSpec) -> Iterator[Finding]:
     if spec.asks_votes and spec.router.route == (FREE_ROUTER,):
         message = f"`{key}` needs draws that are made here, since {FREE_ROUTER} may draw the same model twice for a row"
         yield Finding(("router", "route"), f"{message}; write `route: {LOCAL}`, or leave the key out")
-    ids = [each for each in spec.router.route if each not in ROUTERS]
+    ids = [each for each in spec.router.route or () if each not in ROUTERS]
     if ids and len(ids) < spec.votes.min:
         message = f"every row needs {spec.votes.min} votes from different models, and `router.route` names {len(ids)}"
         yield Finding(("votes", "min"), message)

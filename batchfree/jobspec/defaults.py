@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batchfree.core.chat import Json
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route, llama_model
-from batchfree.core.urls import EMBEDDED, LLAMA, normalize_base_url
+from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter, normalize_base_url
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.base_url import base_url_complaints
 
@@ -41,6 +41,8 @@ def complete(draft: Draft, file: Path, home: Path) -> None:
     if data.get("name") is None:
         data["name"] = file.stem
     _complete_votes(draft)
+    if _is_own(draft) and isinstance(data["router"], dict):
+        data["router"].setdefault("route", None)
     if isinstance(value := draft.get("router", "route"), str):
         data["router"]["route"] = [value]
     _complete_input(draft, folder, home)
@@ -93,7 +95,8 @@ def _complete_votes(draft: Draft) -> None:
     if isinstance(votes, dict) and votes and votes.get("max") is None and isinstance(votes.get("min", 1), int):
         votes["max"] = votes.get("min", 1) + 2
     more = isinstance(votes, dict) and votes.get("max", 1) != 1
-    if isinstance(router, dict) and router.get("route") is None and (more or data.get("pilot") is not None):
+    asks_votes = more or data.get("pilot") is not None
+    if isinstance(router, dict) and router.get("route") is None and asks_votes and not _is_own(draft):
         router["route"] = LOCAL
 
 
@@ -119,16 +122,24 @@ def _complete_llama(draft: Draft, folder: Path, home: Path) -> None:
 def _complete_limits(draft: Draft) -> None:
     """Fills in the limits: on free routes 20 requests a minute and the day's limit of the service, else no limits.
 
+    If the route is left out on a server of the user's own, the run fills them in, once it knows the models.
     The embedded emulation has no limits of its own. Null means the same as leaving a key out.
     """
     limits = draft.data["limits"]
     if not isinstance(limits, dict):
         return
-    free = _free(draft.get("router", "route")) and draft.get("endpoint", "base_url") != EMBEDDED
+    route = draft.get("router", "route")
+    free = _free(route) and draft.get("endpoint", "base_url") != EMBEDDED and not (route is None and _is_own(draft))
     if limits.get("requests_per_minute") is None:
         limits["requests_per_minute"] = FREE_REQUESTS_PER_MINUTE if free else None
     if limits.get("requests_per_day") in (None, "auto"):
         limits["requests_per_day"] = "auto" if free else None
+
+
+def _is_own(draft: Draft) -> bool:
+    """Whether the endpoint is a server of the user's own."""
+    base_url = draft.get("endpoint", "base_url")
+    return isinstance(base_url, str) and base_url not in WORDS and not is_openrouter(base_url)
 
 
 def _free(route: Json) -> bool:

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema
 from batchfree.core.chat import JsonObject
 from batchfree.core.formats import Format
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
-from batchfree.core.urls import EMBEDDED, LLAMA, is_openrouter
+from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter
 from batchfree.jobspec.rules.chat_messages import Message
 from batchfree.jobspec.rules.request_parameters import RequestParameters
 from batchfree.jobspec.rules.sentences import AsWritten
@@ -86,8 +86,9 @@ class AnswerSpec(Section):
 class RouterSpec(Section):
     """The models to ask."""
 
-    route: Annotated[tuple[str, ...], AlsoAccepts(ONE_TEXT)] = (FREE_ROUTER,)
-    """openrouter/free, local, an id that ends in :free, or a list of such ids; on your own endpoint any id."""
+    route: Annotated[tuple[str, ...] | None, AlsoAccepts(ONE_TEXT)] = (FREE_ROUTER,)
+    """openrouter/free, local, an id that ends in :free, or a list of such ids; on your own endpoint any id, or nothing
+    for the one model that the server lists."""
     only: Texts = ()
     """Glob patterns on model ids that a draw may take."""
     exclude: Texts = ()
@@ -196,6 +197,11 @@ class EndpointSpec(Section):
     def is_llama(self) -> bool:
         """Whether llama.cpp runs the model on this machine, beside batchfree."""
         return self.base_url == LLAMA
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the service is a server of the user's own."""
+        return self.base_url not in WORDS and not self.is_openrouter
 
     @property
     def is_openrouter(self) -> bool:

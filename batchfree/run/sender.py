@@ -86,6 +86,7 @@ class Sender:
         self._rules, self._exchange, self._packer, self._journal = rules, exchange, packer, journal
         self._recorded, self._clock, self._rng = recorded, clock, rng
         self._refusals = Refusals()
+        self._own_models = exchange.router.policy.own_models
 
     async def send(self, parcel: Parcel, spare: Callable[[Sequence[Task]], None]) -> AttemptResult:
         """One attempt; `spare` takes the rows that do not travel along, at once. Raises StorageError.
@@ -127,7 +128,7 @@ class Sender:
             rng = random.Random(f"{seed}/{first.question.digest}/{first.state.attempts}")
         return Criteria(
             needs=analyze(first.question.request, native_only=rule.mode == "native", context_above=first.context_above),
-            wants_schema=answers.wants_native(rule, packed=len(parcel) > 1),
+            wants_schema=answers.wants_native(rule, packed=len(parcel) > 1, own=self._own_models),
             salt=str(rng.getrandbits(64)),
             pack_size=self._packer.pack_size,
             rows_that_fit=self._packer.rows_that_fit,

@@ -86,7 +86,8 @@ async def connect(
             base_url = server.base_url
         ledger = stack.enter_context(Ledger(path, clock))
         fast = not endpoint.is_openrouter
-        client = Client(base_url, key, transport=transport, connections=connections, fast=fast)
+        variable = endpoint.api_key_env
+        client = Client(base_url, key, transport, connections=connections, fast=fast, key_variable=variable)
         stack.push_async_callback(client.aclose)
         catalogue = ModelCatalogue(client, cache, base_url, clock)
         yield Connection(client=client, ledger=ledger, catalogue=catalogue, clock=clock, server=server)

@@ -11,11 +11,11 @@ from typing import Generic, TypeAlias, TypeVar
 
 import anyio
 
-from batchfree.core.chat import ChatRequest, Failure, JsonObject, Judged
+from batchfree.core.chat import ChatRequest, Completion, Failure, JsonObject, Judged
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.stops import Stopped
 from batchfree.service.openrouter import wire
-from batchfree.service.own_endpoint import on_own_endpoint
+from batchfree.service.own_endpoint import on_own_endpoint, without_schema
 from batchfree.service.quota.ledger import Start
 from batchfree.service.quota.rate_limiter import RateLimiter
 from batchfree.service.reach import Reach
@@ -66,6 +66,7 @@ class Exchange:
         self.router = router
         self._rate_limiter, self._complete, self._clock, self._stopping = rate_limiter, complete, clock, stopping
         self._warn, self._reach = warn, Reach()
+        self._took_schema = set[str]()
 
     async def send(
         self,
@@ -95,10 +96,10 @@ class Exchange:
                 self._rate_limiter.give_back(start)
                 return decision
             spare(decision.spared)
-        return await self._post(decision, start, compose)
+        return await self._post(decision, start, compose, criteria)
 
     async def _post(
-        self, ask: Ask[RowT], start: Start, compose: Callable[[Ask[RowT]], ChatRequest]
+        self, ask: Ask[RowT], start: Start, compose: Callable[[Ask[RowT]], ChatRequest], criteria: Criteria
     ) -> Response[RowT] | Unreached[RowT]:
         try:
             request = compose(ask)
@@ -110,7 +111,7 @@ class Exchange:
         body = wire.body(request, ask.draw.models, any_model=self.router.policy.own_endpoint)
         judged = await self._complete(body)
         if self.router.policy.own_models:
-            judged = on_own_endpoint(judged, ask.draw.models[0], self._clock())
+            judged = self._on_own_endpoint(judged, ask, criteria)
         is_first = self._reach.lost_since is None
         stopped = self._reach.note(judged, self._clock())
         if isinstance(judged, Failure) and judged.unsent:
@@ -120,6 +121,15 @@ class Exchange:
             self.router.release(ask.draw)
             return Unreached(rows=ask.rows, stopped=stopped)
         return Response(ask=ask, judged=judged, start=start, latency=self._clock() - began, stopped=stopped)
+
+    def _on_own_endpoint(self, judged: Judged, ask: Ask[RowT], criteria: Criteria) -> Judged:
+        model = ask.draw.models[0]
+        judged = on_own_endpoint(judged, model, self._clock())
+        if ask.native and isinstance(judged, Completion):
+            self._took_schema.add(model)
+        elif ask.native and not criteria.needs_schema and model not in self._took_schema:
+            judged = without_schema(judged)
+        return judged
 
     def learn(self, response: Response[RowT], lesson: Lesson) -> None:
         """Takes in what a response says of the models, and of the account if a limit refused the request."""

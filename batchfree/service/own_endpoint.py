@@ -13,6 +13,8 @@ from batchfree.core.chat import Completion, Failure, Judged, Kind
 
 DAY_FROM_S = 600.0
 """A limit that lasts longer than this number of seconds is one of the day."""
+RESPONSE_FORMAT = "response_format"
+SAYS_SCHEMA = re.compile(r"response[ _]?format|json[ _]?(schema|object|mode)|structured|grammar|guided", re.IGNORECASE)
 SAYS_DAY = re.compile(r"\b(per|a|each|in one) day\b|\bdaily\b|\b[RT]PD\b", re.IGNORECASE)
 
 
@@ -29,6 +31,20 @@ def on_own_endpoint(judged: Judged, asked: str, now: float) -> Judged:
     if seconds > DAY_FROM_S or SAYS_DAY.search(judged.message):
         return replace(judged, kind=Kind.DAY_LIMIT, limit=None)
     return replace(judged, kind=Kind.MINUTE_LIMIT)
+
+
+def without_schema(judged: Judged) -> Judged:
+    """The response to a request with a `response_format` that the job did not ask for, from a model that has not taken
+    one yet. If it refuses the request, whatever it says, the next one goes without.
+    """
+    if not isinstance(judged, Failure) or judged.kind is not Kind.INVALID_REQUEST or judged.unsupported is not None:
+        return judged
+    return replace(judged, kind=Kind.MODEL_UNAVAILABLE, unsupported=RESPONSE_FORMAT)
+
+
+def is_certain(unsupported: str | None, message: str) -> bool:
+    """Whether a refusal says itself that the model takes no `response_format`; else that was only a guess."""
+    return unsupported != RESPONSE_FORMAT or SAYS_SCHEMA.search(message) is not None
 
 
 def _seconds_to_wait(failure: Failure, now: float) -> float:

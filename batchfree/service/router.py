@@ -12,6 +12,7 @@ from batchfree.core.errors import UnavailableError
 from batchfree.core.routes import LOCAL
 from batchfree.journal.attempts import Attempt
 from batchfree.service import routing
+from batchfree.service.own_endpoint import is_certain
 from batchfree.service.routing import (
     ContextTooSmall,
     Criteria,
@@ -129,7 +130,7 @@ class Router:
                 message="",
                 model=attempt.model,
                 permanent=attempt.permanent and not draw.is_own,  # the user may have put the model there meanwhile
-                unsupported=attempt.unsupported,
+                unsupported=attempt.unsupported if is_certain(attempt.unsupported, attempt.error or "") else None,
                 content=attempt.content or "",
             )
         self._learn(draw, judged, lesson_of(attempt), attempt.at.timestamp())

@@ -88,13 +88,17 @@ def test_the_embedded_endpoint_has_a_thousand_a_day(ask: Ask) -> None:
     assert (code, value["day"]["left"], value["minute"]["left"], value["jobs"]) == (0, 1000, 20, [])
 
 
-def test_an_endpoint_of_your_own_has_no_limits_and_is_not_asked(ask: Ask, tmp_path: Path) -> None:
+def test_an_endpoint_of_your_own_has_no_limits_or_is_out_of_reach(ask: Ask, url: str, tmp_path: Path) -> None:
     job = JobFolder(
         tmp_path, 1, endpoint="http://127.0.0.1:9/v1", router={"route": "mistral-small"}, limits={"concurrency": 2}
     )
     code, value, output = ask(str(job.file), "--json")
-    assert (code, output) == (0, "")
+    assert (code, output.startswith("warning: the service does not say what is left (127.0.0.1")) == (0, True)
     assert (value["day"]["limit"], value["day"]["left"], value["minute"]["limit"]) == (None, None, None)
+    _, text, _ = ask(str(job.file))
+    assert text.startswith("this UTC day: out of reach, 0 used")
+    _, text, output = ask(str(job.file), "--endpoint", url)
+    assert (text.startswith("this UTC day: no limit, 0 used"), output) == (True, "")
 
 
 def test_a_service_out_of_reach_is_a_warning(ask: Ask) -> None:

@@ -219,3 +219,123 @@ def test_a_day_limit_of_a_gateway_ends_the_run(tmp_path: Path, headers: dict[str
     assert (summary.exit_code, summary.counts.ok, summary.counts.failed) == (75, 10, 0)
     assert summary.stopped is not None
     assert summary.stopped.reason is StopReason.QUOTA
+
+
+# Easy to find
+
+
+def test_the_route_may_be_left_out_where_the_server_lists_one_chat_model(tmp_path: Path) -> None:
+    rehearsal = job(tmp_path, 30, router={})
+    server = Server(models=("nomic-embed-text", "llama3", "bge-reranker"))
+    summary = rehearsal.run_over(server)
+    assert (summary.counts.ok, {body["model"] for body in server.bodies}) == (30, {"llama3"})
+    assert summary.seconds < 5, "no limit holds on an own endpoint"
+
+
+@pytest.mark.parametrize(
+    ("models", "fragment"),
+    [
+        (("qwen", "llama3", "nomic-embed-text"), "lists 2 models, qwen, llama3; name the model under router.route"),
+        (("nomic-embed-text",), "no chat model, only nomic-embed-text"),
+    ],
+)
+def test_a_server_without_one_chat_model_is_named_with_what_it_lists(
+    tmp_path: Path, models: tuple[str, ...], fragment: str
+) -> None:
+    server = Server(models=models)
+    summary = job(tmp_path, router={}).run_over(server)
+    assert (summary.exit_code, summary.counts.pending, server.bodies) == (3, 20, [])
+    assert summary.stopped is not None
+    assert fragment in summary.stopped.message
+
+
+class Answering(httpx.AsyncBaseTransport):
+    """A server that gives the same response to everything."""
+
+    def __init__(self, response: httpx.Response | Exception) -> None:
+        self.response = response
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if isinstance(self.response, Exception):
+            raise self.response
+        return httpx.Response(self.response.status_code, content=self.response.content, headers=self.response.headers)
+
+
+@pytest.mark.parametrize("route", [{}, {"route": MODEL}], ids=["left out", "named"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(404, json={"detail": "Not Found"}),  # vLLM
+        httpx.Response(404, text="404 page not found"),  # Ollama
+        httpx.Response(200, json={"error": "Unexpected endpoint or method. (POST /chat/completions)"}),  # LM Studio
+    ],
+    ids=["vllm", "ollama", "lm studio"],
+)
+def test_a_url_without_its_version_is_recognised(
+    tmp_path: Path, response: httpx.Response, route: dict[str, str]
+) -> None:
+    rehearsal = job(tmp_path, 9, router=route, endpoint="http://own.invalid:8000", limits={"concurrency": 1})
+    summary = rehearsal.run_over(Answering(response))
+    assert (summary.exit_code, summary.counts.failed) == (3, 0)
+    assert summary.stopped is not None
+    assert "may lack its /v1: try http://own.invalid:8000/v1" in summary.stopped.message
+
+
+@pytest.mark.parametrize("route", [{}, {"route": MODEL}], ids=["left out", "named"])
+def test_a_key_that_is_missing_is_named_by_its_variable(tmp_path: Path, route: dict[str, str]) -> None:
+    endpoint = {"base_url": "http://own.invalid/v1", "api_key_env": "MY_KEY"}
+    denied = Answering(httpx.Response(401, json={"error": {"message": "Authentication Error"}}))
+    summary = job(tmp_path, router=route, endpoint=endpoint).run_over(denied)
+    assert (summary.exit_code, summary.counts.failed) == (3, 0)
+    assert summary.stopped is not None
+    assert "Authentication Error; no API key was sent: set MY_KEY" in summary.stopped.message
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    summary = job(tmp_path, router={}).run_over(Answering(httpx.ConnectError("Connection refused")))
+    assert (summary.exit_code, summary.counts.pending) == (75, 20)
+    assert summary.stopped is not None
+    assert "own.invalid" in summary.stopped.message
+    assert "Connection refused" in summary.stopped.message
+
+
+def test_a_rehearsal_says_at_once_that_it_draws_its_own_models(tmp_path: Path) -> None:
+    rehearsal = job(tmp_path, 3, endpoint="embedded")
+    summary = rehearsal.run_over(Server())
+    assert summary.counts.ok == 3
+    assert any("draws its own models, not llama3" in warning for warning in summary.warnings)
+    assert all(model.startswith("emulated/") for model in summary.models)
+
+
+# What a reply lacks, and answers in the server's own form
+
+LABELS = {"labels": ["yes", "no"]}
+
+
+def test_a_reply_without_a_model_comes_from_the_one_that_was_asked(tmp_path: Path) -> None:
+    bare = Answering(httpx.Response(200, json={"choices": [{"message": {"content": "fine"}}]}))
+    rehearsal = job(tmp_path, 2)
+    assert rehearsal.run_over(bare).counts.ok == 2
+    assert rehearsal.table()["model"].to_list() == [MODEL, MODEL]
+
+
+def test_single_labels_are_asked_in_the_servers_own_form(tmp_path: Path) -> None:
+    server = Server(content=lambda body: '{"label": "yes"}')
+    assert job(tmp_path, 3, answer=LABELS).run_over(server).counts.ok == 3
+    assert all(body["response_format"]["type"] == "json_schema" for body in server.bodies)
+
+
+@pytest.mark.parametrize(
+    ("words", "remembered"), [("response_format json_schema is not supported", True), ("bad request", False)]
+)
+def test_a_server_that_takes_no_response_format_is_asked_without(tmp_path: Path, words: str, remembered: bool) -> None:
+    def refuse(body: dict[str, Any]) -> httpx.Response | None:
+        return httpx.Response(400, json={"error": {"message": words}}) if "response_format" in body else None
+
+    rehearsal, server = job(tmp_path, 30, answer=LABELS), Server(refuse, content=lambda body: "yes")
+    assert rehearsal.run_over(server).counts.ok == 30
+    assert sum("response_format" in body for body in server.bodies) <= 8, "those in flight when the first was refused"
+    rehearsal.write_rows([{"prompt": f"Another {number}?"} for number in range(30)])
+    server.bodies.clear()
+    assert rehearsal.run_over(server).counts.ok == 30
+    assert any("response_format" in body for body in server.bodies) is not remembered

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 import platformdirs
 
-from batchfree.core.chat import Failure
+from batchfree.core.chat import Failure, Kind
 from batchfree.core.errors import StorageError, UnavailableError
 from batchfree.core.urls import normalize_base_url
 from batchfree.journal.atomic_file import atomic_write
@@ -73,7 +73,7 @@ def _read(file: Path) -> LoadedCatalogue | None:
 
 
 class ModelCatalogue:
-    """The models of one base URL. `last_error` is the reason why the last fetch failed; None if it did not."""
+    """The models of one base URL. `last_failure` says why the last fetch failed; None if it did not."""
 
     def __init__(
         self, client: Client, folder: Path | None, base_url: str, clock: Callable[[], float] = time.time
@@ -84,7 +84,25 @@ class ModelCatalogue:
         self._loaded: LoadedCatalogue | None = None
         self._asked_at = self._looked_at = float("-inf")
         self._lock = anyio.Lock()
-        self.last_error: str | None = None
+        self.last_failure: Failure | None = None
+
+    @property
+    def last_error(self) -> str | None:
+        """The message of `last_failure`."""
+        return None if self.last_failure is None else self.last_failure.message
+
+    async def latest(self) -> tuple[Model, ...]:
+        """The models, fetched anew. Raises UnavailableError if that fails, even if there is a copy.
+
+        A cancellation leaves the copy as it was.
+        """
+        models = await self._models(lambda now: True, even_if_fresh=True)
+        if self.last_failure is not None:
+            raise self._unavailable()
+        return models
+
+    def _unavailable(self) -> UnavailableError:
+        return UnavailableError(f"the catalogue of models at {self._client.base_url} can't be read: {self.last_error}")
 
     @property
     def fetched_at(self) -> float | None:
@@ -114,9 +132,7 @@ class ModelCatalogue:
             if (even_if_fresh or not self._is_fresh(now)) and may_ask(now):
                 await self._fetch(now)
             if self._loaded is None:
-                raise UnavailableError(
-                    f"the catalogue of models at {self._client.base_url} can't be read: {self.last_error}"
-                )
+                raise self._unavailable()
             return self._loaded.models
 
     def _is_fresh(self, now: float) -> bool:
@@ -126,13 +142,13 @@ class ModelCatalogue:
         self._asked_at = now
         text = await self._client.models()
         if isinstance(text, Failure):
-            self.last_error = text.message
+            self.last_failure = text
             return
         models = wire.read_catalogue(text)
         if not models:
-            self.last_error = "the response contains no models"
+            self.last_failure = Failure(kind=Kind.BAD_RESPONSE, message="the response contains no models")
             return
-        self.last_error, self._loaded = None, LoadedCatalogue(fetched_at=now, models=models)
+        self.last_failure, self._loaded = None, LoadedCatalogue(fetched_at=now, models=models)
         self._write_copy(CachedCatalogue(fetched_at=now, text=text))
 
     def _load_copy(self, now: float) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,7 +20,7 @@ from batchfree.service.openrouter import wire
 from batchfree.service.openrouter.body import ACCEPTED, BodyReader, UnreadableBodyError, body_text
 from batchfree.service.openrouter.carrier import open_carrier
 from batchfree.service.openrouter.judge import judge
-from batchfree.service.openrouter.lenient import parse_json
+from batchfree.service.openrouter.lenient import as_object, parse_json
 from batchfree.service.openrouter.masking import Secret, one_line
 
 GET_TIMEOUT_S = 20.0
@@ -36,6 +37,8 @@ HEADERS = {
     "Accept-Encoding": ACCEPTED,
 }
 CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
+VERSION = re.compile(r"/v\d")
+"""The version in the path of an API such as OpenAI's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +59,14 @@ class Client:
         *,
         connections: int = 8,
         fast: bool = False,
+        key_variable: str = "",
     ) -> None:
         """A client for `connections` requests at a time. Raises BatchfreeError for an impossible key.
 
-        `fast`: requests travel by aiohttp. A `transport` replaces both carriers.
+        `fast`: requests travel by aiohttp. A `transport` replaces both carriers. `key_variable` is
+        the environment variable of the key, for messages.
         """
+        self._key_variable = key_variable
         self.base_url = normalize_base_url(base_url)
         self._key = key.strip() if key else None
         if self._key and not (self._key.isascii() and self._key.isprintable()):
@@ -106,9 +112,19 @@ class Client:
 
     def _judge(self, response: _RawResponse) -> Judged:
         try:
-            return judge(response.status, response.headers, response.body, self._secret)
+            judged = judge(response.status, response.headers, response.body, self._secret)
         except MemoryError:
             return Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the response")
+        return self._with_advice(judged) if isinstance(judged, Failure) else judged
+
+    def _with_advice(self, failure: Failure) -> Failure:
+        """The failure with what to do about it, if the endpoint explains it: no key was sent, or no `/v1`."""
+        advice = ""
+        if failure.kind is Kind.KEY_REFUSED and self._key is None and self._key_variable:
+            advice = f"no API key was sent: set {self._key_variable} in the environment or in --env-file"
+        elif failure.status == httpx.codes.NOT_FOUND and not VERSION.search(urlsplit(self.base_url).path):
+            advice = f"the base URL may lack its /v1: try {self.base_url}/v1"
+        return replace(failure, message=f"{failure.message}; {advice}") if advice else failure
 
     def _catalogue_text(self, response: _RawResponse) -> str | Failure:
         """The text of a catalogue, which is also kept on disk: without the key, even if the service quotes it."""
@@ -116,6 +132,8 @@ class Client:
             text = body_text(response.headers, response.body)
         except UnreadableBodyError as error:
             return Failure(kind=Kind.BAD_RESPONSE, message=str(error), status=response.status)
+        if as_object(parse_json(text)).get("error") and isinstance(judged := self._judge(response), Failure):
+            return judged
         if self._secret.scrub(text) == text:
             return text
         return json.dumps(self._secret.scrub_json(parse_json(text)))

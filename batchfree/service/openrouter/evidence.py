@@ -85,6 +85,9 @@ HINT = re.compile(
 UNIT = re.compile(r" ?(ms|[hms])[a-z]* ?")
 HINTED = (429, 503)
 """The statuses whose text may name a waiting time."""
+NOT_FOUND = 404
+NO_SUCH_PATH = re.compile(r"unexpected endpoint or method", re.IGNORECASE)
+"""LM Studio's error for a wrong path, which comes with status 200."""
 UNKNOWN_STATUS = 502
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
 DURATION = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
@@ -135,7 +138,7 @@ def gather(status: int, headers: Mapping[str, str], payload: JsonObject, error: 
     message, raw = message[:LONGEST_TEXT], raw[:LONGEST_TEXT]
     text = "\n".join(part for part in (message, raw, _earlier_messages(details)) if part)
     return Evidence(
-        status=_status_of(fields.get("code"), kind, text, status),
+        status=NOT_FOUND if _is_no_such_path(status, text) else _status_of(fields.get("code"), kind, text, status),
         text=text,
         cause=_find_cause(message, raw, as_text(details.get("provider_name"))),
         error_type=(kind or as_text(fields.get("code")) or "").lower(),
@@ -146,6 +149,10 @@ def gather(status: int, headers: Mapping[str, str], payload: JsonObject, error: 
         in_reply=status < 400,
         headers=headers,
     )
+
+
+def _is_no_such_path(status: int, text: str) -> bool:
+    return status < 400 and NO_SUCH_PATH.match(text) is not None
 
 
 def _status_of(code: Json, kind: str, text: str, status: int) -> int:

@@ -8,7 +8,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from batchfree.core.routes import is_free_id
-from batchfree.service.routing.model import FOR_AGENTS, NO_CHAT, TEXT_ONLY, Model, is_safety_classifier
+from batchfree.service.routing.model import FOR_AGENTS, Model, is_chat_model, is_safety_classifier
 from batchfree.service.routing.policy import RoutingPolicy
 from batchfree.service.routing.requirements import BUDGETS, TRACKED, Requirements
 
@@ -76,7 +76,7 @@ def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]
         yield "it has a price that is not zero"
     if is_safety_classifier(model.id):
         yield "it is a safety classifier: it answers every prompt with a verdict"
-    if NO_CHAT.search(model.id) or model.output_modalities != TEXT_ONLY or "text" not in model.input_modalities:
+    if not is_chat_model(model):
         yield "it is no chat model with text output"
     if model.id.startswith(FOR_AGENTS) and model.id not in (policy.ids or ()):
         yield "it is reserved for coding agents"

@@ -37,6 +37,12 @@ class Model:
     reasoning_mandatory: bool = False
 
 
+def is_chat_model(model: Model) -> bool:
+    """Whether a model takes and writes text, by its modalities and its id."""
+    speaks_text = model.output_modalities == TEXT_ONLY and "text" in model.input_modalities
+    return speaks_text and NO_CHAT.search(model.id) is None
+
+
 def is_safety_classifier(model_id: str) -> bool:
     """Whether the id is that of a known safety classifier, which answers every prompt with a verdict."""
     return SAFETY_CLASSIFIERS.search(model_id) is not None
