@@ -18,7 +18,7 @@ from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import ModelEntry, model_entries, needs_with, requirements
 from batchfree.job.open_job import open_job
-from batchfree.job.own_route import with_route
+from batchfree.job.own_route import is_out_of_reach, with_route
 from batchfree.jobspec import JobSpec
 from batchfree.service.connection import Connection, connect, find_api_key, missing_key
 from batchfree.service.quota.limits import FREE, Limits
@@ -127,7 +127,7 @@ async def _out_of_reach(connection: Connection) -> Failure | None:
     with suppress(UnavailableError):
         await connection.catalogue.latest()
     failure = connection.catalogue.last_failure
-    return failure if failure is not None and failure.kind in (Kind.CONNECTION, Kind.TIMEOUT) else None
+    return failure if is_out_of_reach(failure) else None
 
 
 async def _limits(spec: JobSpec, connection: Connection) -> Limits:

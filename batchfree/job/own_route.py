@@ -35,10 +35,14 @@ async def with_route(spec: JobSpec, connection: Connection, warn: Callable[[str]
 
 
 async def _listed(spec: JobSpec, connection: Connection) -> JobSpec | Stopped:
+    catalogue = connection.catalogue
     try:
-        models = await connection.catalogue.latest()
+        models = await catalogue.latest()
     except UnavailableError as error:
-        return _without_list(spec, connection.catalogue.last_failure, error)
+        kept = catalogue.kept if is_out_of_reach(catalogue.last_failure) else ()
+        if not kept:
+            return _without_list(spec, catalogue.last_failure, error)
+        models = kept
     if any(is_free_id(model.id) or model.id == FREE_ROUTER for model in models):
         return _free(spec)
     chat = [model.id for model in models if is_chat_model(model)]
@@ -49,8 +53,13 @@ async def _listed(spec: JobSpec, connection: Connection) -> JobSpec | Stopped:
     return _stop(f"the server lists {len(chat)} models, {_names(chat)}; {NAME_ONE.replace('MODEL', chat[0])}")
 
 
+def is_out_of_reach(failure: Failure | None) -> bool:
+    """Whether nothing came back from the server."""
+    return failure is not None and failure.kind in (Kind.CONNECTION, Kind.TIMEOUT)
+
+
 def _without_list(spec: JobSpec, failure: Failure | None, error: UnavailableError) -> JobSpec | Stopped:
-    if failure is None or failure.kind in (Kind.CONNECTION, Kind.TIMEOUT):
+    if failure is None or is_out_of_reach(failure):
         return Stopped(reason=StopReason.SERVICE_DOWN, message=str(error))
     if failure.kind is Kind.KEY_REFUSED:
         return Stopped(reason=StopReason.KEY_REFUSED, message=failure.message)

@@ -105,6 +105,11 @@ class ModelCatalogue:
         return UnavailableError(f"the catalogue of models at {self._client.base_url} can't be read: {self.last_error}")
 
     @property
+    def kept(self) -> tuple[Model, ...]:
+        """The models of the last fetch or of the copy on disk, however old; none if there is neither."""
+        return () if self._loaded is None else self._loaded.models
+
+    @property
     def fetched_at(self) -> float | None:
         """When the models were fetched from the service, in epoch seconds; None if none are known."""
         return None if self._loaded is None else self._loaded.fetched_at
