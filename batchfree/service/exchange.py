@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import anyio
 
@@ -17,7 +17,6 @@ from batchfree.core.stops import Stopped
 from batchfree.service.openrouter import wire
 from batchfree.service.own_endpoint import on_own_endpoint, without_schema
 from batchfree.service.quota.ledger import Start
-from batchfree.service.quota.rate_limiter import RateLimiter
 from batchfree.service.reach import Reach
 from batchfree.service.router import Lesson, Router
 from batchfree.service.routing import Ask, Criteria, NoVoterLeft, Reject, RoutedRow, Stop, Wait
@@ -49,6 +48,16 @@ class Unreached(Generic[RowT]):
     stopped: Stopped | None
 
 
+class StartGiver(Protocol):
+    """Who hands out the starts: the rate limiter, or a queue in front of it. The methods are those of `RateLimiter`."""
+
+    async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None: ...
+
+    def give_back(self, start: Start) -> None: ...
+
+    def record_refusal(self, failure: Failure, start: Start) -> None: ...
+
+
 class Exchange:
     """Sends requests to free models and learns from the responses, for all workers of a run."""
 
@@ -56,7 +65,7 @@ class Exchange:
         self,
         *,
         router: Router,
-        rate_limiter: RateLimiter,
+        rate_limiter: StartGiver,
         complete: Complete,
         clock: Callable[[], float],
         stopping: anyio.Event,
@@ -109,7 +118,11 @@ class Exchange:
         self.router.claim(ask.draw)
         began = self._clock()
         body = wire.body(request, ask.draw.models, any_model=self.router.policy.own_endpoint)
-        judged = await self._complete(body)
+        try:
+            judged = await self._complete(body)
+        except BaseException:
+            self.router.release(ask.draw)
+            raise
         if self.router.policy.own_models:
             judged = self._on_own_endpoint(judged, ask, criteria)
         is_first = self._reach.lost_since is None

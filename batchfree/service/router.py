@@ -26,6 +26,7 @@ from batchfree.service.routing import (
     RoutingPolicy,
     Situation,
 )
+from batchfree.service.routing.decide import BARREN, OWN_BARREN
 
 RowT = TypeVar("RowT", bound=RoutedRow)
 
@@ -57,12 +58,15 @@ class Router:
         catalogue: Catalogue,
         clock: Callable[[], float],
         resting: Callable[[str, float], None] = lambda model, until: None,
+        health: dict[str, Health] | None = None,
     ) -> None:
-        """`clock` gives epoch seconds. `resting` is called with a model that is not asked until a moment."""
+        """`clock` gives epoch seconds. `resting` is called with a model that is not asked until a moment. `health` is
+        shared by routers that learn from each other.
+        """
         self.policy, self._catalogue, self._clock, self._resting = policy, catalogue, clock, resting
         self._offered: Sequence[Model] | None = None
         self._pool = ModelPool(None, policy)
-        self._health: dict[str, Health] = {}
+        self._health = {} if health is None else health
         self._barren = 0
         self._barren_since: float | None = None
         self._last_failure = ""
@@ -107,6 +111,12 @@ class Router:
         claimed = routing.claim(draw, self._health, self._clock())
         self._health.update(claimed)
         self.changes += bool(claimed)
+
+    def allow_trial(self) -> None:
+        """Allows one more request after so many without an answer that the pool was given up; its failure gives the
+        pool up again."""
+        most = (OWN_BARREN if self.policy.own_models else BARREN) - 1
+        self._barren = min(self._barren, most)
 
     def release(self, draw: Draw) -> None:
         """Takes a claim back: the request did not reach the service, so nothing is learned from it."""

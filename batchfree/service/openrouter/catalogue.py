@@ -39,9 +39,10 @@ class CachedCatalogue(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedCatalogue:
-    """The models of a catalogue, and the time of its fetch in epoch seconds."""
+    """The models of a catalogue, its JSON text, and the time of its fetch in epoch seconds."""
 
     fetched_at: float
+    text: str
     models: tuple[Model, ...]
 
 
@@ -69,7 +70,7 @@ def _read(file: Path) -> LoadedCatalogue | None:
         copy = msgspec.json.decode(file.read_bytes(), type=CachedCatalogue)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return LoadedCatalogue(fetched_at=copy.fetched_at, models=wire.read_catalogue(copy.text))
+    return LoadedCatalogue(fetched_at=copy.fetched_at, text=copy.text, models=wire.read_catalogue(copy.text))
 
 
 class ModelCatalogue:
@@ -114,6 +115,11 @@ class ModelCatalogue:
         """When the models were fetched from the service, in epoch seconds; None if none are known."""
         return None if self._loaded is None else self._loaded.fetched_at
 
+    @property
+    def text(self) -> str:
+        """The catalogue as the service sent it, without the key; empty if none is known."""
+        return "" if self._loaded is None else self._loaded.text
+
     async def models(self) -> tuple[Model, ...]:
         """The models now in the catalogue. Raises UnavailableError if the service is down and there is no copy at all.
 
@@ -153,7 +159,7 @@ class ModelCatalogue:
         if not models:
             self.last_failure = Failure(kind=Kind.BAD_RESPONSE, message="the response contains no models")
             return
-        self.last_failure, self._loaded = None, LoadedCatalogue(fetched_at=now, models=models)
+        self.last_failure, self._loaded = None, LoadedCatalogue(fetched_at=now, text=text, models=models)
         self._write_copy(CachedCatalogue(fetched_at=now, text=text))
 
     def _load_copy(self, now: float) -> None:

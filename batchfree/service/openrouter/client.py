@@ -48,6 +48,14 @@ class _RawResponse:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeReply:
+    """A judged response, and the JSON object of a completion as the service sent it, without the key."""
+
+    judged: Judged
+    payload: JsonObject
+
+
 class Client:
     """A connection pool for one base URL. The key is in the request header and nowhere else."""
 
@@ -87,6 +95,15 @@ class Client:
         """
         response = await self._send("POST", CHAT, _encode(body), seconds)
         return response if isinstance(response, Failure) else self._judge(response)
+
+    async def complete_whole(self, body: JsonObject, seconds: float) -> WholeReply:
+        """As `complete`, with the whole reply of the service."""
+        response = await self._send("POST", CHAT, _encode(body), seconds)
+        judged = response if isinstance(response, Failure) else self._judge(response)
+        if isinstance(response, Failure) or isinstance(judged, Failure):
+            return WholeReply(judged=judged, payload={})
+        text = body_text(response.headers, response.body)
+        return WholeReply(judged=judged, payload=as_object(self._secret.scrub_json(parse_json(text))))
 
     async def key(self) -> wire.KeyState | Failure:
         """The state of the key. The call costs no request; a cancellation leaves nothing behind."""
