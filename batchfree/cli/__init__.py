@@ -10,10 +10,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
-from batchfree.cli.commands import COMPLETION_VARIABLE, PROGRAM, command_line
+from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM
+from batchfree.cli.commands import command_line
 from batchfree.cli.terminal import drop_stdout, open_missing_streams, report_bug, say, usage_message
 from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, USAGE
 
@@ -34,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         drop_stdout()  # else the interpreter complains when it exits
         return OK
     except Exception as error:  # noqa: BLE001 - the one place where a person sees a bug in batchfree
+        if isinstance(error, FileNotFoundError) and not _has_current_folder():
+            say("error: the current folder no longer exists; change to another one")
+            return USAGE
         if isinstance(error, OSError) and not _is_stdout_writable():
             drop_stdout()
             say(f"error: standard output can't be written: {error.strerror}")
@@ -46,6 +51,14 @@ def _is_stdout_writable() -> bool:
     try:
         os.write(sys.stdout.fileno(), b"\n")
     except OSError:
+        return False
+    return True
+
+
+def _has_current_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
         return False
     return True
 

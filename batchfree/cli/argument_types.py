@@ -32,11 +32,20 @@ def _number(text: str, least: int, most: float, otherwise: str) -> int:
 
 
 def percentage(text: str) -> float:
-    """A number from 0 to 100, with or without the sign `%`."""
+    """A number from 0 to 100 with the sign `%`. Without it nobody can tell a share such as 0.05 from a percentage."""
     try:
         number = float(text.removesuffix("%"))
     except ValueError:
         raise click.BadParameter(f"expected a percentage such as 5%, got {text!r}") from None
+    if not text.endswith("%"):
+        raise click.BadParameter(f"expected a percentage with its sign, such as 5%, got {text!r}{_meant(number)}")
     if not 0 <= number <= 100:
         raise click.BadParameter(f"must be between 0% and 100%, got {text}")
     return number
+
+
+def _meant(number: float) -> str:
+    """The percentage that a number without the sign may mean, as a question."""
+    if 0 < number < 1:
+        return f"; did you mean {100 * number:.4g}%?"
+    return f"; did you mean {number:.4g}%?" if 1 < number <= 100 else ""

@@ -8,60 +8,17 @@ from typing import Any
 import click
 
 from batchfree.cli.argument_types import PATH, percentage, port, positive
+from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM, SHELLS, command_line, examples
 from batchfree.cli.shared_options import job_options, service_options
 from batchfree.cli.terminal import explain_errors
 from batchfree.core.stops import OK
-from batchfree.core.version import __version__
 
-EPILOG = """\b
-Examples:
-  batchfree init my-job
-  batchfree run my-job/job.yaml --endpoint embedded
-
-\b
-Exit codes:
-  0         every row is answered, or as many rows as --limit allows
-  1         finished, but some rows failed for good
-  2         the command line, job, input or output is wrong; nothing was sent
-  3         a person is needed: key, credits, a charge, privacy settings,
-            no suitable model, full disk
-  70        a bug in batchfree
-  75        rows are pending and nothing is lost: run the command again later
-  130, 143  interrupted; the answers in flight were recorded
-"""
-
-PROGRAM = "batchfree"
-SHELLS = ("bash", "zsh", "fish")
-COMPLETION_VARIABLE = "_BATCHFREE_COMPLETE"
-"""The environment variable through which the shell's completion script asks for completions."""
+__all__ = ["command_line"]
 
 
-def examples(*lines: str) -> str:
-    """The examples at the end of a help text, one per line."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
-class CommandGroup(click.Group):
-    """All commands. The help lists them in the order in which they stand below."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands."""
-        return list(self.commands)
-
-
-@click.group(
-    cls=CommandGroup,
-    invoke_without_command=True,
-    epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(__version__, message="batchfree %(version)s", help="Print the version.")
-@click.pass_context
-def command_line(context: click.Context) -> int:
-    """Run whole datasets through free language models."""
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-    return OK
+def complete_command(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """The completions of the name of a command."""
+    return [name for name in command_line.commands if name.startswith(typed)]
 
 
 @command_line.command(
@@ -255,3 +212,19 @@ def completion(shell: str) -> int:
     from click.shell_completion import shell_complete
 
     return shell_complete(command_line, {}, PROGRAM, COMPLETION_VARIABLE, f"{shell}_source")
+
+
+@command_line.command("help", epilog=examples("batchfree help", "batchfree help run"))
+@click.argument("command", required=False, metavar="[COMMAND]", shell_complete=complete_command)
+@click.pass_context
+def help_(context: click.Context, /, command: str | None) -> int:
+    """Print this help, or the help of a command."""
+    whole = context.find_root()
+    if command is None:
+        click.echo(whole.get_help())
+        return OK
+    name, found, _ = command_line.resolve_command(whole, [command])
+    if found is not None:
+        with found.make_context(name, [], parent=whole, resilient_parsing=True) as of_command:
+            click.echo(found.get_help(of_command))
+    return OK

@@ -1,7 +1,7 @@
 """The job file: YAML in; out comes a frozen, validated `JobSpec`, or every mistake with file, line and key.
 
 Imports: core.
-Pure: all but env_files, job, loader, schema_file, spec_files.
+Pure: all but env_files, job, loader, near_jobs, schema_file, spec_files.
 """
 
 from batchfree.jobspec.editor_schema import json_schema

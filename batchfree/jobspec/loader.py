@@ -15,6 +15,7 @@ from batchfree.core.urls import LLAMA
 from batchfree.jobspec.check import check, check_labels, take_out_keys
 from batchfree.jobspec.defaults import complete
 from batchfree.jobspec.draft import Draft, Origin, shape
+from batchfree.jobspec.near_jobs import wrong_job_file
 from batchfree.jobspec.overrides import COMMAND_LINE, ENDPOINT, OUTPUT, expand, override, put_option
 from batchfree.jobspec.schema import EndpointSpec, JobSpec
 from batchfree.jobspec.schema_file import load_answer_schema
@@ -115,7 +116,7 @@ def _read(file: Path) -> Draft:
     """The content of the job file, with the mistakes of its YAML. Raises SpecError if nothing can be read from it."""
     text = read_text(file, str(file))
     if isinstance(text, Mistake):
-        raise SpecError([text])
+        raise SpecError([wrong_job_file(file) or text])
     read = parse(text, str(file))
     if read.data is None and not read.mistakes:
         raise SpecError([Mistake(file=str(file), line=1, message="the file is empty")])

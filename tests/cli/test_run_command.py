@@ -113,7 +113,7 @@ def test_a_reached_limit_ends_with_0(job: JobHere) -> None:
     assert "next:" not in output.err
 
 
-@pytest.mark.parametrize(("threshold", "code"), [("0", 1), ("33%", 1), ("34%", 0), ("100", 0)])
+@pytest.mark.parametrize(("threshold", "code"), [("0%", 1), ("33%", 1), ("34%", 0), ("100%", 0)])
 def test_as_many_rows_may_fail_as_the_threshold_allows(job: JobHere, threshold: str, code: int) -> None:
     job.rows(*ROWS[:2], {"id": "c", "prompt": None})
     assert job("run", "--fail-threshold", threshold, "-q").code == code

@@ -1,4 +1,4 @@
-"""`init`, `schema`, and the commands that are still to come."""
+"""`init` and `schema`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import shlex
 import pytest
 from support.command_line import JobHere, command
 
-from batchfree.cli.commands import COMPLETION_VARIABLE, SHELLS, command_line
+from batchfree.cli.command_group import COMPLETION_VARIABLE, SHELLS
+from batchfree.cli.commands import command_line
 
 ARGUMENTS = {
     "rum job.yaml": "no such command 'rum'; did you mean 'run'? See `batchfree --help`",
@@ -20,8 +21,13 @@ ARGUMENTS = {
     "run a.yaml --lim 3": "no such option '--lim'; did you mean '--limit'?",  # an abbreviation is no promise
     "run a.yaml -n 0": "-n/--limit: must be at least 1, got 0",
     "run a.yaml -n many": "-n/--limit: expected a whole number, got 'many'",
-    "run a.yaml --fail-threshold 200": "--fail-threshold: must be between 0% and 100%, got 200",
-    "run a.yaml --fail-threshold nan": "--fail-threshold: must be between 0% and 100%, got nan",
+    "run a.yaml --fail-threshold 200%": "--fail-threshold: must be between 0% and 100%, got 200%",
+    "run a.yaml --fail-threshold nan%": "--fail-threshold: must be between 0% and 100%, got nan%",
+    "run a.yaml --fail-threshold 0.05": "expected a percentage with its sign, such as 5%, got '0.05'; did you mean 5%?",
+    "run a.yaml --fail-threshold 5": "expected a percentage with its sign, such as 5%, got '5'; did you mean 5%?",
+    "run a.yaml --fail-threshold 1": "expected a percentage with its sign, such as 5%, got '1'; see",
+    "run a.yaml --fail-threshold few": "--fail-threshold: expected a percentage such as 5%, got 'few'",
+    "help rum": "no such command 'rum'; did you mean 'run'?",
     "run a.yaml --on-quota sleep": "--on-quota: 'sleep' is not one of 'stop', 'wait'",
     "run a.yaml -q -v": "-q and -v can't be used together",
     "run a.yaml": "a.yaml: there is no such file",
@@ -91,6 +97,12 @@ def test_batchfree_alone_prints_the_help_and_ends_with_0() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_help_prints_what_the_option_prints(name: str) -> None:
+    assert command("help", name) == command(name, "--help")
+    assert command("help") == command("--help")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_every_command_ends_with_valid_examples(name: str) -> None:
     output = command(name, "--help")
     assert (output.code, output.err) == (0, "")
@@ -113,6 +125,7 @@ def test_the_completion_script_of_every_shell_is_printed(shell: str) -> None:
 
 @pytest.mark.parametrize(("words", "offered"), [
     (["batchfree", "st"], {"plain,status"}),
+    (["batchfree", "help", "st"], {"plain,status"}),
     (["batchfree", "run", "--fr"], {"plain,--fresh"}),
     (["batchfree", "run", "--on-quota", ""], {"plain,stop", "plain,wait"}),
     (["batchfree", "run", "--endpoint", "e"], {"plain,embedded"}),
