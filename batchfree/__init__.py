@@ -27,8 +27,9 @@ from batchfree.core.errors import (
 from batchfree.core.version import __version__
 
 if TYPE_CHECKING:
+    from batchfree.cli.notebook import arun
     from batchfree.core.stops import Counts, Stopped
-    from batchfree.job.api import arun, run, table
+    from batchfree.job.api import run, table
     from batchfree.job.options import RunOptions
     from batchfree.jobspec.job import Job, load
     from batchfree.run.progress import Progress
@@ -57,7 +58,8 @@ __all__ = [
 ]
 
 _LATE = {
-    **dict.fromkeys(("arun", "run", "table"), "batchfree.job.api"),
+    "arun": "batchfree.cli.notebook",
+    **dict.fromkeys(("run", "table"), "batchfree.job.api"),
     **dict.fromkeys(("Job", "load"), "batchfree.jobspec.job"),
     "RunOptions": "batchfree.job.options",
     **dict.fromkeys(("Counts", "Stopped"), "batchfree.core.stops"),

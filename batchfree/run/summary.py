@@ -153,6 +153,12 @@ class Summary:
         """Whether emulated models answered some of the rows."""
         return any(map(is_emulated, self.models))
 
+    def _repr_html_(self) -> str:
+        """The summary as a notebook shows it."""
+        from batchfree.run.summary_html import summary_html
+
+        return summary_html(self)
+
     def to_json(self) -> JsonObject:
         """The summary as `run --json` prints it."""
         stopped = self.stopped and {
