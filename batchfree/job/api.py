@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import anyio
 import polars as pl
@@ -24,7 +25,8 @@ def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = No
     """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
     if _is_loop_running():
         raise RuntimeError("an event loop is running here, as in a notebook: write `await batchfree.arun(job)`")
-    return anyio.run(arun, job, options, observer)
+    has_uvloop = find_spec("uvloop") is not None
+    return anyio.run(arun, job, options, observer, backend_options={"use_uvloop": has_uvloop})
 
 
 async def arun(

@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
-
-import httpx
+from typing import TYPE_CHECKING, TypeAlias
 
 from batchfree.core.chat import Failure
 from batchfree.core.routes import llama_model
@@ -22,12 +20,15 @@ from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
 from batchfree.service.quota.ledger import Ledger
 from batchfree.service.quota.ledger_db import IN_MEMORY
 
+if TYPE_CHECKING:
+    import httpx
+
 EMBEDDED_URL = "http://embedded.invalid/api/v1"
 """The base URL of the emulated OpenRouter inside this process. `.invalid` never resolves (RFC 2606)."""
 KEYS_PAGE = "https://openrouter.ai/settings/keys"
 NEAR = 0.8
 """How similar the name of a variable must be to that of the key to be taken for a misspelt one, from 0 to 1."""
-Transport: TypeAlias = httpx.AsyncBaseTransport | None
+Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 """How HTTP requests reach a service; None means over the network."""
 
 

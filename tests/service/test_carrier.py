@@ -11,8 +11,10 @@ import anyio
 import pytest
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind
-from batchfree.service.openrouter.carrier import AiohttpCarrier, HttpxCarrier, open_carrier
+from batchfree.service.openrouter.aiohttp_carrier import AiohttpCarrier
 from batchfree.service.openrouter.client import Client
+from batchfree.service.openrouter.httpx_carrier import HttpxCarrier
+from batchfree.service.openrouter.open_carrier import open_carrier
 
 REPLY = b'{"model": "m", "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "yes"}}]}'
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(REPLY) + REPLY
@@ -170,7 +172,7 @@ def test_a_thousand_cancelled_requests_leave_no_connection_open_and_no_worker_de
 
 def test_a_proxy_from_the_environment_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
     async def carrier(trust_env: bool) -> str:
-        opened = open_carrier(1, fast=True, trust_env=trust_env)
+        opened = open_carrier("http://there.example/v1", {}, 1, fast=True, trust_env=trust_env)
         await opened.aclose()
         return type(opened).__name__
 

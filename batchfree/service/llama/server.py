@@ -16,7 +16,6 @@ from subprocess import PIPE
 from typing import IO
 
 import anyio
-import httpx
 from anyio.abc import Process
 
 from batchfree.core.errors import BatchfreeError, Mistake, SpecError
@@ -116,6 +115,8 @@ async def _ready(process: Process, log: IO[bytes]) -> str:
 
 async def _healthy(url: str, process: Process) -> None:
     """Waits for the answer 200 to `/health`. Nothing else is asked before, since the listener may not run yet."""
+    import httpx
+
     async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
         while process.returncode is None:
             try:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import ssl
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
 from batchfree.core.errors import BatchfreeError
 from batchfree.core.urls import DEFAULT_PORTS, is_loopback, normalize_base_url
 from batchfree.core.version import __version__
 from batchfree.service.openrouter import wire
-from batchfree.service.openrouter.body import ACCEPTED, BodyReader, UnreadableBodyError, body_text
-from batchfree.service.openrouter.carrier import open_carrier
+from batchfree.service.openrouter.body import ACCEPTED, UnreadableBodyError, body_text
+from batchfree.service.openrouter.carrier import Carrier, CarrierError, Method, RawResponse
 from batchfree.service.openrouter.judge import judge
 from batchfree.service.openrouter.lenient import as_object, parse_json
 from batchfree.service.openrouter.masking import Secret, one_line
+from batchfree.service.openrouter.open_carrier import open_carrier
+
+if TYPE_CHECKING:
+    import httpx
 
 GET_TIMEOUT_S = 20.0
 """Timeout in seconds of the calls that cost no request: the catalogue and the state of the key."""
-CONNECT_TIMEOUT_S = 15.0
-"""Timeout in seconds of making a connection."""
 SPARE_CONNECTIONS = 4
 """Connections for such calls beside the requests."""
 HEADERS = {
@@ -39,13 +39,6 @@ HEADERS = {
 CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
 VERSION = re.compile(r"/v\d")
 """The version in the path of an API such as OpenAI's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RawResponse:
-    status: int
-    headers: httpx.Headers
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +74,15 @@ class Client:
             raise BatchfreeError("the API key contains control or non-ASCII characters; check where it is set")
         self._secret = Secret(self._key)
         trust_env = not is_loopback(self.base_url)
-        self._carrier = transport or open_carrier(connections + SPARE_CONNECTIONS, fast=fast, trust_env=trust_env)
-        self._headers = HEADERS | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
-        self._urls = {path: httpx.URL(self.base_url + path) for path in (CHAT, KEY, MODELS)}
+        headers = HEADERS | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+        self._carrier: Carrier
+        if transport is not None:
+            from batchfree.service.openrouter.httpx_carrier import HttpxCarrier
+
+            self._carrier = HttpxCarrier(self.base_url, headers, transport)
+        else:
+            many = connections + SPARE_CONNECTIONS
+            self._carrier = open_carrier(self.base_url, headers, many, fast=fast, trust_env=trust_env)
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"
@@ -117,7 +116,7 @@ class Client:
         response = await self._send("GET", MODELS, None, GET_TIMEOUT_S)
         if isinstance(response, Failure):
             return response
-        if response.status == httpx.codes.OK:
+        if response.status == 200:
             return self._catalogue_text(response)
         judged = self._judge(response)
         unclear = Failure(kind=Kind.BAD_RESPONSE, message=f"the catalogue came with status {response.status}")
@@ -127,7 +126,7 @@ class Client:
         """Closes all connections."""
         await self._carrier.aclose()
 
-    def _judge(self, response: _RawResponse) -> Judged:
+    def _judge(self, response: RawResponse) -> Judged:
         try:
             judged = judge(response.status, response.headers, response.body, self._secret)
         except MemoryError:
@@ -139,11 +138,11 @@ class Client:
         advice = ""
         if failure.kind is Kind.KEY_REFUSED and self._key is None and self._key_variable:
             advice = f"no API key was sent: set {self._key_variable} in the environment or in --env-file"
-        elif failure.status == httpx.codes.NOT_FOUND and not VERSION.search(urlsplit(self.base_url).path):
+        elif failure.status == 404 and not VERSION.search(urlsplit(self.base_url).path):
             advice = f"the base URL may lack its /v1: try {self.base_url}/v1"
         return replace(failure, message=f"{failure.message}; {advice}") if advice else failure
 
-    def _catalogue_text(self, response: _RawResponse) -> str | Failure:
+    def _catalogue_text(self, response: RawResponse) -> str | Failure:
         """The text of a catalogue, which is also kept on disk: without the key, even if the service quotes it."""
         try:
             text = body_text(response.headers, response.body)
@@ -155,54 +154,23 @@ class Client:
             return text
         return json.dumps(self._secret.scrub_json(parse_json(text)))
 
-    async def _send(self, method: str, path: str, content: bytes | None, seconds: float) -> _RawResponse | Failure:
-        """One call with its whole response. No exception of httpx leaves this function: they contain the key."""
+    async def _send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse | Failure:
+        """One call with its whole response. No exception of a carrier leaves this function: they may hold the key."""
         try:
             with anyio.fail_after(seconds):
-                return await self._read(method, path, content)
+                return await self._carrier.send(method, path, content)
         except TimeoutError:
             return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except UnreadableBodyError as error:
             return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)))
-        except httpx.RequestError as error:
-            unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            return Failure(kind=Kind.CONNECTION, message=self._describe(error), unsent=unsent)
+        except CarrierError as error:
+            return Failure(kind=Kind.CONNECTION, message=self._describe(error), unsent=error.unsent)
 
-    async def _read(self, method: str, path: str, content: bytes | None) -> _RawResponse:
-        headers = self._headers if content is None else self._headers | {"Content-Type": "application/json"}
-        request = httpx.Request(method, self._urls[path], headers=headers, content=content)
-        request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S}
-        response = await self._carrier.handle_async_request(request)
-        try:
-            reader = BodyReader(response.headers)
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            async for chunk in response.stream:  # as it came: httpx would decompress a whole chunk at a time
-                reader.feed(chunk)
-            return _RawResponse(status=response.status_code, headers=response.headers, body=reader.end())
-        finally:
-            await response.aclose()
-
-    def _describe(self, error: httpx.RequestError) -> str:
+    def _describe(self, error: CarrierError) -> str:
         """The host, the port and the cause of a failed connection."""
         parts = urlsplit(self.base_url)
         port = parts.port or DEFAULT_PORTS[parts.scheme]
-        return one_line(self._secret.scrub(f"{parts.hostname} port {port}: {_cause(error)}"))
-
-
-def _cause(error: httpx.RequestError) -> str:
-    """Why a connection failed, in words where the reason is known."""
-    each: BaseException | None = error
-    while each is not None:
-        if isinstance(each, ConnectionRefusedError):
-            return "connection refused"
-        if isinstance(each, socket.gaierror):
-            return f"host unknown ({each.strerror})"
-        if isinstance(each, ssl.SSLError):
-            return f"no secure connection ({each.verify_message if hasattr(each, 'verify_message') else each.reason})"
-        each = each.__cause__ or each.__context__
-    if isinstance(error, httpx.ConnectTimeout):
-        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
-    return f"{type(error).__name__}: {error}"
+        return one_line(self._secret.scrub(f"{parts.hostname} port {port}: {error}"))
 
 
 def _encode(body: JsonObject) -> bytes:

@@ -1,0 +1,74 @@
+"""Requests to an endpoint of the user's own travel by aiohttp, without a proxy."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+
+import aiohttp
+
+from batchfree.service.openrouter.body import BodyReader
+from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
+
+
+class AiohttpCarrier:
+    """One aiohttp session; it is opened with the first request, since it belongs to the running event loop."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], connections: int, *, trust_env: bool) -> None:
+        self._base_url, self._headers, self._connections = base_url, headers, connections
+        self._ssl = _certificates(trust_env) if base_url.startswith("https:") else True
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, method: Method, path: str, content: bytes | None) -> RawResponse:
+        """Sends a request and reads the whole response, as described at `Carrier.send`."""
+        session = self._session or self._open()
+        data = None if content is None else aiohttp.BytesPayload(content, content_type="application/json")
+        try:
+            async with session.request(method, self._base_url + path, data=data, allow_redirects=False) as response:
+                headers = _merged(response.headers)
+                reader, stream = BodyReader(headers), response.content
+                while chunk := await stream.readany():
+                    reader.feed(chunk)
+                return RawResponse(status=response.status, headers=headers, body=reader.end())
+        except aiohttp.ClientError as error:
+            unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+            raise CarrierError(_cause(error), unsent=unsent) from None
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._ssl),
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # BodyReader decompresses in bounded steps
+            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S),  # the caller times the whole call
+        )
+        return self._session
+
+
+def _certificates(trust_env: bool) -> ssl.SSLContext:
+    """The certificates that httpx trusts. Raises OSError if the environment names some that can't be used."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
+def _merged(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with names in lower case. Several values of one name become a list (RFC 9110, section 5.3)."""
+    merged: dict[str, str] = {}
+    for name, value in headers.items():
+        name = name.lower()
+        merged[name] = f"{merged[name]}, {value}" if name in merged else value
+    return merged
+
+
+def _cause(error: aiohttp.ClientError) -> str:
+    if (cause := known_cause(error)) is not None:
+        return cause
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+    return f"{type(error).__name__}: {error}"

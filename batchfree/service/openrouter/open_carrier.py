@@ -1,0 +1,45 @@
+"""Chooses the carrier: httpx for OpenRouter, aiohttp for an endpoint of the user's own.
+
+httpx costs 20 times the CPU of aiohttp per request, which does not matter at 20 requests a minute; on an endpoint of
+one's own it is most of what a row costs. Each library is imported only where it is used, since both take long.
+"""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Mapping
+
+from batchfree.core.errors import BatchfreeError
+from batchfree.service.openrouter.carrier import Carrier
+
+
+def open_carrier(
+    base_url: str, headers: Mapping[str, str], connections: int, *, fast: bool, trust_env: bool
+) -> Carrier:
+    """A carrier for this number of connections at a time, which sends these headers with every request.
+
+    `fast`: by aiohttp. `trust_env`: proxies and certificates come from the environment; a proxy is always left to
+    httpx. Raises BatchfreeError where the environment names a proxy or certificates that can't be used.
+    """
+    try:
+        if fast and not (trust_env and urllib.request.getproxies()):
+            from batchfree.service.openrouter.aiohttp_carrier import AiohttpCarrier
+
+            return AiohttpCarrier(base_url, headers, connections, trust_env=trust_env)
+        from batchfree.service.openrouter.httpx_carrier import HttpxCarrier, NetworkTransport
+
+        return HttpxCarrier(base_url, headers, NetworkTransport(connections, trust_env=trust_env))
+    except ImportError as error:
+        raise BatchfreeError(
+            "the environment names a SOCKS proxy (ALL_PROXY, HTTPS_PROXY or HTTP_PROXY); "
+            "install what it needs with `pip install 'httpx[socks]'`, or unset the variable"
+        ) from error
+    except ValueError as error:  # the message of httpx may hold the proxy's password
+        raise BatchfreeError(
+            "ALL_PROXY, HTTPS_PROXY or HTTP_PROXY names no proxy that can be used; write it as http://host:port"
+        ) from error
+    except OSError as error:
+        raise BatchfreeError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be used: {error}; "
+            "name a file of PEM certificates, or unset the variable"
+        ) from error
