@@ -24,8 +24,7 @@ def plan_lines(plan: Plan, now: float) -> Iterator[str]:
     if not plan.requests:
         yield "  nothing to ask: a run sends no request"
         return
-    packs = f", {plan.pack:.4g} rows per request" if plan.pack > 1 else ""
-    yield f"requests: about {plan.requests:,} for {count(plan.questions, 'question')}{packs}"
+    yield f"requests: about {plan.requests:,} for {' and '.join(_asked(plan))}"
     yield from _quota_lines(plan, now)
     yield f"done: {_finish(plan.finishes_at, now)}{_if_run_daily(plan)}"
     yield from _model_lines(plan, now)
@@ -34,6 +33,15 @@ def plan_lines(plan: Plan, now: float) -> Iterator[str]:
         yield "what would change it:"
     for each in plan.faster:
         yield f"  {each.change}: about {count(each.requests, 'request')}, done {_finish(each.finishes_at, now)}"
+
+
+def _asked(plan: Plan) -> Iterator[str]:
+    """What is asked: questions, and rows of packs that are also asked alone."""
+    if plan.questions:
+        packs = f", {plan.pack:.4g} rows per request" if plan.pack > 1 else ""
+        yield f"{count(plan.questions, 'question')}{packs}"
+    if plan.checks:
+        yield f"{count(plan.checks, 'row')} of packs asked alone as well"
 
 
 def _quota_lines(plan: Plan, now: float) -> Iterator[str]:

@@ -97,6 +97,9 @@ def result_lines(summary: Summary) -> Iterator[str]:
     yield from outcome_lines(summary)
     if summary.packs is not None:
         yield f"  {summary.packs}"
+    if summary.same_alone is not None:
+        checked = f"{summary.same_alone}" if summary.same_alone.total else "no row was asked alone yet"
+        yield f"  same answer alone as in the pack: {checked}"
     if summary.correct is not None:
         yield f"  correct: {summary.correct}" if summary.correct.total else "  correct: no answer has an expected value"
     if summary.pilot is not None:

@@ -101,15 +101,15 @@ def exit_code(
     *,
     limit_reached: bool,
     fail_threshold: float,
-    may_get_votes: bool = False,
+    may_ask_more: bool = False,
 ) -> int:
     """The exit code of a run.
 
     `fail_threshold` is the percentage of rows that may fail for good, from 0 to 100. `limit_reached` says that the run
-    took as many rows as it was allowed to (`--limit`) and none of them is pending. `may_get_votes` says that rows with
-    an answer were to get more votes.
+    took as many rows as it was allowed to (`--limit`) and none of them is pending. `may_ask_more` says that rows with
+    an answer were to get more votes or a pack check.
     """
-    unfinished = counts.pending or may_get_votes
+    unfinished = counts.pending or may_ask_more
     if stopped is not None and (unfinished or stopped.exit_code in (NEEDS_A_PERSON, USAGE) or stopped.is_outside):
         return stopped.exit_code
     if counts.pending and not limit_reached:

@@ -83,12 +83,14 @@ class Work:
     pilot_groups: Mapping[str, int]
     pilot_alone: int = 0
     pilot_models: int = 0
+    checks: int = 0
+    """Rows of packs that are also asked alone."""
 
     def packs(self, size: float) -> float:
         """Requests of this work if every request brings all its answers."""
         once = self.alone + sum(math.ceil(rows / size) for rows in self.groups.values())
         pilot = self.pilot_alone + sum(math.ceil(rows / size) for rows in self.pilot_groups.values())
-        return once * self.passes + pilot * self.pilot_models
+        return once * self.passes + pilot * self.pilot_models + self.checks
 
     def requests(self, size: float, experience: Experience) -> int:
         """Requests that this work will need; `size` is the number of rows in a pack."""

@@ -48,7 +48,7 @@ class OpenJob:
     def uses(self) -> frozenset[str]:
         """The columns that the templates, the `id` and the scores need."""
         named = frozenset() if self.dataset.id is None else {self.dataset.id}
-        scored = frozenset() if self.spec.evaluate is None else {self.spec.evaluate.expected}
+        scored = frozenset() if self.spec.expected is None else {self.spec.expected}
         return self.prompts.columns | named | scored
 
     def rows(self) -> Iterator[Mapping[str, Any]]:
@@ -118,8 +118,8 @@ def _of_rows(count: int, rows: int) -> str:
 def open_job(spec: JobSpec) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
     dataset = open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.path))
-    if spec.evaluate is not None and spec.evaluate.expected not in dataset.schema:
-        message = no_column(spec.evaluate.expected, dataset.schema, dataset.files)
+    if spec.expected is not None and spec.expected not in dataset.schema:
+        message = no_column(spec.expected, dataset.schema, dataset.files)
         raise SpecError([Mistake(file=str(spec.file), key="evaluate.expected", message=message)])
     prompts = compile_prompts(spec, dataset.schema, dataset.files)
     rule = AnswerRule(

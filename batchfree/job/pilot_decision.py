@@ -54,15 +54,15 @@ def _votes(state: JobState, questions: Collection[str]) -> Iterator[tuple[Any, .
 
 def _expected(state: JobState, questions: Collection[str]) -> dict[str, Any]:
     """The expected values of the questions that have one."""
-    scored, expected = state.opened.spec.evaluate, dict[str, Any]()
-    if scored is None:
+    column, expected = state.opened.spec.expected, dict[str, Any]()
+    if column is None:
         return expected
     left = set(questions)
     for row in state.opened.rows():
         question = state.opened.question_of(row)
         if isinstance(question, str) and question in left:
             left.discard(question)
-            expected[question] = row.get(scored.expected)
+            expected[question] = row.get(column)
         if not left:
             break
     return expected

@@ -63,6 +63,8 @@ class Plan:
     questions: int
     """Different questions that are still to be asked: equal rows share one."""
     rehearsed: int
+    checks: int
+    """Rows of packs that are also asked alone."""
     pack: float
     """Rows in a request."""
     requests: int
@@ -89,6 +91,7 @@ class Plan:
             "reasked": self.reasked,
             "to_do": self.to_do,
             "questions": self.questions,
+            "pack_checks": self.checks,
             "rehearsed": self.rehearsed,
             "rows_per_request": round(self.pack, 1),
             "requests_needed": self.requests,
@@ -179,6 +182,7 @@ def _plan(state: JobState, survey: RowSurvey, market: Market, now: float) -> Pla
         reasked=None if state.opened.dataset.id is None else survey.reasked,
         to_do=survey.counts[Status.PENDING],
         questions=survey.questions,
+        checks=work.checks,
         rehearsed=state.index.left_out,
         pack=size,
         requests=requests,
@@ -218,6 +222,7 @@ def _work(spec: JobSpec, survey: RowSurvey, market: Market, agreement: float | N
         pilot_groups=survey.pilot_groups,
         pilot_alone=survey.pilot_alone,
         pilot_models=len(market.models),
+        checks=survey.checks_left(spec.pack_checks),
     )
 
 

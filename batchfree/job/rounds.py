@@ -1,24 +1,25 @@
 """The rounds of a run: which questions are asked, and in which order.
 
 A job without votes has one round. With votes every round asks for one vote on each of its questions: a pilot first,
-then the votes that every row gets, then those that decide most.
+then the votes that every row gets, then those that decide most. Pack checks come last.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 from batchfree.core.chat import Failure
+from batchfree.job.choose_checks import choose_checks
 from batchfree.job.consensus_table import ConsensusTable
 from batchfree.job.options import RunOptions
 from batchfree.job.pilot_decision import decide_pilot
 from batchfree.job.state import JobState
 from batchfree.job.vote_book import VoteBook
 from batchfree.job.workforce import Workforce
-from batchfree.journal.attempts import Status
+from batchfree.journal.attempts import QuestionState, Status
 from batchfree.run.tasks import Task
 
 ROUND_SHARE = 0.1
@@ -27,6 +28,8 @@ LEAST_ROUND = 50
 """The least number of rows in a round of further votes."""
 SHUFFLED = 2_000
 """Rows that change places among each other between two rounds, so that packs get other neighbours."""
+CHECK_ROUNDS = 5
+"""Most rounds of pack checks. A row whose model can't be asked gives way to another row in the next round."""
 
 Tasks = Iterator[Task | int]
 
@@ -57,7 +60,12 @@ class Rounds:
         votes = self._state.votes
         if votes is None:
             yield self._pass(self._is_unanswered)
-            return
+        else:
+            yield from self._voting(votes)
+        yield from self._checks()
+
+    def _voting(self, votes: VoteBook) -> Iterator[Tasks]:
+        """The rounds of a job with votes."""
         if self._spec.pilot is not None and not self._state.pilots:
             yield from self._pilot(votes)
         for number in range(self._spec.votes.min):
@@ -77,6 +85,25 @@ class Rounds:
             if len(votes) == before:
                 return
             number += 1
+
+    def _checks(self) -> Iterator[Tasks]:
+        """The rounds of pack checks: some rows that packs have answered are asked alone, each of the same model."""
+        passed_over = set[str]()
+        for _ in range(CHECK_ROUNDS):
+            models = choose_checks(self._state, passed_over)
+            if not models:
+                return
+            yield self._check_tasks(models)
+            passed_over |= models.keys()
+
+    def _check_tasks(self, models: Mapping[str, str]) -> Tasks:
+        """The tasks that check these questions; each is the question's digest with the model to ask."""
+
+        def state(question: str) -> QuestionState:
+            return QuestionState(models_reached=frozenset({models[question]}))
+
+        for task in self._opened.tasks(models.__contains__, state, self._options.limit):
+            yield replace(task, check_of=models[task.question.digest]) if isinstance(task, Task) else task
 
     def _pilot(self, votes: VoteBook) -> Iterator[Tasks]:
         """The first rows go to every eligible model, one model each round; then the pilot decides."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from batchfree.answers import packs
 from batchfree.core.chat import ChatRequest, Failure
 from batchfree.data.openai_batch import row_name
+from batchfree.job.check_book import CheckBook
 from batchfree.job.consensus_table import ConsensusTable
 from batchfree.job.needs import Needs
 from batchfree.job.state import JobState
@@ -28,9 +29,24 @@ class RowSurvey:
     groups: Counter[str] = field(default_factory=Counter)
     alone: int = 0
     votes_given: int = 0
+    packed: set[str] = field(default_factory=set)
+    checked: set[str] = field(default_factory=set)
+    """Questions with an answer from a pack that were not asked alone yet, and those that were: as many as wanted."""
     pilot_groups: Counter[str] = field(default_factory=Counter)
     pilot_alone: int = 0
     needs: Sequence[Requirements] = (Requirements(),)
+
+    def count_check(self, question: str, book: CheckBook) -> None:
+        """Counts a question that was asked alone as well, or may be."""
+        if len(self.packed) < book.wanted and book.may_be_checked(question):
+            self.packed.add(question)
+        if book.check_of(question) is not None:
+            self.checked.add(question)
+
+    def checks_left(self, wanted: int) -> int:
+        """Rows that are still to be asked alone as well, of those that have an answer from a pack or will get one."""
+        coming = self.groups.total() + self.pilot_groups.total()
+        return max(0, min(wanted - len(self.checked), len(self.packed) + coming))
 
     @property
     def questions(self) -> int:
@@ -52,6 +68,7 @@ def survey_rows(state: JobState) -> RowSurvey:
             continue
         question = digest(request, opened.rule)
         needs.add(request)
+        found.count_check(question, state.checks)
         verdict = None if consensus is None else consensus.of(question)
         status = state.index.status(question) if verdict is None else verdict.status(spec.votes.min)
         found.counts[status] += 1

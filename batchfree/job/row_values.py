@@ -18,7 +18,7 @@ from batchfree.quality.scoring import ScoringRule, is_correct
 def scoring_rule(spec: JobSpec) -> ScoringRule | None:
     """The rule of `evaluate` in the job file; None without it."""
     scored = spec.evaluate
-    if scored is None:
+    if scored is None or scored.expected is None:
         return None
     return ScoringRule(metric=scored.metric, field=scored.field, tolerance=scored.tolerance)
 
@@ -45,10 +45,10 @@ class RowValues:
         if isinstance(question, Failure):
             return self._unrenderable(question)
         values = describe(state, self._consensus_on(question, state))
-        if self._scoring is None or self._spec.evaluate is None:
+        column = self._spec.expected
+        if self._scoring is None or column is None:
             return values
-        expected = row.get(self._spec.evaluate.expected)
-        return {**values, "correct": is_correct(values.get("answer"), expected, self._scoring)}
+        return {**values, "correct": is_correct(values.get("answer"), row.get(column), self._scoring)}
 
     def brief(self, row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
         """Of an answered row only its status, which is much faster; of other rows all values."""

@@ -247,7 +247,7 @@ class Session:
             counts,
             limit_reached=limit_reached,
             fail_threshold=options.fail_threshold,
-            may_get_votes=tally.may_get_votes,
+            may_ask_more=tally.may_get_votes or state.checks.is_open,
         )
         empty = () if counts.rows else ("the input has no rows",)
         return Summary(
@@ -267,6 +267,7 @@ class Session:
             seconds=seconds,
             exit_code=code,
             packs=state.packs.statistics(),
-            correct=None if self._spec.evaluate is None else Proportion(count=tally.correct, total=tally.scored),
+            correct=None if self._spec.expected is None else Proportion(count=tally.correct, total=tally.scored),
             pilot=state.pilots[-1] if state.pilots else None,
+            same_alone=state.same_alone(),
         )

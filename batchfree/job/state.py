@@ -12,6 +12,7 @@ import polars as pl
 
 from batchfree.core.chat import Failure
 from batchfree.data import output
+from batchfree.job.check_book import CheckBook, packed_pair
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.row_values import RowValues
 from batchfree.job.vote_book import VoteBook
@@ -23,6 +24,8 @@ from batchfree.journal.pack_statistics import PackCounter
 from batchfree.journal.rehearsals import counts_on
 from batchfree.journal.request_statistics import RequestStatistics
 from batchfree.journal.run_folder import RunFolder
+from batchfree.quality.intervals import Proportion
+from batchfree.quality.pack_comparison import compare_packs
 from batchfree.run.summary import Tally
 
 RECENT_ATTEMPTS = 2_000
@@ -44,6 +47,8 @@ class JobState:
     """Set in a job that asks for votes."""
     pilots: list[PilotDecision] = field(default_factory=list)
     """The decisions of pilots, in order."""
+    checks: CheckBook = field(default_factory=lambda: CheckBook(0))
+    """The rows of packs that are also asked alone."""
 
     def add(self, line: JournalLine) -> None:
         """Takes note of a new line of the journal."""
@@ -51,8 +56,11 @@ class JobState:
         self.count(line.attempt)
 
     def count(self, attempt: Attempt) -> None:
-        """Adds an attempt to the statistics of requests and packs, to the votes and to the pilots."""
+        """Adds an attempt to the statistics of requests and packs, to the votes, the pilots and the pack checks."""
         self.requests.add(attempt)
+        self.checks.add(attempt)
+        if attempt.pack_check:
+            return
         record = pack_reply(attempt, self.opened.rule.labels or ())
         if record is not None:
             self.packs.add(record)
@@ -60,6 +68,13 @@ class JobState:
             self.votes.add(attempt)
         if attempt.pilot is not None:
             self.pilots.append(attempt.pilot)
+
+    def same_alone(self) -> Proportion | None:
+        """The checked rows of packs whose answer was the same alone; None without `evaluate.pack_check`."""
+        if not self.checks.wanted:
+            return None
+        pairs = [packed_pair(check, self.index.state(question)) for question, check in self.checks.finished()]
+        return compare_packs([pair for pair in pairs if pair is not None]).equal
 
     @property
     def begun(self) -> bool:
@@ -120,7 +135,14 @@ def read_state(
         warnings.append(f"{folder.journal}:{damage.line}: this line is damaged and is left out: {damage.why}")
 
     votes = VoteBook(job.spec.answer.labels) if job.spec.asks_votes else None
-    state = JobState(opened=opened, folder=folder, index=index, warnings=warnings, votes=votes)
+    state = JobState(
+        opened=opened,
+        folder=folder,
+        index=index,
+        warnings=warnings,
+        votes=votes,
+        checks=CheckBook(job.spec.pack_checks),
+    )
 
     def count(attempt: Attempt) -> None:
         state.count(attempt)

@@ -149,6 +149,23 @@ def _pack(spec: JobSpec) -> Iterator[Finding]:
         yield Finding(("pack",), "rows with tools can't share a request; write pack: 1, or leave out request.tools")
 
 
+def _evaluate(spec: JobSpec) -> Iterator[Finding]:
+    evaluate = spec.evaluate
+    if evaluate is None or evaluate.expected is not None:
+        return
+    if not evaluate.pack_check:
+        yield Finding(("evaluate", "expected"), "this key is required: it names the column of expected values")
+    elif evaluate.metric != "exact" or evaluate.field is not None or evaluate.tolerance:
+        message = "this key is required: metric, field and tolerance compare answers with expected values"
+        yield Finding(("evaluate", "expected"), message)
+
+
+def _pack_check(spec: JobSpec) -> Iterator[Finding]:
+    if spec.pack_checks and spec.pack == 1:
+        message = "this asks rows of packs alone as well, and the job has no packs; write pack: 10, or leave it out"
+        yield Finding(("evaluate", "pack_check"), message)
+
+
 def _refused_parameters(spec: JobSpec) -> Iterator[Finding]:
     for name, message in refusals(spec.request):
         yield Finding(("request", name), message)
@@ -241,6 +258,8 @@ RULES: Mapping[Callable[[JobSpec], Iterator[Finding]], tuple[str, ...]] = {
     _labels: (),
     _one_format: ("answer.labels", "answer.schema", "request.response_format"),
     _pack: ("pack", "answer.labels", "answer.schema", "request.tools"),
+    _evaluate: ("evaluate",),
+    _pack_check: ("pack", "evaluate"),
     _refused_parameters: (),
     _misspelt_parameters: ("endpoint.base_url",),
     _route: ("router.route", "endpoint.base_url"),

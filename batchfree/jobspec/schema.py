@@ -124,9 +124,9 @@ class PilotSpec(Section):
 
 
 class EvaluateSpec(Section):
-    """How answers are scored against expected values."""
+    """How answers are scored against expected values, and how many answers of packs are checked."""
 
-    expected: Filled
+    expected: Filled | None = None
     """Column that holds the expected value; rows where it is null are not scored."""
     metric: Literal["exact", "numeric", "contains", "json-subset"] = "exact"
     """exact: equal texts, case and punctuation aside; numeric: equal numbers; contains: the expected text stands in the
@@ -135,6 +135,8 @@ class EvaluateSpec(Section):
     """Dotted path of the value within the answer, such as items[0].name."""
     tolerance: float = Field(default=0.0, ge=0)
     """Largest difference of two numbers that are still equal; for the metric numeric."""
+    pack_check: int = Field(default=0, ge=0)
+    """Rows answered in a pack that the same model is also asked alone, to see what packs do to the answers."""
 
 
 class LimitsSpec(Section):
@@ -275,6 +277,16 @@ class JobSpec(Section):
     def asks_votes(self) -> bool:
         """Whether rows may get more than one answer."""
         return self.votes.max > 1 or self.pilot is not None
+
+    @property
+    def expected(self) -> str | None:
+        """The column of expected values; None if answers are not scored."""
+        return None if self.evaluate is None else self.evaluate.expected
+
+    @property
+    def pack_checks(self) -> int:
+        """Number of rows answered in packs that are also asked alone."""
+        return 0 if self.evaluate is None else self.evaluate.pack_check
 
     def resolved(self) -> JsonObject:
         """The whole job as plain JSON data. A job holds no secrets."""

@@ -128,6 +128,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Set on a line that records the decision of a pilot; such a line has no outcomes."""
     rehearsal: str | None = None
     """The base URL, or `embedded`, if the emulation of OpenRouter was asked and not a real service."""
+    pack_check: bool = False
+    """The row has its answer from a pack, and was asked alone to compare. Such an attempt is no vote and no answer, and
+    says nothing about the state of the question."""
     outcomes: tuple[Outcome, ...]
 
     @property

@@ -55,12 +55,14 @@ class JournalIndex:
                         self.add(line)
                         seen(line.attempt)
                     else:
-                        self.left_out += line.attempt.answered
+                        self.left_out += 0 if line.attempt.pack_check else line.attempt.answered
         except OSError as error:
             raise journal.unreadable(self._path, error) from error
 
     def add(self, line: JournalLine) -> None:
-        """Adds one line of the journal."""
+        """Adds one line of the journal. A pack check belongs to no question, so it is left out."""
+        if line.attempt.pack_check:
+            return
         for outcome in line.attempt.outcomes:
             link = len(self._starts)
             before = self._questions.put(outcome.question, link)

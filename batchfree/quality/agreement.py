@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from batchfree.core.chat import JsonObject
 from batchfree.quality.ballots import readable_votes
-from batchfree.quality.intervals import Interval, Z
+from batchfree.quality.intervals import LEAST_FOR_SHARE, Interval, Z
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,21 @@ class Coefficient:
     """Number of rows with two votes or more."""
     interval: Interval | None
     """The 95 % interval, from the normal approximation; None without a value, and for a single row."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a value, from rows enough to show it."""
+        return self.value is not None and self.interval is not None and self.rows >= LEAST_FOR_SHARE
+
+    def to_json(self) -> JsonObject:
+        """As `--json` prints it; value and interval are null where they are not shown."""
+        ends = self.interval and [round(self.interval.low, 4), round(self.interval.high, 4)]
+        value = None if self.value is None else round(self.value, 6)
+        return {
+            "value": value if self.is_shown else None,
+            "rows": self.rows,
+            "interval": ends if self.is_shown else None,
+        }
 
 
 UNDEFINED = Coefficient(value=None, rows=0, interval=None)

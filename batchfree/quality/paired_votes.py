@@ -11,6 +11,7 @@ import polars as pl
 
 from batchfree.quality.agreement import Coefficient, coefficient
 from batchfree.quality.ballots import readable_votes
+from batchfree.quality.intervals import Interval, Proportion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> McNemar:
 def cohen_kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> Coefficient:
     """Cohen's kappa of pairs (first answer, second answer).
 
-    The variance is that of Fleiss, Cohen and Everitt (1969, doi.org/10.1037/h0028106).
+    The variance is that of Fleiss, Cohen and Everitt (1969, doi.org/10.1037/h0028106). It is 0 if all pairs are equal;
+    then the interval begins where Wilson's interval of the share of equal pairs does.
     """
     return _kappa(Counter(pairs))
 
@@ -73,6 +75,9 @@ def _kappa(table: Mapping[tuple[Hashable, Hashable], int]) -> Coefficient:
     by_chance = sum(first[label] * second[label] for label in first) / rows**2
     equal = sum(number for (answer, other), number in table.items() if answer == other) / rows
     kappa = (equal - by_chance) / (1 - by_chance)
+    if equal == 1:
+        low = (Proportion(count=rows, total=rows).interval.low - by_chance) / (1 - by_chance)
+        return Coefficient(value=1.0, rows=rows, interval=Interval(low=max(-1.0, low), high=1.0))
     spread = math.fsum(
         number / rows * (1 - (first[answer] + second[answer]) / rows * (1 - kappa)) ** 2
         if answer == other

@@ -17,6 +17,7 @@ import yaml
 
 from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.version import __version__
+from batchfree.job.check_book import packed_pair
 from batchfree.job.row_values import scoring_rule
 from batchfree.job.run_history import read_events, waiting
 from batchfree.job.state import JobState, read_state
@@ -87,6 +88,7 @@ def collect(job: Job, now: float) -> CollectedReport:
         failures=attempts.failures(),
         account_limits=attempts.account_limits,
         packs=pack_figures(state.packs.statistics(), labels or ()),
+        pack_check=rows.pack_check() if spec.pack_checks else None,
         doubtful=[each for each, _ in doubtful],
         provenance=_provenance(job, state),
         warnings=state.warnings,
@@ -98,11 +100,12 @@ def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
     """Every row of the input with its values in the table, counted by `tally`."""
     opened, values = state.opened, state.values()
     spec, id_column = opened.spec, opened.dataset.id
-    expected = spec.evaluate.expected if spec.evaluate else None
+    expected, scoring = spec.expected, scoring_rule(spec)
     for number, row in enumerate(opened.rows()):
         request = opened.prompts.render(row)
         question = request if isinstance(request, Failure) else digest(request, opened.rule)
         question_state = values.state(question)
+        check = None if isinstance(question, Failure) else state.checks.check_of(question)
         described = values.of_state(row, question, question_state)
         tally.add({}, described)
         yield ReportedRow(
@@ -112,6 +115,7 @@ def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
             question=question,
             expected=None if expected is None else row.get(expected),
             values=described,
+            pair=None if check is None else packed_pair(check, question_state, row.get(expected or ""), scoring),
             answers=[(attempt.model_or_route, outcome.answer) for attempt, outcome in question_state.answers],
         )
     tally.may_get_votes = values.consensus is not None and values.consensus.has_open

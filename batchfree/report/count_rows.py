@@ -13,6 +13,7 @@ from batchfree.journal.attempts import Attempt, Status
 from batchfree.quality.evaluation import Evaluation, EvaluationCounter, score_answer
 from batchfree.quality.intervals import Proportion
 from batchfree.quality.normalise import normalise
+from batchfree.quality.pack_comparison import PackComparison, PackedPair, compare_packs
 from batchfree.quality.scoring import ScoringRule, scored_text
 from batchfree.report.figures import DoubtfulRow, LabelFigures
 
@@ -41,6 +42,8 @@ class ReportedRow:
     expected: Json
     values: Mapping[str, Any]
     answers: Sequence[tuple[str, Json]]
+    pair: PackedPair | None = None
+    """A model's answer in a pack beside its answer alone, if the row was checked."""
 
 
 class RowCounter:
@@ -52,6 +55,7 @@ class RowCounter:
         self._stride = max(1, -(-rows // MOST_ROWS))
         self._given, self._given_by = Counter[str](), defaultdict[str, Counter[str]](Counter)
         self._table, self._votes = EvaluationCounter(), EvaluationCounter()
+        self._pairs = dict[str | Failure, PackedPair]()
         self._doubtful: list[tuple[tuple[float, ...], int, ReportedRow, str]] = []
 
     def is_shown(self, number: int) -> bool:
@@ -67,6 +71,8 @@ class RowCounter:
             self._table.add(score_answer(answer, row.expected, self._scoring))
             for model, given in row.answers:
                 self._votes.add(score_answer(given, row.expected, self._scoring, model))
+        if row.pair is not None:
+            self._pairs.setdefault(row.question, row.pair)
         found = doubt(row.values)
         if found is not None:
             order, why = found
@@ -93,6 +99,10 @@ class RowCounter:
         if self._scoring is None:
             return None
         return Evaluation(overall=self._table.evaluation().overall, models=self._votes.evaluation().models)
+
+    def pack_check(self) -> PackComparison:
+        """The checked rows of packs; equal rows share a check."""
+        return compare_packs(list(self._pairs.values()))
 
     def doubtful(self) -> list[tuple[DoubtfulRow, ReportedRow]]:
         """The rows that are worth a look, the most doubtful first."""

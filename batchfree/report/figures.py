@@ -17,7 +17,8 @@ from batchfree.journal.attempts import PilotDecision
 from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.quality.agreement import Coefficient
 from batchfree.quality.evaluation import Evaluation
-from batchfree.quality.intervals import LEAST_FOR_SHARE, Median, Proportion
+from batchfree.quality.intervals import Median, Proportion
+from batchfree.quality.pack_comparison import PackComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +240,8 @@ class Report:
     account_limits: Mapping[str, int]
     """Refusals by a limit of the account, which are nobody's failure."""
     packs: PackFigures | None
+    pack_check: PackComparison | None
+    """Rows of packs that were also asked alone; None without `evaluate.pack_check`."""
     doubtful: Sequence[DoubtfulRow]
     provenance: Provenance
     warnings: Sequence[str]
@@ -246,8 +249,6 @@ class Report:
 
 def as_json(value: Any) -> Json:
     """A value of this module as plain JSON data; times are ISO 8601."""
-    if isinstance(value, Coefficient):
-        return coefficient_json(value)
     if hasattr(value, "to_json"):
         return value.to_json()
     if isinstance(value, Evaluation):
@@ -261,17 +262,6 @@ def as_json(value: Any) -> Json:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [as_json(each) for each in value]
     return without_surrogates(value)
-
-
-def coefficient_json(value: Coefficient) -> JsonObject:
-    """A coefficient with its rows; value and interval are null where there are too few rows to show them."""
-    shown = value.value is not None and value.rows >= LEAST_FOR_SHARE
-    ends = value.interval and [round(value.interval.low, 4), round(value.interval.high, 4)]
-    return {
-        "value": round(value.value, 6) if shown and value.value is not None else None,
-        "rows": value.rows,
-        "interval": ends if shown else None,
-    }
 
 
 def _score_json(score: Any) -> JsonObject:

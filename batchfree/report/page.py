@@ -20,8 +20,6 @@ from markupsafe import Markup
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import clean
-from batchfree.quality.agreement import Coefficient
-from batchfree.quality.intervals import LEAST_FOR_SHARE
 from batchfree.quality.normalise import normalise
 from batchfree.report.collect import CollectedReport
 from batchfree.report.count_rows import LONG_PROMPT, TEXT
@@ -95,10 +93,10 @@ FILTERS: dict[str, Callable[[Any], Any]] = {
     "seconds": lambda value: f"{1000 * value:.0f} ms" if value < 1 else f"{value:.1f} s",
     "moment": lambda value: _moment(value),
     "range": lambda interval: f"{_percent(interval.low)}–{_percent(interval.high)} %",
+    "probability": lambda value: "below 0.001" if value < 0.001 else f"{value:.3f}",
     "place": lambda value: f"{100 * min(1.0, max(0.0, value)):.2f}%",
     "shade": lambda share: round(SHADES * share),
     "normalise": normalise,
-    "is_shown": lambda value: _is_shown(value),
 }
 """How the template writes values: shares, numbers, times, and places in a chart."""
 
@@ -120,7 +118,3 @@ def _moment(value: datetime | float) -> str:
     """A time in UTC, to the minute."""
     at = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _is_shown(value: Coefficient) -> bool:
-    return value.value is not None and value.interval is not None and value.rows >= LEAST_FOR_SHARE

@@ -89,7 +89,12 @@ def _missing(completion: Completion, *, cut_off: bool) -> Failure:
 
 def repeats(draw: Draw, parcel: Parcel) -> bool:
     """Whether the same request would get the same answer again: one row at temperature 0, and one model to ask."""
-    return draw.of == 1 and len(parcel) == 1 and parcel[0].question.request.parameters.get("temperature") == 0
+    return (
+        draw.of == 1
+        and len(parcel) == 1
+        and parcel[0].check_of is None
+        and parcel[0].question.request.parameters.get("temperature") == 0
+    )
 
 
 def outcomes(
@@ -129,6 +134,7 @@ def attempt_of(
     latency: float = 0.0,
     pack_seed: int | None = None,
     endpoint: str = "",
+    pack_check: bool = False,
 ) -> Attempt:
     """The attempt as it goes into the journal, with the outcome of `each` row; `endpoint` is the base URL of the job.
 
@@ -159,6 +165,7 @@ def attempt_of(
         pack_seed=pack_seed,
         unknown=reply.unknown,
         rehearsal=rehearsal_at(endpoint, (judged.model, *draw.models)),
+        pack_check=pack_check,
         outcomes=each,
     )
 
@@ -190,10 +197,10 @@ def _finishes(result: Result, task: Task, policy: RetryPolicy, *, larger_left: b
         return False
     match CONSEQUENCES[result.kind]:
         case Consequence.REJECT:
-            return not (result.kind is Kind.CONTEXT_LENGTH and larger_left)
+            return task.check_of is not None or not (result.kind is Kind.CONTEXT_LENGTH and larger_left)
         case Consequence.ANOTHER_ANSWER:
             wrong = 0 if task.state.status is Status.FAILED else task.state.wrong_answers
-            return wrong + 1 >= policy.max_attempts
+            return task.check_of is not None or wrong + 1 >= policy.max_attempts
         case _:
             return False
 

@@ -34,7 +34,7 @@ class Packer:
 
     def company(self, task: Task) -> str | None:
         """The key of the tasks that may share a request with this one; None: it travels alone."""
-        if self._sizes.cap == 1:
+        if self._sizes.cap == 1 or task.check_of is not None:
             return None
         key = packs.company_key(task.question.request, self._rule)
         if isinstance(key, str):

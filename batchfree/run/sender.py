@@ -132,6 +132,7 @@ class Sender:
             salt=str(rng.getrandbits(64)),
             pack_size=self._packer.pack_size,
             rows_that_fit=self._packer.rows_that_fit,
+            only=first.check_of,
         )
 
     def _reject(self, parcel: Parcel, failure: Failure) -> AttemptResult:
@@ -176,6 +177,7 @@ class Sender:
             latency=response.latency,
             pack_seed=sent.seed,
             endpoint=self._rules.endpoint,
+            pack_check=parcel[0].check_of is not None,
         )
         try:
             self._recorded(self._journal.append(attempt))

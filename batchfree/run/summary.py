@@ -136,6 +136,8 @@ class Summary:
     """Right answers among those with an expected value, over all runs; None without `evaluate`."""
     pilot: PilotDecision | None = None
     """What the last pilot decided; None without one."""
+    same_alone: Proportion | None = None
+    """Checked rows of packs whose answer was the same alone, over all runs; None without `evaluate.pack_check`."""
 
     @property
     def statistics(self) -> RequestStatistics:
@@ -181,4 +183,5 @@ class Summary:
             "packs": self.packs and self.packs.to_json(),
             "correct": self.correct and self.correct.to_json(),
             "pilot": self.pilot and self.pilot.to_json(),
+            "pack_check": self.same_alone and self.same_alone.to_json(),
         }

@@ -24,6 +24,9 @@ class Task:
     context_above: int | None = None
     only_new_models: bool = False
     """The question has its answer; only models that have not seen it are asked for one more."""
+    check_of: str | None = None
+    """The question has an answer of this model from a pack; the model is asked again alone, to compare (a pack check).
+    The state is that of a question that only this model has met."""
 
     @property
     def models_met(self) -> frozenset[str]:

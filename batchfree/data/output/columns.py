@@ -165,7 +165,7 @@ TIED = "the best answers have equally many votes, and no further vote may be ask
 
 def columns_of(spec: JobSpec) -> Sequence[Column]:
     """The columns of a job, in the order of the table."""
-    return (*COLUMNS, *(VOTE_COLUMNS if spec.asks_votes else ()), *(SCORE_COLUMNS if spec.evaluate else ()))
+    return (*COLUMNS, *(VOTE_COLUMNS if spec.asks_votes else ()), *(SCORE_COLUMNS if spec.expected else ()))
 
 
 def as_text(answer: Json) -> str:

@@ -76,7 +76,10 @@ class Reject(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoVoterLeft(Generic[RowT]):
-    """Every eligible model has voted on `rows`, or rests for long; the `spared` rows need another decision."""
+    """Every model that may be asked about `rows` has voted, is gone or rests for long.
+
+    The `spared` rows need another decision.
+    """
 
     rows: tuple[RowT, ...]
     spared: tuple[RowT, ...] = ()
@@ -101,10 +104,15 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     """
     eligible = situation.pool.eligible(criteria.needs, situation.today)
     models = None if eligible is None else tuple(model for model in eligible if model.id not in rows[0].voters)
+    if criteria.only is not None:
+        models = tuple(model for model in models or () if model.id == criteria.only)
+        if not models:
+            return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]), for_good=False)
     if eligible and not models:
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]))
     drawn = draw(models, rows, criteria, situation, policy)
-    if rows[0].only_new_models and not isinstance(drawn, Draw) and _is_far(drawn, situation):
+    is_dispensable = rows[0].only_new_models or criteria.only is not None
+    if is_dispensable and not isinstance(drawn, Draw) and _is_far(drawn, situation):
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]), for_good=False)
     if isinstance(drawn, Nothing):
         return _nothing(rows, drawn, models, criteria.needs, situation, policy)

@@ -51,7 +51,8 @@ class Criteria:
 
     `wants_schema`: a `response_format` goes along where the model takes it. `salt` makes the draw repeatable: the same
     salt in the same situation draws the same models. `pack_size` is the number of rows that a model (by id) is given,
-    `rows_that_fit` the number of these rows that fit into one request to these models.
+    `rows_that_fit` the number of these rows that fit into one request to these models. `only` is the id of the one
+    model that may answer; the rows can do without it if it is gone or rests for long.
     """
 
     needs: Requirements
@@ -59,6 +60,7 @@ class Criteria:
     salt: str
     pack_size: Callable[[str], int] = _one_row
     rows_that_fit: Callable[[Sequence[Any], Sequence[Model]], int] = _all_rows
+    only: str | None = None
 
     @property
     def needs_schema(self) -> bool:
