@@ -29,8 +29,11 @@ COLOURS = {"error": "1;31", "warning": "33", "stopped": "33"}
 """The first words of messages that stand out, with the codes of their colours (ECMA-48, SGR)."""
 LEAST_WIDTH = 40
 """A terminal that is narrower than this is taken to have this number of columns."""
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Characters that control a terminal or change the direction of writing; tabs and line breaks are not among them."""
+_BEYOND_ASCII = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+CONTROL_CHARACTERS = re.compile(rf"[\x00-\x08\x0a-\x1f{_BEYOND_ASCII}]")
+"""Characters that control a terminal, end a line or change the direction of writing; tabs are not among them."""
+RAW_IN_JSON = re.compile(f"[{_BEYOND_ASCII}]")
+"""Those of them that JSON leaves as they are."""
 
 
 @contextmanager
@@ -43,18 +46,17 @@ def ignore_closed_terminal() -> Iterator[None]:
 
 
 def say(text: str, *, wrap: bool = True) -> None:
-    """Prints a message for a person to stderr.
+    """Prints a message for a person to stderr, as one line: what comes from outside can't forge another one.
 
-    On a terminal, lines break at words (`wrap=False` for a command to copy), and errors and warnings have colours.
+    On a terminal, the line is broken at words (`wrap=False` for a command to copy), and errors and warnings have
+    colours.
     """
     if before_saying is not None:
         before_saying()
     with ignore_closed_terminal():
         text = escape_control_characters(text)
         if sys.stderr.isatty():
-            lines = text.splitlines() or [""]
-            text = "\n".join(part for line in lines for part in (wrapped(line, columns()) if wrap else [line]))
-            text = _coloured(text)
+            text = _coloured("\n".join(wrapped(text, columns())) if wrap else text)
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -87,11 +89,16 @@ def escape_control_characters(text: str) -> str:
 def print_json(value: Json, indent: int | None = 2) -> None:
     """Prints one JSON value to stdout; in ASCII if stdout is not UTF-8."""
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-    print_result(json.dumps(value, ensure_ascii=not is_unicode, indent=indent))
+    text = json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
+    _print_to_stdout(RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_result(text: str) -> None:
-    """Prints a line of a result to stdout. A reader that went away is no error. Raises StorageError."""
+    """Prints one line of a result to stdout. A reader that went away is no error. Raises StorageError."""
+    _print_to_stdout(escape_control_characters(text))
+
+
+def _print_to_stdout(text: str) -> None:
     try:
         print(text, flush=True)  # noqa: T201
     except BrokenPipeError:
@@ -183,7 +190,7 @@ def usage_message(error: click.UsageError, command: str) -> str:
     """One line that says what is wrong on the command line and where the help is."""
     message = error.message.rstrip(".")
     if isinstance(error, click.MissingParameter):
-        message = error.format_message().rstrip(".")
+        message = " ".join(error.format_message().split()).rstrip(".")
     elif isinstance(error, click.BadParameter) and error.param is not None:
         message = f"{'/'.join(error.param.opts)}: {message}"
     elif isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
@@ -193,8 +200,11 @@ def usage_message(error: click.UsageError, command: str) -> str:
 
 
 def report_bug() -> None:
-    """Prints the traceback, without the values of variables, and what to do with it."""
+    """Prints the traceback, without keys and the values of variables, and what to do with it."""
     import traceback
 
-    say(traceback.format_exc())
+    from batchfree.service.openrouter.masking import mask
+
+    for line in traceback.format_exc().splitlines():
+        say(mask(line), wrap=False)
     say("error: this is a bug in batchfree. Recorded answers are safe. Please report the lines above.")

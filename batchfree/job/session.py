@@ -209,7 +209,7 @@ class Session:
         except StorageError as error:
             if self._switch.stopped is None:
                 raise
-            raise StorageError(f"{self._switch.stopped.message}\n{error}") from error
+            raise StorageError(f"{self._switch.stopped.message}; {error}") from error
 
     async def _start_afresh(self, locks: ExitStack) -> bool:
         """Sets earlier progress aside. Returns False, and leaves all as it was, if the key is missing or refused."""

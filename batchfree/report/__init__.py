@@ -3,6 +3,6 @@
 `count_attempts` and `count_rows` fold journal and rows into the figures of `figures`, `advice` draws conclusions from
 them, `collect` puts all together, `page` makes the HTML, and `write_report` writes it.
 
-Imports: core, jobspec, journal, quality, service, run, job.
+Imports: core, jobspec, journal, quality, data, service, run, job.
 Pure: advice, count_attempts, count_rows, figures, timeline.
 """

@@ -17,6 +17,7 @@ import yaml
 
 from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.version import __version__
+from batchfree.data.openai_batch import row_name
 from batchfree.job.check_book import packed_pair
 from batchfree.job.row_values import scoring_rule
 from batchfree.job.run_history import read_events, waiting
@@ -110,7 +111,7 @@ def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
         tally.add({}, described)
         yield ReportedRow(
             number=number,
-            name=None if id_column is None else str(row[id_column]),
+            name=None if id_column is None else row_name(row.get(id_column)),
             request=request,
             question=question,
             expected=None if expected is None else row.get(expected),

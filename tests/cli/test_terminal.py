@@ -13,7 +13,7 @@ import pytest
 from support.command_line import ROOT, JobHere
 
 from batchfree.cli import main
-from batchfree.cli.terminal import escape_control_characters
+from batchfree.cli.terminal import escape_control_characters, report_bug
 
 
 def test_the_module_is_the_command_also_without_utf_8(job: JobHere) -> None:
@@ -33,12 +33,52 @@ def test_a_pipe_that_is_closed_early_is_no_error(job: JobHere) -> None:
 
 def test_control_characters_are_shown_by_their_codes(job: JobHere) -> None:
     assert escape_control_characters("red \x1b[31m, bell \x07, turned \u202e; tab\tand line\n") == (
-        "red \\x1b[31m, bell \\x07, turned \\u202e; tab\tand line\n"
+        "red \\x1b[31m, bell \\x07, turned \\u202e; tab\tand line\\n"
     )
     job.rows({"id": "\x1b[2J", "prompt": "\x1b[31mWhat is 1 + 1?"}, {"id": "b", "prompt": "\x07"})
     output = job("run", "-v")
     assert output.code == 0
     assert not set(output.err) & {"\x1b", "\x07"}
+
+
+FORGER = "x\nforged: 1\r\x1b[2Jforged: 2\u2028forged: 3\x85forged: 4\u202e\u200f"
+"""A name that tries to begin a line, to move the cursor and to turn the direction of writing."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"prompt": "{{ prompt }}{{ none.x }}"},
+        {"input": {"path": "rows.jsonl", "id": FORGER}},
+        {FORGER: 1, "limits": {FORGER: 2}},
+        {"router": {"only": [FORGER]}},
+        {"evaluate": {"expected": FORGER}},
+        {"answer": {"schema": {"type": FORGER}}},
+        {"endpoint": f"https://{FORGER}/v1"},
+    ],
+)
+def test_names_from_outside_forge_no_line_and_turn_no_text(job: JobHere, changes: dict[str, object]) -> None:
+    job.rows({"id": FORGER, "prompt": "What is 1 + 1?", FORGER: FORGER}, {"id": "b", "prompt": FORGER})
+    job.spec(**changes)
+    for line in ("validate", "preview", "run -v", "status", "status --json", "plan", "models", "quota", "report"):
+        name, *arguments = line.split()
+        output = job(name, *arguments)
+        assert output.code in (0, 1, 2, 3, 75), line
+        for printed in (output.out + output.err).splitlines():
+            assert not printed.lstrip().startswith("forged"), (line, printed)
+            assert not set(printed) & set("\x1b\x85\u2028\u202e\u200f"), (line, printed)
+
+
+def test_a_traceback_shows_no_key(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("it was\n" + "sk-or-v1-" + "0123" * 9)
+    except ValueError:
+        report_bug()
+    shown = capsys.readouterr().err
+    assert "sk-…" in shown
+    assert "01230123" not in shown
+    assert "this is a bug in batchfree" in shown
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
