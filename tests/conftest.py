@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.browser import browser
 from support.command_line import job, no_network
+from support.postgres import ledger_place, postgres
 
-__all__ = ["browser", "job", "no_network"]  # fixtures
+__all__ = ["browser", "job", "ledger_place", "no_network", "postgres"]  # fixtures
 
 settings.register_profile(
     "repeatable",

@@ -132,7 +132,8 @@ def wait_note(progress: Progress, now: float) -> str | None:
     """What all workers wait for and until when; None if they don't."""
     if progress.waiting_for is None or progress.until is None:
         return None
-    return f"waiting for the {progress.waiting_for} limit until {moment(progress.until, now)}"
+    what = "quota ledger" if progress.waiting_for == "ledger" else f"{progress.waiting_for} limit"
+    return f"waiting for the {what} until {moment(progress.until, now)}"
 
 
 def stopping_note(progress: Progress, now: float) -> str:

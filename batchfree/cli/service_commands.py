@@ -152,6 +152,7 @@ def _print_usage(connection: Connection, limits: Limits, unlimited: str, *, as_j
             "resets_at": iso(usage.minute_resets_at),
         },
         "jobs": [{"job": job, "today": starts} for job, starts in sorted(usage.jobs.items())],
+        "ledger": connection.ledger.name,
     }
     if as_json:
         print_json(value)
@@ -159,5 +160,6 @@ def _print_usage(connection: Connection, limits: Limits, unlimited: str, *, as_j
     for name, part in (("this UTC day", value["day"]), ("this minute", value["minute"])):
         limit = unlimited if part["limit"] is None else f"{part['left']} of {part['limit']} left"
         print_result(f"{name}: {limit}, {part['used']} used, resets at {part['resets_at']}")
+    print_result(f"ledger: {value['ledger']}")
     for each in value["jobs"]:
         print_result(f"  {each['job']}: {each['today']} today")

@@ -6,7 +6,7 @@
     │   └── DatasetError     the input is wrong
     ├── StorageError         a journal, ledger, cache or table can't be read or written
     │   └── OutputError      the table or the run folder can't be written there; nothing was sent
-    └── UnavailableError     the service can't be reached, or can't do what the job asks
+    └── UnavailableError     the service or the shared ledger can't be reached, or the service can't do what is asked
 
 A failed attempt is no exception but a `chat.Failure`. A spent limit is a normal end of a run, a `stops.Stopped`.
 """
@@ -65,7 +65,7 @@ class OutputError(StorageError):
 
 
 class UnavailableError(BatchfreeError):
-    """The service can't be reached, or none of its models can do what the job asks."""
+    """The service or the shared ledger can't be reached, or no model can do what the job asks. Try again later."""
 
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})

@@ -18,6 +18,7 @@ class StopReason(StrEnum):
     POOL_DOWN = "pool_down"
     LOCKED = "locked"
     SERVICE_DOWN = "service_down"
+    LEDGER_DOWN = "ledger_down"
     INTERRUPTED = "interrupted"
     TERMINATED = "terminated"
     KEY_REFUSED = "key_refused"
@@ -38,6 +39,7 @@ EXIT_CODES = {
     StopReason.POOL_DOWN: TRY_LATER,
     StopReason.LOCKED: TRY_LATER,
     StopReason.SERVICE_DOWN: TRY_LATER,
+    StopReason.LEDGER_DOWN: TRY_LATER,
     StopReason.INTERRUPTED: INTERRUPTED,
     StopReason.TERMINATED: TERMINATED,
     StopReason.KEY_REFUSED: NEEDS_A_PERSON,

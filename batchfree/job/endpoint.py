@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchfree.core.chat import JsonObject, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER
@@ -57,12 +57,16 @@ class Endpoint:
         return Router(routing_policy(self.spec), self.connection.catalogue, self.connection.clock, resting)
 
     def rate_limiter(self, policy: WaitPolicy, report_wait: ReportWait) -> RateLimiter:
-        """Hands out the starts of one run."""
+        """Hands out the starts of one run, on the clock of the ledger; `policy` is on the clock of this process."""
+        ledger = self.connection.ledger
+        if policy.deadline is not None:
+            ahead = ledger.clock() - self.connection.clock()
+            policy = replace(policy, deadline=policy.deadline + ahead)
         return RateLimiter(
-            self.connection.ledger,
+            ledger,
             self.limits,
             self.spec.name,
-            clock=self.connection.clock,
+            clock=ledger.clock,
             policy=policy,
             report_wait=report_wait,
             refresh_quota=self.connection.refresh_quota,

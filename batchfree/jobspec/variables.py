@@ -16,6 +16,8 @@ from batchfree.jobspec.yaml.parse import plain_value
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 """The variable of the API key, if the job names no other."""
+LEDGER_VARIABLE = "BATCHFREE_LEDGER"
+"""The variable with the URL of a quota ledger that several machines share. The URL may hold a password."""
 UNTOUCHED = {"prompt", "messages", "system", "answer"}
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
@@ -63,6 +65,9 @@ def _fill(draft: Draft, path: KeyPath, text: str, environment: Mapping[str, str]
         value = environment.get(name)
         if name == key_variable:
             complaints.append(f"{name} holds the API key, which never stands in a job; leave it out here")
+            return ""
+        if name in (LEDGER_VARIABLE, "PGPASSWORD"):
+            complaints.append(f"{name} may hold a password, which never stands in a job; leave it out here")
             return ""
         if value is not None and not is_utf8(value):
             complaints.append(f"the environment variable {name} holds bytes that are not UTF-8 text; set it again")

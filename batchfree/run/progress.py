@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from batchfree.core.errors import BatchfreeError
+from batchfree.core.errors import BatchfreeError, UnavailableError
 from batchfree.core.stops import Stopped
 from batchfree.core.text import iso
 from batchfree.journal.attempts import Attempt
@@ -150,7 +150,10 @@ class ProgressTracker:
         if self._usage is None or 0 <= now - self._looked_at < USAGE_EVERY:
             return progress
         self._looked_at = now
-        return replace(progress, usage=self._usage())
+        try:
+            return replace(progress, usage=self._usage())
+        except UnavailableError:  # the ledger is out of reach: the last figures stay
+            return progress
 
     def _show(self, progress: Progress) -> None:
         self.progress = progress

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,7 +17,7 @@ from batchfree.service.llama.server import LlamaModel, LlamaServer, check_instal
 from batchfree.service.llama.weights import find_weights
 from batchfree.service.openrouter.catalogue import ModelCatalogue, cache_dir
 from batchfree.service.openrouter.client import Client
-from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
+from batchfree.service.quota.account import LedgerUrl, fingerprint, ledger_path, ledger_place, state_dir
 from batchfree.service.quota.ledger import Ledger
 from batchfree.service.quota.ledger_db import IN_MEMORY
 
@@ -69,15 +70,16 @@ async def connect(
     """Opens a connection for at most `connections` requests at a time; the key comes from the environment.
 
     `embedded` is an account of its own, new with every connection. For `llama` a server is started, and ended with the
-    connection; `say` takes a sentence before weights are fetched. Raises StorageError if the ledger or the cache can't
-    be used, UnavailableError if no weights can be fetched, BatchfreeError for an impossible key and a server that does
-    not start. A cancellation ends the server.
+    connection; `say` takes a sentence before weights are fetched, and if the database of the ledger is out of reach.
+    Raises StorageError if the ledger or the cache can't be used, SpecError for a wrong URL of the ledger,
+    UnavailableError if no weights can be fetched, BatchfreeError for an impossible key and a server that does not
+    start. A cancellation ends the server.
     """
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
     is_here = endpoint.embedded or endpoint.is_llama
     key = None if is_here else find_api_key(endpoint, environment)
     account = fingerprint(key, base_url, endpoint.account)
-    path = IN_MEMORY if endpoint.embedded else ledger_path(state_dir(environment), account)
+    place = _ledger_of(endpoint, environment, account, clock)
     cache = None if is_here else cache_dir(environment)
     transport = _embedded_transport(clock) if endpoint.embedded else transport
     async with AsyncExitStack() as stack:
@@ -85,7 +87,7 @@ async def connect(
         if endpoint.is_llama:
             server = await stack.enter_async_context(_llama_server(endpoint, environment, say))
             base_url = server.base_url
-        ledger = stack.enter_context(Ledger(path, clock))
+        ledger = stack.enter_context(Ledger(place, clock, say))
         fast = not endpoint.is_openrouter
         variable = endpoint.api_key_env
         client = Client(base_url, key, transport, connections=connections, fast=fast, key_variable=variable)
@@ -106,6 +108,21 @@ async def _llama_server(
         LlamaModel(path=file, name=name, context=endpoint.context, threads=endpoint.threads)
     ) as server:
         yield server
+
+
+def _ledger_of(
+    endpoint: EndpointSpec, environment: Mapping[str, str], account: str, clock: Callable[[], float]
+) -> Path | LedgerUrl:
+    """The ledger of the account. A service inside this process or on this machine is shared with no other machine.
+
+    A clock other than that of the system goes before the clock of a database.
+    """
+    if endpoint.embedded:
+        return IN_MEMORY
+    if endpoint.is_llama:
+        return ledger_path(state_dir(environment), account)
+    place = ledger_place(environment, account)
+    return replace(place, own_clock=clock is time.time) if isinstance(place, LedgerUrl) else place
 
 
 def find_api_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str | None:

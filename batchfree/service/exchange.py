@@ -16,7 +16,7 @@ from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.stops import Stopped
 from batchfree.service.openrouter import wire
 from batchfree.service.own_endpoint import on_own_endpoint, without_schema
-from batchfree.service.quota.ledger import Start
+from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.reach import Reach
 from batchfree.service.router import Lesson, Router
 from batchfree.service.routing import Ask, Criteria, NoVoterLeft, Reject, RoutedRow, Stop, Wait

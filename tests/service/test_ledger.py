@@ -18,7 +18,8 @@ from support.virtual_time import VirtualTime
 from batchfree.core.errors import StorageError
 from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
 from batchfree.service.quota.learned import LAG
-from batchfree.service.quota.ledger import GRACE, POLL, Ledger, Start
+from batchfree.service.quota.ledger import GRACE, POLL, Ledger
+from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.quota.limits import DAY, FREE, WINDOW, Limits, Opening
 
 MIDNIGHT = 20_000 * DAY
@@ -39,8 +40,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def ledger(path, virtual_time):
-    with Ledger(path, virtual_time.clock) as opened:
+def ledger(ledger_place, virtual_time):
+    with Ledger(ledger_place, virtual_time.clock) as opened:
         yield opened
 
 
@@ -131,10 +132,10 @@ def test_starts_of_jobs_without_limits_count_for_others(ledger, virtual_time):
     assert ledger.usage().jobs == {"fast": 20}
 
 
-def test_starts_survive_the_process(path, virtual_time):
-    with Ledger(path, virtual_time.clock) as ledger:
+def test_starts_survive_the_process(ledger_place, virtual_time):
+    with Ledger(ledger_place, virtual_time.clock) as ledger:
         first, *_ = take(ledger, virtual_time, 20, FREE)
-    with Ledger(path, virtual_time.clock) as ledger:
+    with Ledger(ledger_place, virtual_time.clock) as ledger:
         assert ledger.reserve(FREE, "reviews") == Opening(at=first.at + WINDOW, reason="minute")
 
 
@@ -147,12 +148,12 @@ def test_a_start_that_was_never_sent_can_be_given_back(ledger, virtual_time):
     assert isinstance(ledger.reserve(Limits(per_day=5), "reviews"), Opening)
 
 
-def test_entries_older_than_three_days_are_deleted(ledger, virtual_time, path):
+def test_entries_older_than_three_days_are_deleted(ledger, virtual_time):
     for _ in range(8):
         take(ledger, virtual_time, 100, Limits())
         ledger.record_day_report(day_limit=50, day_used=1)
         virtual_time.pass_by(DAY)
-    with closing(sqlite3.connect(path)) as db, db:
+    with ledger._store.transaction() as db:
         assert db.execute("SELECT count(*) FROM days").fetchone()[0] <= 4
         assert db.execute("SELECT count(*) FROM words").fetchone()[0] <= 4
         assert db.execute("SELECT count(*) FROM starts").fetchone()[0] <= 164
@@ -178,8 +179,8 @@ def test_starts_of_a_clock_set_forward_do_not_count_today(ledger, virtual_time):
 # Closures, learned caps, day reports
 
 
-def test_a_closure_applies_to_all_processes_and_limits(ledger, virtual_time, path):
-    with Ledger(path, virtual_time.clock) as other:
+def test_a_closure_applies_to_all_processes_and_limits(ledger, virtual_time, ledger_place):
+    with Ledger(ledger_place, virtual_time.clock) as other:
         other.close_account(NOON + 40, "minute")
         other.close_account(NOON + 30, "minute")
     for limits in (FREE, Limits()):
@@ -205,10 +206,10 @@ def test_an_account_with_a_higher_limit_within_the_day_is_open_again(ledger, vir
     assert ledger.usage().left("day") == 949
 
 
-def test_a_cap_that_a_429_names_applies_to_all_processes(ledger, virtual_time, path):
+def test_a_cap_that_a_429_names_applies_to_all_processes(ledger, virtual_time, ledger_place):
     starts = take(ledger, virtual_time, 12, FREE)
     ledger.learn_cap(FREE, starts[-1], named=10, resets_at=NOON + 60)
-    with Ledger(path, virtual_time.clock) as other:
+    with Ledger(ledger_place, virtual_time.clock) as other:
         assert other.usage().minute_limit == 10
         assert other.usage(Limits()).minute_limit == 10
         assert isinstance(other.reserve(Limits(), "reviews"), Opening)
@@ -283,9 +284,9 @@ def test_usage_shows_what_is_used_left_and_when_it_resets(ledger, virtual_time):
 ONE = Limits(per_minute=1)
 
 
-def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, virtual_time, path):
+def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, virtual_time, ledger_place):
     take(ledger, virtual_time, 1, ONE)
-    with Ledger(path, virtual_time.clock) as second, Ledger(path, virtual_time.clock) as third:
+    with Ledger(ledger_place, virtual_time.clock) as second, Ledger(ledger_place, virtual_time.clock) as third:
         assert second.reserve(ONE, "b").at == NOON + WINDOW
         assert third.reserve(ONE, "c").at == NOON + 2 * WINDOW
         virtual_time.move_to(NOON + WINDOW)
@@ -294,9 +295,9 @@ def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, virtual_t
         assert isinstance(second.reserve(ONE, "b"), Start)
 
 
-def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, virtual_time, path):
+def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, virtual_time, ledger_place):
     take(ledger, virtual_time, 1, ONE)
-    with Ledger(path, virtual_time.clock) as dead:
+    with Ledger(ledger_place, virtual_time.clock) as dead:
         dead.reserve(ONE, "b")
         ledger.reserve(ONE, "a")
         virtual_time.move_to(NOON + WINDOW + 0.5)
@@ -305,18 +306,18 @@ def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, virtual_tim
         assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
-def test_a_withdrawn_ticket_delays_nobody(ledger, virtual_time, path):
+def test_a_withdrawn_ticket_delays_nobody(ledger, virtual_time, ledger_place):
     take(ledger, virtual_time, 1, ONE)
-    with Ledger(path, virtual_time.clock) as other:
+    with Ledger(ledger_place, virtual_time.clock) as other:
         other.reserve(ONE, "b")
         ledger.reserve(ONE, "a")
     virtual_time.move_to(NOON + WINDOW)
     assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
-def test_a_job_that_waits_for_the_next_day_does_not_delay_others(ledger, virtual_time, path):
+def test_a_job_that_waits_for_the_next_day_does_not_delay_others(ledger, virtual_time, ledger_place):
     take(ledger, virtual_time, 1, Limits(per_minute=1, per_day=10))
-    with Ledger(path, virtual_time.clock) as thrifty:
+    with Ledger(ledger_place, virtual_time.clock) as thrifty:
         assert thrifty.reserve(Limits(per_day=10, reserve=9), "b").at == NEXT
         assert ledger.reserve(Limits(per_minute=1, per_day=10), "a").at == NOON + WINDOW
         virtual_time.move_to(NOON + WINDOW)
@@ -329,14 +330,14 @@ SPEED = 200.0
 HAMMERED = Limits(per_minute=600, per_day=1500)
 
 
-def hammer(path, began, job, results):
+def hammer(ledger_place, began, job, results):
     """One process that takes all starts it can get until the day is spent."""
 
     def clock():
         return NOON + (time.time() - began) * SPEED
 
     granted = []
-    with Ledger(path, clock) as ledger:
+    with Ledger(ledger_place, clock) as ledger:
         while True:
             answer = ledger.reserve(HAMMERED, job)
             if isinstance(answer, Start):
@@ -348,10 +349,10 @@ def hammer(path, began, job, results):
     results.put((job, granted))
 
 
-def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(path):
+def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(ledger_place):
     results, began = PROCESSES.Queue(), time.time()
     jobs = ["one", "two"] * 3
-    processes = [PROCESSES.Process(target=hammer, args=(path, began, job, results)) for job in jobs]
+    processes = [PROCESSES.Process(target=hammer, args=(ledger_place, began, job, results)) for job in jobs]
     for process in processes:
         process.start()
     found = [results.get(timeout=60) for _ in processes]
@@ -361,26 +362,26 @@ def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(path)
     ats = [start.at for start in granted]
     assert len(ats) == HAMMERED.per_day
     assert all(later - earlier >= WINDOW for earlier, later in zip(ats, ats[HAMMERED.per_minute :], strict=False))
-    with Ledger(path, lambda: NEXT - 1) as ledger:
+    with Ledger(ledger_place, lambda: NEXT - 1) as ledger:
         assert sum(ledger.usage(HAMMERED).jobs.values()) == len(ats)
         counts = {job: sum(start.job == job for start in granted) for job in ("one", "two")}
         assert ledger.usage(HAMMERED).jobs == counts
 
 
-def crash(path):
+def crash(ledger_place):
     """A process that dies in an open transaction."""
-    ledger = Ledger(path, lambda: NOON)
+    ledger = Ledger(ledger_place, lambda: NOON)
     ledger.reserve(FREE, "reviews")
-    with ledger._file.transaction() as db:
+    with ledger._store.transaction() as db:
         db.execute("DELETE FROM starts")
         os._exit(1)
 
 
-def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(path, virtual_time):
-    process = PROCESSES.Process(target=crash, args=(path,))
+def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(ledger_place, virtual_time):
+    process = PROCESSES.Process(target=crash, args=(ledger_place,))
     process.start()
     process.join()
-    with Ledger(path, virtual_time.clock) as ledger:
+    with Ledger(ledger_place, virtual_time.clock) as ledger:
         assert ledger.usage().minute_used == 1
 
 

@@ -10,7 +10,8 @@ from support.virtual_time import NOON, Stalled, VirtualTime
 
 from batchfree.core.chat import Failure, Kind
 from batchfree.core.stops import StopReason
-from batchfree.service.quota.ledger import Ledger, Start
+from batchfree.service.quota.ledger import Ledger
+from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.quota.limits import DAY, FREE, Limits
 from batchfree.service.quota.rate_limiter import RateLimiter, WaitPolicy
 
@@ -78,14 +79,20 @@ class Job:
                 self.rate_limiter.record_refusal(failure, start)
 
 
+LONG = pytest.mark.parametrize(
+    "ledger_place", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
+"""A test with so many starts that it runs on a database only by hand."""
+
+
 @pytest.fixture
 def time():
     return VirtualTime()
 
 
 @pytest.fixture
-def ledger(tmp_path, time):
-    with Ledger(tmp_path / "ledger.sqlite3", time.clock) as opened:
+def ledger(ledger_place, time):
+    with Ledger(ledger_place, time.clock) as opened:
         yield opened
 
 
@@ -100,6 +107,7 @@ def makespan(starts):
     return max(starts) - min(starts)
 
 
+@LONG
 @pytest.mark.parametrize("seed", range(5))
 def test_with_the_true_limit_the_service_never_answers_429(ledger, time, seed):
     time.pass_by(seed * 11)
@@ -141,6 +149,7 @@ def test_a_stricter_service_costs_at_most_three_429s_in_ten_minutes(ledger, time
     assert makespan(work.starts) <= 1.15 * 8 * 61
 
 
+@LONG
 def test_a_day_of_a_thousand_is_used_to_the_last_request(ledger, time):
     ledger.record_day_report(day_limit=1000, day_used=0)
     service = Service(time, per_day=1000)
@@ -150,6 +159,7 @@ def test_a_day_of_a_thousand_is_used_to_the_last_request(ledger, time):
     assert work.stopped == (StopReason.QUOTA, MIDNIGHT)
 
 
+@LONG
 def test_a_waiting_job_continues_every_day_until_it_is_done(ledger, time):
     heard = []
     service = Service(time, per_day=50)
@@ -173,14 +183,14 @@ def test_a_day_that_others_spent_ends_the_run_until_midnight(ledger, time):
     assert ledger.usage().day_limit == 30
 
 
-def test_a_minute_429_closes_the_account_for_all_jobs_until_its_reset_time(ledger, time, tmp_path):
+def test_a_minute_429_closes_the_account_for_all_jobs_until_its_reset_time(ledger, time, ledger_place):
     async def main():
         stopping = anyio.Event()
         start = await rate_limiter.acquire(stopping)
         failure = Failure(kind=Kind.MINUTE_LIMIT, message="", resets_at=NOON + 60)
         assert isinstance(start, Start)
         rate_limiter.record_refusal(failure, start)
-        with Ledger(tmp_path / "ledger.sqlite3", time.clock) as other:
+        with Ledger(ledger_place, time.clock) as other:
             later = await RateLimiter(other, Limits(), "other", clock=time.clock).acquire(stopping)
         assert later.at == pytest.approx(NOON + 61, abs=0.01)
 
@@ -239,13 +249,13 @@ def test_a_stop_during_a_quota_refresh_starts_nothing(ledger, time):
     assert ledger.usage().jobs == {}
 
 
-def test_a_cancelled_waiter_leaves_the_queue(ledger, time, tmp_path):
+def test_a_cancelled_waiter_leaves_the_queue(ledger, time, ledger_place):
     async def main():
         stopping = anyio.Event()
         await rate_limiter.acquire(stopping)
         with anyio.move_on_after(5):
             await rate_limiter.acquire(stopping)
-        with Ledger(tmp_path / "ledger.sqlite3", time.clock) as other:
+        with Ledger(ledger_place, time.clock) as other:
             start = await RateLimiter(other, Limits(per_minute=1), "other", clock=time.clock).acquire(stopping)
         assert start.at == pytest.approx(NOON + 61, abs=0.01)
 
@@ -253,6 +263,7 @@ def test_a_cancelled_waiter_leaves_the_queue(ledger, time, tmp_path):
     time.run(main)
 
 
+@LONG
 @pytest.mark.parametrize("jump", [-7200, 7200])
 def test_a_clock_jump_during_a_wait_for_midnight_is_noticed(ledger, time, jump):
     service = Service(time, per_day=1)
@@ -269,9 +280,10 @@ def test_a_clock_jump_during_a_wait_for_midnight_is_noticed(ledger, time, jump):
     assert MIDNIGHT <= work.starts[1] <= MIDNIGHT + 60
 
 
-def test_jobs_of_several_processes_share_the_minute_fairly(time, tmp_path):
+@LONG
+def test_jobs_of_several_processes_share_the_minute_fairly(time, ledger_place):
     service = Service(time)
-    ledgers = [Ledger(tmp_path / "ledger.sqlite3", time.clock) for _ in range(6)]
+    ledgers = [Ledger(ledger_place, time.clock) for _ in range(6)]
     works = [job(each, time, service, 10**6, Limits(per_minute=20)) for each in ledgers]
 
     async def main():

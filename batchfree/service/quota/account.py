@@ -1,17 +1,32 @@
-"""The account: its fingerprint, the place of its ledger file, and what is used of its quota."""
+"""The account: its fingerprint, the place of its ledger, and what is used of its quota."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
 
-from batchfree.core.errors import StorageError
+from batchfree.core.errors import Mistake, SpecError, StorageError
 from batchfree.core.urls import normalize_base_url
+from batchfree.jobspec.variables import LEDGER_VARIABLE
 from batchfree.service.quota.limits import Closure, Reason
+
+LEDGER_SCHEMES = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerUrl:
+    """The ledger of one account in a PostgreSQL database. The URL may hold a password, so it is never shown."""
+
+    url: str = field(repr=False)
+    fingerprint: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The `PG*` variables (PostgreSQL manual, "Environment Variables" of libpq). The URL goes before them."""
+    own_clock: bool = True
+    """Whether the clock of the database counts, so that machines agree. Otherwise that of the process counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +77,17 @@ def state_dir(environment: Mapping[str, str]) -> Path:
 def ledger_path(folder: Path, fingerprint: str) -> Path:
     """The path of the ledger of one account."""
     return folder / f"{fingerprint}.sqlite3"
+
+
+def ledger_place(environment: Mapping[str, str], fingerprint: str) -> Path | LedgerUrl:
+    """The ledger of one account: the one that `$BATCHFREE_LEDGER` names, else the file of this machine.
+
+    Raises SpecError if the variable holds anything but a URL of PostgreSQL, and StorageError like `state_dir`.
+    """
+    url = environment.get(LEDGER_VARIABLE, "").strip()
+    if not url:
+        return ledger_path(state_dir(environment), fingerprint)
+    if not url.startswith(LEDGER_SCHEMES):
+        raise SpecError([Mistake(file=LEDGER_VARIABLE, message="expected postgresql://user:password@host/database")])
+    variables = {name: value for name, value in environment.items() if name.startswith("PG") and value}
+    return LedgerUrl(url=url, fingerprint=fingerprint, environment=variables)

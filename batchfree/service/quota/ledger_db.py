@@ -35,9 +35,13 @@ IN_MEMORY = Path(":memory:")
 class LedgerFile:
     """An open file. Its methods raise StorageError with the path of the file."""
 
+    clock_offset = 0.0
+    """A file has no clock of its own."""
+
     def __init__(self, path: Path) -> None:
         """Opens the file or creates it; `IN_MEMORY` is no file. Raises StorageError, also for a newer format."""
         self.path = path
+        self.name = "in memory" if path == IN_MEMORY else str(path)
         if path == IN_MEMORY:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._prepare()

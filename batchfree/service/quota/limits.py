@@ -21,6 +21,8 @@ from typing import Literal, TypeAlias
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
 
 Reason: TypeAlias = Literal["minute", "day"]
+WaitReason: TypeAlias = Literal["minute", "day", "ledger"]
+"""What a start waits for: a limit, or a ledger that is out of reach."""
 
 MINUTE, DAY = 60.0, 86400.0
 SLACK = 1.0
@@ -77,7 +79,7 @@ class Opening:
     """The earliest time of the next start, if nobody else starts first. No reason means: it may start now."""
 
     at: float
-    reason: Reason | None = None
+    reason: WaitReason | None = None
 
 
 def day_start(now: float) -> float:

