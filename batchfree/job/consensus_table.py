@@ -11,6 +11,7 @@ from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec import JobSpec
 from batchfree.journal.attempts import Status
 from batchfree.quality.consensus import consensus
+from batchfree.quality.reliability import fit_reliability
 from batchfree.quality.vote_allocation import VotingRule, rows_to_ask
 
 
@@ -47,8 +48,10 @@ class ConsensusTable:
     def __init__(self, book: VoteBook, spec: JobSpec, rows: int) -> None:
         """`rows` is the number of rows of the job, which the budget depends on."""
         self._book, self._rule, self._rows = book, voting_rule(spec), rows
-        labels = spec.answer.labels
-        decided = consensus(book.frame(), self._rule, method=spec.consensus, labels=labels)
+        labels, votes = spec.answer.labels, book.frame()
+        self.reliability = None if spec.consensus == "majority" else fit_reliability(votes, labels)
+        """The reliability of the models by these votes; None for a consensus that needs none."""
+        decided = consensus(votes, self._rule, method=spec.consensus, labels=labels, reliability=self.reliability)
         self._decided = decided
         self._place = dict(zip(decided["row"].to_list(), range(len(decided)), strict=True))
         self._columns = {name: decided[name].to_list() for name in decided.columns}

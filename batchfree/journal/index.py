@@ -23,6 +23,8 @@ from batchfree.journal.file import DamagedLine, JournalLine
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
 NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 NO_LINK = -1
+RECENT_LINES = 512
+"""Lines that are kept in memory after they were read: all rows of a pack share a line."""
 
 
 class JournalIndex:
@@ -37,6 +39,7 @@ class JournalIndex:
         self._starts, self._lengths = array("q"), array("I")
         self._previous, self._statuses = array("q"), array("b")
         self._names = DigestMap() if names else None
+        self._recent = dict[int, Attempt]()
 
     def load(
         self,
@@ -127,13 +130,23 @@ class JournalIndex:
         try:
             fd = self._open()
             for each in reversed(links):
-                yield journal.read_at(fd, self._starts[each], self._lengths[each])
+                yield self._line(fd, self._starts[each], self._lengths[each])
         except OSError as error:
             raise journal.unreadable(self._path, error) from error
         except ValueError as error:
             raise StorageError(
                 f"{self._path}: another program changed the journal during this run. Run the same command again."
             ) from error
+
+    def _line(self, fd: int, start: int, length: int) -> Attempt:
+        """The attempt of a line. Those that were read last are remembered."""
+        found = self._recent.get(start)
+        if found is None:
+            found = journal.read_at(fd, start, length)
+            if len(self._recent) >= RECENT_LINES:
+                del self._recent[next(iter(self._recent))]
+            self._recent[start] = found
+        return found
 
 
 def _hashed(id: str) -> str:

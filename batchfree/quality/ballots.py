@@ -58,6 +58,18 @@ def count_ballots(votes: pl.DataFrame, models: pl.Series, labels: Sequence[str] 
     )
 
 
+def distinct_rows(votes: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """The votes of one row out of each set of rows with the same votes, sorted by row, and the size of each set.
+
+    A fit only has to look at these rows: there are far fewer of them, since models and labels are few.
+    """
+    votes = votes.sort("row", "model", "answer")
+    same = votes.group_by("row", maintain_order=True).agg(same=pl.struct("model", "answer"))
+    sets = same.group_by("same", maintain_order=True).agg(pl.col("row").first(), number=pl.len().cast(pl.Float64))
+    sets = sets.sort("row")
+    return votes.filter(pl.col("row").is_in(sets["row"].implode())), sets["number"]
+
+
 def sum_by(group: pl.Series, values: pl.DataFrame, groups: int) -> pl.DataFrame:
     """The sums of the columns of `values` for each group: a line for every number from zero up to `groups`."""
     sums = values.with_columns(group.cast(pl.UInt32).alias("group")).group_by("group").agg(pl.all().sum())

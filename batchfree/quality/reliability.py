@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from batchfree.quality.ballots import Ballots, count_ballots, readable_votes, sum_by
+from batchfree.quality.ballots import Ballots, count_ballots, distinct_rows, readable_votes, sum_by
 
 VOTES_PER_CELL = 20
 """With three labels or more: votes of a model that are needed for each cell of its confusion matrix.
@@ -72,10 +72,11 @@ def fit_reliability(votes: pl.DataFrame, labels: Sequence[str] | None = None) ->
     votes = votes.filter(pl.col("row").is_in(rows.gather_every(-(-len(rows) // MOST_ROWS) or 1).implode()))
     models = votes.group_by("model").agg(votes=pl.len()).sort("model")
     models = pl.concat([models, pl.DataFrame({"model": [None], "votes": [0]}, schema=models.schema)])
-    ballots = count_ballots(votes, models["model"], labels)
+    distinct, weights = distinct_rows(votes)
+    ballots = count_ballots(distinct, models["model"], labels)
     if labels is not None and uses_confusion(votes=len(votes), models=len(models) - 1, labels=len(labels)):
-        return _fit_confusion(ballots, models, tuple(labels))
-    return _fit_accuracy(ballots, models, None if labels is None else tuple(labels))
+        return _fit_confusion(ballots, weights, models, tuple(labels))
+    return _fit_accuracy(ballots, weights, models, None if labels is None else tuple(labels))
 
 
 def posteriors(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
@@ -104,8 +105,11 @@ def _posteriors_at_once(votes: pl.DataFrame, reliability: Reliability) -> pl.Dat
     return candidates.select("row", "answer", "votes").with_columns(posterior.alias("posterior"))
 
 
-def _fit_confusion(ballots: Ballots, models: pl.DataFrame, labels: tuple[str, ...]) -> Reliability:
-    """Dawid and Skene's fit. It starts with the share of votes for each label of a row."""
+def _fit_confusion(ballots: Ballots, weights: pl.Series, models: pl.DataFrame, labels: tuple[str, ...]) -> Reliability:
+    """Dawid and Skene's fit. It starts with the share of votes for each label of a row.
+
+    `weights` says how many rows have the votes of each row.
+    """
     size = len(labels)
     row_id, cell = ballots.votes["row_id"], ballots.cells(size)
     label = ballots.candidates["label_id"].gather(ballots.votes["candidate_id"])
@@ -114,12 +118,14 @@ def _fit_confusion(ballots: Ballots, models: pl.DataFrame, labels: tuple[str, ..
     prior = _confusion_prior(len(models), size)
     confusion = _per_truth(prior, size)
     for _ in range(MOST_ROUNDS):
-        before, counts = confusion, sum_by(cell, table.select(pl.all().gather(row_id)), len(prior))
+        weighted = table.select(pl.all() * weights).select(pl.all().gather(row_id))
+        before, counts = confusion, sum_by(cell, weighted, len(prior))
         confusion = _per_truth(counts + prior, size)
         table = _label_posteriors(ballots, confusion)
         if (confusion - before).select(pl.max_horizontal(pl.all().abs().max())).item() < CONVERGED:
             break
-    right = sum(table[name].mean() * confusion[name].gather_every(size, int(name)) for name in table.columns)
+    frequency = table.select((pl.all() * weights).sum() / weights.sum())
+    right = sum(frequency[name].item() * confusion[name].gather_every(size, int(name)) for name in table.columns)
     models = models.with_columns(accuracy=right)
     return Reliability(labels=labels, answers=size, models=models, confusion=confusion)
 
@@ -151,15 +157,21 @@ def _shares(table: pl.DataFrame) -> pl.DataFrame:
     return table.select(pl.all() / pl.sum_horizontal(pl.all()))
 
 
-def _fit_accuracy(ballots: Ballots, models: pl.DataFrame, labels: tuple[str, ...] | None) -> Reliability:
-    """The fit of one accuracy per model. It starts with the share of votes for each answer of a row."""
+def _fit_accuracy(
+    ballots: Ballots, weights: pl.Series, models: pl.DataFrame, labels: tuple[str, ...] | None
+) -> Reliability:
+    """The fit of one accuracy per model. It starts with the share of votes for each answer of a row.
+
+    `weights` says how many rows have the votes of each row.
+    """
     candidates, votes = ballots.candidates, ballots.votes
+    weight = weights.gather(votes["row_id"])
     most = candidates.group_by("row_id").len()["len"].max()
     answers = len(labels) if labels is not None else max(OPEN_ANSWERS, 1 + (most if isinstance(most, int) else 0))
     posterior = candidates.select(pl.col("votes") / pl.col("votes").sum().over("row_id"))["votes"]
     accuracy = pl.Series([RIGHT / (RIGHT + WRONG)] * len(models))
     for _ in range(MOST_ROUNDS):
-        own = posterior.gather(votes["candidate_id"]).alias("right").to_frame()
+        own = (posterior.gather(votes["candidate_id"]) * weight).alias("right").to_frame()
         right = sum_by(votes["model_id"], own, len(models))["right"]
         before, accuracy = accuracy, (right + RIGHT) / (models["votes"] + RIGHT + WRONG)
         posterior = _answer_posteriors(ballots, accuracy, answers)

@@ -19,7 +19,7 @@ from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.version import __version__
 from batchfree.data.openai_batch import row_name
 from batchfree.job.check_book import packed_pair
-from batchfree.job.row_values import scoring_rule
+from batchfree.job.row_values import RowValues, scoring_rule
 from batchfree.job.run_history import read_events, waiting
 from batchfree.job.state import JobState, read_state
 from batchfree.jobspec.job import Job
@@ -62,8 +62,8 @@ def collect(job: Job, now: float) -> CollectedReport:
     state = read_state(job, attempts.add)
     spec = job.spec
     rows = RowCounter(rows=state.opened.dataset.count(), labels=spec.answer.labels, scoring=scoring_rule(spec))
-    records = dict[int, JsonObject]()
-    for row in _rows(state, tally):
+    records, values = dict[int, JsonObject](), state.values()
+    for row in _rows(state, values, tally):
         rows.add(row)
         if rows.is_shown(row.number):
             records[row.number] = _record(state, row)
@@ -81,7 +81,7 @@ def collect(job: Job, now: float) -> CollectedReport:
         labels=rows.labels(),
         evaluation=evaluation,
         models=models,
-        estimates=[] if votes is None else _estimates(votes, labels),
+        estimates=[] if votes is None else _estimates(values, votes, labels),
         pilot=state.pilots[-1] if state.pilots else None,
         exclude=models_to_exclude(models, evaluation, spec.router.exclude, least=spec.votes.min),
         agreement=None if votes is None else _agreement(votes),
@@ -97,9 +97,9 @@ def collect(job: Job, now: float) -> CollectedReport:
     return CollectedReport(report=report, rows=[records[number] for number in sorted(records)], shown=shown)
 
 
-def _rows(state: JobState, tally: Tally) -> Iterator[ReportedRow]:
+def _rows(state: JobState, values: RowValues, tally: Tally) -> Iterator[ReportedRow]:
     """Every row of the input with its values in the table, counted by `tally`."""
-    opened, values = state.opened, state.values()
+    opened = state.opened
     spec, id_column = opened.spec, opened.dataset.id
     expected, scoring = spec.expected, scoring_rule(spec)
     for number, row in enumerate(opened.rows()):
@@ -153,11 +153,12 @@ def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float
     )
 
 
-def _estimates(votes: pl.DataFrame, labels: tuple[str, ...] | None) -> list[EstimatedModel]:
+def _estimates(values: RowValues, votes: pl.DataFrame, labels: tuple[str, ...] | None) -> list[EstimatedModel]:
     """The accuracy of each model as the votes alone suggest it, the best first."""
+    reliability = (values.consensus and values.consensus.reliability) or fit_reliability(votes, labels)
     found = [
         EstimatedModel(model=model, right=Proportion(count=accuracy * number, total=number))
-        for model, number, accuracy in fit_reliability(votes, labels).models.iter_rows()
+        for model, number, accuracy in reliability.models.iter_rows()
         if model is not None
     ]
     return sorted(found, key=lambda each: (-each.right.interval.low, each.model))

@@ -1,7 +1,13 @@
 "use strict";
 // Shows, searches and filters the rows. Everything is inserted as text, never as markup.
 (() => {
-  const rows = JSON.parse(document.getElementById("data").textContent);
+  const data = JSON.parse(document.getElementById("data").textContent), rows = data.rows;
+  for (const row of rows) {
+    if (row.m !== undefined) row.m = data.models[row.m];
+    if (row.r !== undefined) row.r = data.replies[row.r];
+    for (const vote of row.v || []) vote[0] = data.models[vote[0]];
+    for (const attempt of row.t) attempt[1] = data.models[attempt[1]];
+  }
   const form = document.getElementById("search"), table = document.getElementById("table");
   const body = table.tBodies[0], more = document.getElementById("more"), matches = document.getElementById("matches");
   const columns = table.tHead.rows[0].cells.length, withExpected = columns === 6;

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -18,16 +17,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import clean
 from batchfree.quality.normalise import normalise
 from batchfree.report.collect import CollectedReport
-from batchfree.report.count_rows import LONG_PROMPT, TEXT
+from batchfree.report.page_rows import page_rows
 
-MOST_BYTES = 1_200_000
-"""Most bytes of the rows on the page. If they are longer, their texts are cut shorter."""
-IN_JSON = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
-"""Characters that would end the element in which the rows stand, written as JSON escapes."""
 SHADES = 6
 """Number of shades of a cell in a confusion matrix."""
 
@@ -39,7 +33,7 @@ def render_page(collected: CollectedReport) -> str:
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-    rows = _rows_json(collected.rows)
+    rows = page_rows(collected.rows)
     html = (
         _environment()
         .from_string(_part("page.html.j2"))
@@ -48,10 +42,10 @@ def render_page(collected: CollectedReport) -> str:
             policy=policy,
             style=Markup(style),
             script=Markup(script),
-            rows=Markup(rows),
+            rows=Markup(rows.text),
             shown=len(collected.rows),
             added=len(collected.rows) - collected.shown,
-            text_limit=TEXT,
+            text_limit=rows.limit,
         )
     )
     return clean(html)
@@ -65,25 +59,6 @@ def _part(name: str) -> str:
 def _hash(text: str) -> str:
     """The source of a content security policy that allows this text."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _rows_json(rows: Sequence[JsonObject]) -> str:
-    """The rows as JSON that can stand inside a script element."""
-    for most in (TEXT, LONG_PROMPT, LONG_PROMPT // 2, LONG_PROMPT // 4):
-        text = json.dumps([_shortened(row, most) for row in rows], ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode("utf-8", "surrogatepass")) <= MOST_BYTES:
-            break
-    return text.translate(IN_JSON)
-
-
-def _shortened(value: Json, most: int) -> Json:
-    if isinstance(value, str):
-        return value if most >= TEXT or len(value) <= most else f"{value[:most]}…"
-    if isinstance(value, list):
-        return [_shortened(each, most) for each in value]
-    if isinstance(value, dict):
-        return {key: _shortened(each, most) for key, each in value.items()}
-    return value
 
 
 FILTERS: dict[str, Callable[[Any], Any]] = {

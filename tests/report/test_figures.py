@@ -20,7 +20,8 @@ from batchfree.report.advice import forecast, models_to_exclude, next_steps
 from batchfree.report.collect import collect
 from batchfree.report.count_rows import MOST_ROWS, doubt
 from batchfree.report.figures import ModelFigures, as_json
-from batchfree.report.page import MOST_BYTES, render_page
+from batchfree.report.page import render_page
+from batchfree.report.page_rows import MOST_BYTES
 from batchfree.report.timeline import MOST_BARS, StartCounter, pauses
 
 POOL = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\npool: {accuracy: 0.7}\n"
