@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batchfree.core.chat import Failure
-from batchfree.data.output.columns import Consensus, describe
+from batchfree.data.output.question_values import Consensus, describe
 from batchfree.job.consensus_table import ConsensusTable
 from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec import JobSpec

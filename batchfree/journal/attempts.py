@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -39,7 +38,7 @@ DIGEST = r"^[0-9a-f]{32}\Z"
 """Pattern of a question's digest. A damaged journal line may hold something else."""
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The result of one attempt for one question: an answer, or the kind of failure.
 
     Equal rows share a question; `row` (counted from zero) and `id` are those of the first such row. `final` means
@@ -92,7 +91,7 @@ class PilotDecision(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request to the service and its result; one line of the journal.
 
     `models` are the model ids in the request, `model` is the one that answered. Empty `models` means that nothing was
@@ -175,9 +174,8 @@ def next_status(status: Status, outcome: Outcome) -> Status:
     return status if outcome.kind in UNCOUNTED else Status.PENDING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionState:
-    """The state of a question: a fold over its attempts."""
+class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The state of a question: a fold over its attempts. A struct, because a table makes one for each of its rows."""
 
     status: Status = Status.PENDING
     attempts: int = 0
@@ -216,8 +214,7 @@ class QuestionState:
         since = 0 if reopened else self.wrong_since_bad
         since = since + (bad or (wrong and since > 0)) if alone else max(since, int(bad))
         shows = outcome.kind is None or self.status is not Status.OK
-        return replace(
-            self,
+        return QuestionState(
             status=next_status(self.status, outcome),
             attempts=self.attempts + attempt.is_counted,
             models_tried=(*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from batchfree.core.chat import Kind
-from batchfree.data.output.columns import describe, share
+from batchfree.data.output.question_values import describe, share
 from batchfree.journal.attempts import Attempt, Outcome, Status, fold
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
 

@@ -1,0 +1,105 @@
+"""The values of batchfree's columns for one question, from the state of the question and the consensus on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from batchfree.core.chat import Json, Kind
+from batchfree.journal.attempts import Attempt, Outcome, QuestionState, Status
+
+TIED = "the best answers have equally many votes, and no further vote may be asked for"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consensus:
+    """What the votes on a question came to. `shown` is its latest vote that agrees with the answer."""
+
+    status: Status
+    shown: tuple[Attempt, Outcome]
+    agreement: float
+    confidence: float
+    settled: bool
+
+
+def describe(state: QuestionState, consensus: Consensus | None = None) -> Mapping[str, Any]:
+    """A question's values by column name. Columns are left out where the question has had no attempt.
+
+    The attempt that the table shows is the one that answered, else the last one that counted.
+    """
+    if state.shown is None or state.outcome is None:
+        return {"status": state.status, "attempts": state.attempts}
+    attempt, outcome = (state.shown, state.outcome) if consensus is None else consensus.shown
+    status = state.status if consensus is None else consensus.status
+    is_answer = status is Status.OK
+    values = {
+        "status": status,
+        "answer": outcome.answer if is_answer else None,
+        "response": attempt.content,
+        "model": None if attempt.content is None else attempt.model,
+        "provider": attempt.provider,
+        "route": attempt.route,
+        "attempts": state.attempts,
+        "models_tried": state.models_tried,
+        "finish_reason": attempt.finish_reason,
+        "latency_s": attempt.latency_s,
+        "request_id": attempt.request_id,
+        "answered_at": attempt.at if is_answer else None,
+        "pack_size": len(attempt.outcomes),
+        "repaired": outcome.repaired,
+    }
+    if consensus is not None:
+        return values | _of_votes(state, consensus)
+    return values | _of_request(attempt, outcome, is_answer=is_answer)
+
+
+def _of_request(attempt: Attempt, outcome: Outcome, *, is_answer: bool) -> dict[str, Any]:
+    """The last failure, and the row's part of tokens and cost of one request."""
+    size = len(attempt.outcomes)
+    place = attempt.outcomes.index(outcome) if size > 1 else 0
+    return {
+        "error_kind": None if is_answer else outcome.kind,
+        "error": None if is_answer else outcome.error,
+        "prompt_tokens": share(attempt.prompt_tokens, size, place),
+        "completion_tokens": share(attempt.completion_tokens, size, place),
+        "cost": attempt.cost / size,
+    }
+
+
+def _of_votes(state: QuestionState, consensus: Consensus) -> dict[str, Any]:
+    """The votes, what they came to, and the row's parts of tokens and cost of their requests, summed up."""
+    is_tied = consensus.status is Status.FAILED
+    return {
+        "error_kind": Kind.TIED if is_tied else None,
+        "error": TIED if is_tied else None,
+        "prompt_tokens": _total(state, attrgetter("prompt_tokens")),
+        "completion_tokens": _total(state, attrgetter("completion_tokens")),
+        "cost": sum(attempt.cost / len(attempt.outcomes) for attempt, _ in state.answers),
+        "votes": [
+            {"model": attempt.model_or_route, "answer": as_text(outcome.answer)} for attempt, outcome in state.answers
+        ],
+        "agreement": consensus.agreement,
+        "confidence": consensus.confidence,
+        "settled": consensus.settled,
+    }
+
+
+def _total(state: QuestionState, of: Callable[[Attempt], int | None]) -> int:
+    """The sum of the row's parts of a number, over all its votes."""
+    parts = [share(of(each), len(each.outcomes), each.outcomes.index(own)) for each, own in state.answers]
+    return sum(part for part in parts if part is not None)
+
+
+def as_text(answer: Json) -> str:
+    """An answer as one vote of the column `votes`: a text as it is, else JSON."""
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+
+def share(total: int | None, parts: int, place: int) -> int | None:
+    """The part of `total` for the row at `place` (from zero) of a pack of `parts` rows; the parts add up to `total`."""
+    if total is None:
+        return None
+    return total // parts + (place < total % parts)
