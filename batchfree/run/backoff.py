@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-FIRST_WAIT_S = 1.0
-"""The backoff before the second attempt lasts up to this long, and doubles from there."""
+FIRST_WAIT_S = 0.5
+"""The backoff before the second attempt lasts up to this many seconds, as in OpenAI's clients, and then doubles."""
 HINT_SPREAD_S = 0.25
 """Longest time in seconds that is added to a hint."""
 LEAST_WAIT_S = 0.05

@@ -15,7 +15,9 @@ SAFETY_CLASSIFIERS = re.compile(
 )
 """Ids of models that answer every prompt with a verdict such as `User Safety: safe`."""
 
-NO_CHAT = re.compile(r"(?<![a-z])(embed(ding)?s?|re-?rank(er)?|whisper|tts)(?![a-z])", re.IGNORECASE)
+NO_CHAT = re.compile(
+    r"(?<![a-z])(embed(ding)?s?|re-?rank(er)?|whisper|transcribe|tts|gpt-image|dall-?e|sora)(?![a-z])", re.IGNORECASE
+)
 """Ids of models that do not chat, whatever modalities they list."""
 
 FOR_AGENTS = ("thinkingmachines/inkling:", "thinkingmachines/inkling-")
