@@ -103,7 +103,7 @@ def quota(arguments: Arguments) -> int:
     async def ask() -> int:
         async with connect(endpoint, variables, time.time, say=say) as connection:
             unreached = await _out_of_reach(connection) if endpoint.is_own else None
-            limits = FREE if job is None else await _limits(job.spec, connection)
+            limits = await _limits(job.spec, connection) if job else Limits() if endpoint.embedded else FREE
             failure = unreached or (None if limits.per_day is None else await connection.refresh_quota())
             if failure is not None and failure.kind is Kind.KEY_REFUSED:
                 say(f"error: {failure.message}")
@@ -113,8 +113,7 @@ def quota(arguments: Arguments) -> int:
                     f"warning: the service does not say what is left ({failure.message}). "
                     "The numbers below are batchfree's own count on this machine."
                 )
-                has_free_limits = job is not None or endpoint.is_openrouter or endpoint.embedded
-                limits = limits if has_free_limits else Limits()
+                limits = limits if job is not None or endpoint.is_openrouter else Limits()
             unlimited = "no limit" if unreached is None else "out of reach"
             _print_usage(connection, limits, unlimited, as_json=arguments.json)
             return OK

@@ -83,9 +83,12 @@ def test_set_and_endpoint_change_the_job_for_quota(ask: Ask, url: str, tmp_path:
     assert (code, output) == (2, "error: --set: this changes a job: name the job, or leave --set out\n")
 
 
-def test_the_embedded_endpoint_has_a_thousand_a_day(ask: Ask) -> None:
+def test_the_embedded_endpoint_has_only_the_limits_of_a_job(ask: Ask, tmp_path: Path) -> None:
     code, value, _ = ask("--endpoint", "embedded", "--json")
-    assert (code, value["day"]["left"], value["minute"]["left"], value["jobs"]) == (0, 1000, 20, [])
+    assert (code, value["day"]["left"], value["minute"]["left"], value["jobs"]) == (0, None, None, [])
+    job = JobFolder(tmp_path / "job", 1, endpoint="embedded", limits={"requests_per_day": 9})
+    _, value, _ = ask(str(job.file), "--json")
+    assert (value["day"]["left"], value["minute"]["left"]) == (9, None)
 
 
 def test_an_endpoint_of_your_own_has_no_limits_or_is_out_of_reach(ask: Ask, url: str, tmp_path: Path) -> None:
