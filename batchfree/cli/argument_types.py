@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from batchfree.cli.times import seconds_in
+
 PATH = click.Path(path_type=Path, readable=False)
 """Any path; whether something is there is checked by the command. The shell completes it."""
 
@@ -49,3 +51,11 @@ def _meant(number: float) -> str:
     if 0 < number < 1:
         return f"; did you mean {100 * number:.4g}%?"
     return f"; did you mean {number:.4g}%?" if 1 < number <= 100 else ""
+
+
+def duration(text: str) -> float:
+    """Seconds, from a duration such as `30s` or `2m`."""
+    seconds = seconds_in(text)
+    if seconds is None:
+        raise click.BadParameter(f"expected a duration such as 30s, 2m or 1h30m, got {text!r}")
+    return seconds

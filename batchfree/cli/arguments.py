@@ -48,6 +48,15 @@ class ModelsArguments(Arguments):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeArguments(Arguments):
+    """The arguments of `serve`. `max_wait` in seconds."""
+
+    host: str
+    port: int
+    max_wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunArguments(JobArguments):
     """The arguments of `run`.
 

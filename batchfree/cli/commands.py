@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batchfree.cli.argument_types import PATH, percentage, port, positive
+from batchfree.cli.argument_types import PATH, duration, percentage, port, positive
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM, SHELLS, command_line, examples
 from batchfree.cli.shared_options import job_options, service_options
 from batchfree.cli.terminal import explain_errors
@@ -197,6 +197,36 @@ def emulate(port: int, scenario: str | None, book: Path | None, require_key: boo
     from batchfree.cli import setup_commands
 
     return setup_commands.emulate(port, scenario, book, require_key=require_key)
+
+
+@command_line.command(
+    epilog=examples("batchfree serve", "batchfree serve jobs/reviews.yaml --port 9000 --max-wait 30s")
+)
+@service_options
+@click.option("--port", type=port, default=8766, show_default=True, metavar="N", help="0 takes any free port.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Listen on this address; others than this machine's own need BATCHFREE_SERVE_KEY.",
+)
+@click.option(
+    "--max-wait",
+    type=duration,
+    default="65s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long a call waits for a request of the quota, such as 30s or 2m.",
+)
+def serve(**values: Any) -> int:
+    """Serve the free models to any OpenAI client on this machine.
+
+    Chat, files and batches, under http://127.0.0.1:8766/api/v1. JOB names the service, the rules for models and limits.
+    """
+    from batchfree.cli import arguments, gateway_command
+
+    return explain_errors(gateway_command.serve, arguments.ServeArguments(**values))
 
 
 @command_line.command(

@@ -10,6 +10,7 @@ from batchfree.cli.load_job import load_job
 from batchfree.cli.print_summary import print_summary
 from batchfree.cli.show_progress import show_progress
 from batchfree.cli.terminal import ignore_closed_terminal, print_json, say
+from batchfree.cli.times import seconds_in
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.job.api import run as run_job
 from batchfree.job.options import RunOptions
@@ -60,7 +61,6 @@ def deadline(text: str, now: datetime) -> float:
         if hour < 24 and minute < 60:
             at = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
             return (at if at > now else at + timedelta(days=1)).timestamp()
-    elif (duration := re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)) and any(duration.groups()):
-        hours, minutes, seconds = (int(part or 0) for part in duration.groups())
-        return now.timestamp() + 3600 * hours + 60 * minutes + seconds
+    elif (seconds := seconds_in(text)) is not None:
+        return now.timestamp() + seconds
     raise SpecError([Mistake(key="--until", message=f"expected HH:MM, 90s, 15m, 2h or 1h30m, got {text!r}")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -27,3 +28,12 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days = round(whole / DAY)
     return "1 day" if days == 1 else f"{days} days"
+
+
+def seconds_in(text: str) -> float | None:
+    """The seconds of a duration as a person types it: `90s`, `15m`, `2h`, `1h30m`; None for any other text."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    if found is None or not any(found.groups()):
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return float(HOUR * hours + MINUTE * minutes + seconds)

@@ -5,7 +5,7 @@ Pure: all but env_files, job, loader, near_jobs, schema_file, spec_files.
 """
 
 from batchfree.jobspec.editor_schema import json_schema
-from batchfree.jobspec.loader import load_endpoint, load_spec
+from batchfree.jobspec.loader import load_default_spec, load_endpoint, load_spec
 from batchfree.jobspec.schema import (
     AnswerSpec,
     EndpointSpec,
@@ -27,6 +27,7 @@ __all__ = [
     "RetrySpec",
     "RouterSpec",
     "json_schema",
+    "load_default_spec",
     "load_endpoint",
     "load_spec",
 ]

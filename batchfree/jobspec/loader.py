@@ -59,10 +59,16 @@ def load_endpoint(base_url: str) -> EndpointSpec:
 
     Raises SpecError.
     """
+    return load_default_spec(base_url).endpoint
+
+
+def load_default_spec(base_url: str | None = None) -> JobSpec:
+    """The spec of a job that says nothing but where to ask; None for OpenRouter. It has no rows. Raises SpecError."""
     nothing = Origin(file=ENDPOINT)
     draft = Draft(ENDPOINT, {"input": {"path": "none"}}, dict.fromkeys([(), ("input",), ("input", "path")], nothing))
-    _put_endpoint(draft, base_url)
-    return _checked(draft, placed(Path("none.yaml"))).endpoint
+    if base_url is not None:
+        _put_endpoint(draft, base_url)
+    return _checked(draft, placed(Path("none.yaml")))
 
 
 def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:

@@ -138,8 +138,9 @@ each_room = pytest.mark.parametrize("room", rooms())
 each_pure_module = pytest.mark.parametrize("path", [path for path in modules() if is_pure(dotted(path))], ids=named)
 
 
-def test_the_package_has_at_most_sixteen_entries_at_its_top() -> None:
-    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 16
+def test_the_package_has_at_most_nineteen_entries_at_its_top() -> None:
+    # sixteen, and the three outer doors: the server for clients, the executors, the handbook
+    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 19
 
 
 @each_room

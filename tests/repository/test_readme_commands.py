@@ -37,13 +37,13 @@ INSTALLATION = re.compile(
 """What `.ci/run` does in fresh environments: the development environment, and the wheel with the first command."""
 SUITE = ".venv/bin/pytest"
 REAL_KEY = "sk-or-…"
-RUNNING_EMULATOR = re.compile(r"^(batchfree emulate --port (\d+))\n", re.MULTILINE)
+RUNNING_SERVER = re.compile(r"^(batchfree (?:emulate|serve) --port (\d+)[^\n]*)\n", re.MULTILINE)
 
 SEED = "router.seed=7"
 
 PLACEHOLDER = "COMMAND"
 """Stands for any command in `batchfree COMMAND`."""
-ONLY_NAMED = re.compile(r"batchfree (emulate|completion)")
+ONLY_NAMED = re.compile(r"batchfree (emulate|serve|completion)")
 """Sentences speak of these commands; as command lines they stand elsewhere, with their arguments."""
 OTHER_SHELL = re.compile(r'eval "\$\((batchfree completion zsh)\)"|(batchfree completion fish) \| source')
 """Lines for a shell that is not on every machine: only what they ask of batchfree is run."""
@@ -92,9 +92,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def with_the_served_emulation(text: str) -> str:
-    """The first command of a block serves the emulation: the others wait until it does, and end it."""
-    found = RUNNING_EMULATOR.match(text)
+def with_the_server(text: str) -> str:
+    """The first command of a block is a server: the others wait until it does, and end it."""
+    found = RUNNING_SERVER.match(text)
     if found is None:
         return text
     port = str(free_port())
@@ -107,11 +107,11 @@ def with_the_emulator(text: str, service: Emulator) -> str:
     """The same commands without installation; what would ask OpenRouter asks the emulator, and draws are repeatable."""
     lines = INSTALLATION.sub("", text).replace(REAL_KEY, "sk-or-v1-test").splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"\S*batchfree (run|models|quota)\b", line) and "--endpoint" not in line:
+        if re.match(r"\S*batchfree (run|models|quota|serve)\b", line) and "--endpoint" not in line:
             lines[number] += f" --endpoint {service.url}"
         if re.match(r"\S*batchfree run\b", line):
             lines[number] += f" --set {SEED}"
-    return with_the_served_emulation("\n".join(lines))
+    return with_the_server("\n".join(lines))
 
 
 def test_the_readme_shows_commands() -> None:

@@ -1,0 +1,54 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import anyio
+
+from batchfree.cli.arguments import ServeArguments
+from batchfree.cli.load_job import environment_of, load_optional_job
+from batchfree.cli.terminal import say
+from batchfree.core.stops import USAGE
+from batchfree.gateway.access import LOOPBACK
+from batchfree.gateway.serve_session import ServeOptions, serve_clients
+from batchfree.jobspec import JobSpec, load_default_spec
+from batchfree.jobspec.job import Job
+from batchfree.run.signals import is_interruption
+
+KEY_VARIABLE = "BATCHFREE_SERVE_KEY"
+SHORTEST_KEY = 16
+"""Characters that a key must have at least; whoever guesses it uses up the account."""
+AT_ONCE = 64
+"""Requests in flight at once without a job: more than 20 a minute of two minutes each."""
+
+
+def serve(arguments: ServeArguments) -> int:
+    """Serves until it is interrupted."""
+    job = load_optional_job(arguments)
+    environment = environment_of(arguments, job)
+    key = environment.get(KEY_VARIABLE, "").strip() or None
+    if key is None and arguments.host not in LOOPBACK:
+        say(f"error: --host {arguments.host} is open to other machines; set {KEY_VARIABLE} to a key for your clients")
+        return USAGE
+    if key is not None and len(key) < SHORTEST_KEY:
+        say(f"error: {KEY_VARIABLE} is shorter than {SHORTEST_KEY} characters; it must be hard to guess")
+        return USAGE
+    options = ServeOptions(host=arguments.host, port=arguments.port, max_wait=arguments.max_wait, key=key)
+    try:
+        stopped = anyio.run(partial(serve_clients, _spec(arguments, job), environment, options, time.time, say))
+    except OSError as error:
+        say(f"error: {arguments.host} port {arguments.port}: {error.strerror}")
+        return USAGE
+    if not is_interruption(stopped):
+        say(f"error: {stopped.message}")
+    return stopped.exit_code
+
+
+def _spec(arguments: ServeArguments, job: Job | None) -> JobSpec:
+    """The job, or one that says nothing but where to ask."""
+    if job is not None:
+        return job.spec
+    spec = load_default_spec(arguments.endpoint)
+    return spec.model_copy(update={"limits": spec.limits.model_copy(update={"concurrency": AT_ONCE})})

@@ -1,0 +1,5 @@
+"""`serve`: the free router as a local service for any OpenAI client, and OpenAI's batch API on top of jobs.
+
+Imports: core, jobspec, answers, journal, service, run, job.
+Pure: access, call_state, chat_call, http_refusal, key_shape, model_list, sse_chunks.
+"""

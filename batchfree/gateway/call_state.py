@@ -1,0 +1,69 @@
+"""What is known of a chat call between two attempts, and what follows from an attempt."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from batchfree import answers
+from batchfree.answers import AnswerRule
+from batchfree.answers.rule import bad_answer, with_origin
+from batchfree.core.chat import Completion, Failure, Judged
+from batchfree.core.finish_reasons import Ending
+from batchfree.service.routing import Draw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallState:
+    """A chat call as the router sees it. `tried` names the models in order, or the route where none is known."""
+
+    tried: tuple[str, ...] = ()
+    models_met: frozenset[str] = frozenset()
+    attempts: int = 0
+    failures: int = 0
+    """Transient failures in a row; a backoff grows with them."""
+    unreached: int = 0
+    """Requests for which no connection came about."""
+    context_above: int | None = None
+    """A context of this size, in tokens, was too small."""
+
+    @property
+    def voters(self) -> frozenset[str]:
+        """A call gets one answer."""
+        return frozenset()
+
+    @property
+    def only_new_models(self) -> bool:
+        """A call needs its request."""
+        return False
+
+    def after(self, draw: Draw, judged: Judged) -> CallState:
+        """The state after an attempt that counts."""
+        met = {judged.model} if judged.model is not None else set() if draw.is_services else set(draw.models)
+        name = judged.model or draw.models[0]
+        return replace(
+            self, tried=(*self.tried, name), models_met=self.models_met | met, attempts=self.attempts + 1, unreached=0
+        )
+
+
+def flaw_of(completion: Completion, rule: AnswerRule) -> Failure | None:
+    """Why a reply is passed on to nobody; None if it is an answer.
+
+    A reply that a limit of tokens has cut is one: its finish reason says so, and the client may have set the limit.
+    """
+    if completion.ending is Ending.CUT:
+        return None
+    result = answers.read(completion, rule)
+    if isinstance(result, Failure):
+        return result
+    if rule.schema is not None and not completion.tool_calls and not _is_json(completion.content):
+        return with_origin(completion, bad_answer("there is text around the JSON"))
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

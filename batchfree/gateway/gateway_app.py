@@ -1,0 +1,76 @@
+"""The server as an ASGI application: its paths and their handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from batchfree.core.errors import UnavailableError
+from batchfree.gateway.gateway import Gateway
+from batchfree.gateway.http_refusal import HttpRefusal, unavailable
+from batchfree.gateway.key_shape import key_shape
+from batchfree.gateway.model_list import model_list
+from batchfree.gateway.responses import send_refusal
+
+PREFIXES = ("/api/v1", "/v1")
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def gateway_app(gateway: Gateway) -> ASGIApp:
+    """The application, without what `FrontDoor` adds."""
+    routes = [Route(f"{prefix}/chat/completions", gateway.chat, methods=["POST"]) for prefix in PREFIXES]
+    gets = {
+        "/models": _models(gateway),
+        "/models/{id:path}": _model(gateway),
+        "/key": _key(gateway),
+    }
+    routes += [Route(prefix + path, handler, methods=["GET"]) for prefix in PREFIXES for path, handler in gets.items()]
+    return Router(routes=routes, redirect_slashes=False, default=_not_found)
+
+
+def refused(refusal: HttpRefusal) -> Response:
+    """A refusal as a response."""
+    return JSONResponse(refusal.body(), refusal.status, refusal.all_headers())
+
+
+def _models(gateway: Gateway) -> Handler:
+    async def models(request: Request) -> Response:
+        try:
+            eligible = await gateway.eligible()
+        except UnavailableError as error:
+            return refused(unavailable(str(error)))
+        return JSONResponse(model_list(gateway.endpoint.connection.catalogue.text, eligible))
+
+    return models
+
+
+def _model(gateway: Gateway) -> Handler:
+    async def model(request: Request) -> Response:
+        try:
+            eligible = await gateway.eligible()
+        except UnavailableError as error:
+            return refused(unavailable(str(error)))
+        listed = model_list(gateway.endpoint.connection.catalogue.text, eligible)["data"]
+        asked = request.path_params["id"]
+        found = next((entry for entry in listed if entry["id"] == asked), None)
+        missing = HttpRefusal(status=404, message=f"there is no free model {asked[:200]}")
+        return refused(missing) if found is None else JSONResponse({**found, "object": "model"})
+
+    return model
+
+
+def _key(gateway: Gateway) -> Handler:
+    async def key(request: Request) -> Response:
+        usage = gateway.usage()
+        return JSONResponse(key_shape(limit=usage.day_limit, used=usage.day_used, left=usage.left("day")))
+
+    return key
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_refusal(send, HttpRefusal(status=404, message=f"there is nothing at {scope['path'][:200]}"))

@@ -1,0 +1,44 @@
+"""Sends responses over ASGI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from starlette.types import Send
+
+from batchfree.core.chat import Json
+from batchfree.gateway.http_refusal import HttpRefusal
+
+
+async def send_json(send: Send, value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    """Sends a JSON value."""
+    body = json.dumps(value).encode()
+    named = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
+    await start(send, status, named)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_refusal(send: Send, refusal: HttpRefusal) -> None:
+    """Sends a refusal."""
+    await send_json(send, refusal.body(), refusal.status, refusal.all_headers())
+
+
+async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
+    """Sends status and headers."""
+    await send({"type": "http.response.start", "status": status, "headers": encoded(headers)})
+
+
+def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as bytes. What is no printable ASCII becomes a question mark, since model ids come from outside."""
+    return [(name.lower().encode(), _header_value(value)) for name, value in headers.items()]
+
+
+def _header_value(value: str) -> bytes:
+    return "".join(each if " " <= each <= "~" else "?" for each in value).encode()
+
+
+async def send_parts(send: Send, parts: Iterable[bytes]) -> None:
+    """Sends parts of a body whose status is sent already; the body goes on."""
+    for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
