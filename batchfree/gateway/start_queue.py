@@ -13,7 +13,7 @@ import anyio
 
 from batchfree.core.chat import Failure
 from batchfree.core.stops import Stopped, StopReason
-from batchfree.service.quota.ledger import Start
+from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.quota.rate_limiter import RateLimiter
 
 
