@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.chat import Completion, Failure, Json, JsonObject, Kind
 
@@ -28,8 +31,7 @@ class AnswerRule:
     tool_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A checked answer: the label, the JSON value, the text, or tool calls as JSON text `[{"name", "arguments"}]`.
 
     `repaired` says that broken JSON syntax was mended.

@@ -7,9 +7,10 @@ few more that are never the failure of a row: limits of the account, and problem
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+import msgspec
 
 from batchfree.core.finish_reasons import Ending, ending_of
 
@@ -45,24 +46,21 @@ class Kind(StrEnum):
     PRIVACY_SETTING = "privacy_setting"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Messages, and request parameters under OpenAI's names. The model is chosen later, so there is no `model`."""
 
     messages: tuple[JsonObject, ...]
-    parameters: Mapping[str, Json] = field(default_factory=dict)
+    parameters: Mapping[str, Json] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     """A tool call in a reply. `arguments` is the text that the model wrote; it should be JSON but may not be."""
 
     name: str
     arguments: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of one request as the provider counts them, and its price in USD, which must be 0."""
 
     prompt_tokens: int | None = None
@@ -70,8 +68,7 @@ class Usage:
     cost: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """A reply that holds text or tool calls. Whether it is a valid answer is checked elsewhere."""
 
     model: str | None
@@ -91,8 +88,7 @@ class Completion:
         return ending_of(self.finish_reason, self.native_finish_reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why an attempt has no usable reply: a fact to be recorded, not an exception.
 
     `message` is one sentence without keys and account ids. `retry_after` is the service's hint in seconds and

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.routes import is_free_id
@@ -67,7 +69,7 @@ def needs_with(needed: Requirements, opened: OpenJob | None) -> Sequence[Require
     if opened is None:
         return (needed,)
     return [
-        replace(each, inputs=each.inputs | needed.inputs, parameters=each.parameters | needed.parameters)
+        structs.replace(each, inputs=each.inputs | needed.inputs, parameters=each.parameters | needed.parameters)
         for each in needs_of(opened)
     ]
 

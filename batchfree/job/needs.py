@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import islice
+
+from msgspec.structs import replace
 
 from batchfree.core.chat import ChatRequest, Failure
 from batchfree.job.open_job import OpenJob

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 
 import msgspec
 
@@ -19,8 +18,7 @@ DIGEST_BYTES = 16
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What a row asks. `row` (counted from zero) and `id` belong to the first row with this question."""
 
     digest: str

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias, TypeGuard
+
+import msgspec
+from msgspec.structs import replace
 
 from batchfree import answers
 from batchfree.answers import Answer, AnswerRule, Complaint, packs
@@ -35,8 +38,7 @@ class RetryPolicy:
     reask: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowResults:
+class RowResults(msgspec.Struct, frozen=True, kw_only=True):
     """A judged response, and its result for each row in the parcel's order.
 
     `failure` is set if there is no result for any row; `unknown` counts the codes in the reply that belong to no row.
@@ -53,8 +55,7 @@ class RowResults:
         return self.failure is not None and self.failure.kind in BISECTED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
+class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
     """Where the rows go next. Rows that are in none of the three are done, for good or for this run."""
 
     retry: Parcel = ()

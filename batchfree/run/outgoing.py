@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+import msgspec
 
 from batchfree import answers
 from batchfree.answers import AnswerRule, packs
@@ -15,8 +16,7 @@ SEEDS = 1 << 32
 """The codes of a pack come from a seed below this; the journal keeps the seed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it is sent for a parcel; `codes` name the rows of a pack and come from `seed`."""
 
     request: ChatRequest

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.errors import BatchfreeError, UnavailableError
 from batchfree.core.stops import Stopped
@@ -23,8 +25,7 @@ USAGE_EVERY = 5.0
 """Seconds between two looks at the quota."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run is.
 
     `total` counts the rows of the input, `skipped` the answered ones among those read up to now; `recorded` is the
@@ -41,9 +42,9 @@ class Progress:
     until: float | None = None
     warnings: tuple[str, ...] = ()
     recorded: Attempt | None = None
-    models: Mapping[str, ModelStatistics] = field(default_factory=dict)
+    models: Mapping[str, ModelStatistics] = msgspec.field(default_factory=dict)
     """What each model did with the rows that it was asked in this run."""
-    failures: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Requests of this run that brought no answer, by kind of failure."""
     usage: QuotaUsage | None = None
     """The quota, a few seconds old at most; None on an endpoint without limits."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from batchfree import answers
@@ -43,14 +44,13 @@ UNREACHED_WAIT_S = 10.0
 """Seconds until a row is tried again whose request did not reach the service."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptResult:
+class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
     """What came of one attempt: where the rows go, and whether the run is to stop.
 
     `wait` is the number of seconds until `then.retry` is asked again; None: the backoff of a transient failure.
     """
 
-    then: FollowUp = field(default_factory=FollowUp)
+    then: FollowUp = msgspec.field(default_factory=FollowUp)
     wait: float | None = 0.0
     hint: float = 0.0
     """Seconds for which the service asked to wait, if it is the only model that may answer."""

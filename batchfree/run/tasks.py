@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from batchfree.journal.attempts import QuestionState
 from batchfree.journal.questions import Question
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A question to be answered in this run, with what has become of it up to now.
 
     `attempts` counts the requests of this run. `at_most` limits the size of its pack, in rows. `context_above`: a

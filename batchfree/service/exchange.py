@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import anyio
+import msgspec
 
 from batchfree.core.chat import ChatRequest, Completion, Failure, JsonObject, Judged
 from batchfree.core.consequences import CONSEQUENCES, Consequence
@@ -28,8 +29,7 @@ Complete: TypeAlias = Callable[[JsonObject], Awaitable[Judged]]
 """Sends one request body; never raises for what the service or the network does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response(Generic[RowT]):
+class Response(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     """A judged response to a request that was sent; `latency` in seconds."""
 
     ask: Ask[RowT]

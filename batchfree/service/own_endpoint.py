@@ -7,7 +7,8 @@ Such a server has few models and no pool behind it: a 429 with a waiting time is
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind
 

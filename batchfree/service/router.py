@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeVar
+
+import msgspec
 
 from batchfree.core.chat import Completion, Failure, Judged
 from batchfree.core.consequences import CONSEQUENCES, Consequence
@@ -39,8 +41,7 @@ class Catalogue(Protocol):
     async def refresh(self) -> Sequence[Model]: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the rows of a reply: `flaw` is what was wrong for most of them, `answered` says that at least one
     row got its answer. `question` is the digest of the first question."""
 

@@ -5,10 +5,11 @@ Long because most of it is tables.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
 from batchfree.core.routes import FREE_ROUTER, is_free_id
@@ -506,7 +508,7 @@ def planned(
     tried: Any = (),
     first: bool = True,
 ) -> Draw | Rest | Nothing:
-    policy = replace(policy, route=route, fallbacks=fallbacks)
+    policy = dataclasses.replace(policy, route=route, fallbacks=fallbacks)
     criteria = Criteria(needs=requirements, salt=str((rng or random.Random(1)).getrandbits(64)))
     situation = Situation(pool=ModelPool(models, policy), now=now, health=health or {})
     return draw_for_route(models, [Row(frozenset(tried), attempts=int(not first))], criteria, situation, policy)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 WISE_SIZE = 25
 """Rows in one request above which answers get worse."""
@@ -18,8 +20,7 @@ ALONE_UNTIL_TWO = 8
 """Answers to single rows after which a model is given two rows again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackSize:
+class PackSize(msgspec.Struct, frozen=True, kw_only=True):
     """One model's pack size in rows, and what the size rests on.
 
     `recent` holds (rows, answered) of the last packs. `most` is the largest number of rows that one reply of the model
@@ -65,13 +66,12 @@ class PackSize:
         return replace(self, size=2, alone=0) if alone >= ALONE_UNTIL_TWO else replace(self, alone=alone)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackSizes:
+class PackSizes(msgspec.Struct, frozen=True, kw_only=True):
     """The pack sizes of all models. A new model begins with `start` rows; no model gets more than `cap`."""
 
     start: int
     cap: int
-    known: Mapping[str, PackSize] = field(default_factory=dict)
+    known: Mapping[str, PackSize] = msgspec.field(default_factory=dict)
 
     def of(self, name: str) -> int:
         """The number of rows that this model is given."""

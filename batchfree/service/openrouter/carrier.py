@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+import msgspec
 
 CONNECT_TIMEOUT_S = 15.0
 """Timeout in seconds of making a connection."""
@@ -14,8 +15,7 @@ CONNECT_TIMEOUT_S = 15.0
 Method = Literal["GET", "POST"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawResponse:
+class RawResponse(msgspec.Struct, frozen=True, kw_only=True):
     """A whole response. The names of the headers are in lower case; `body` is decompressed."""
 
     status: int

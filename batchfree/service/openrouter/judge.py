@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from batchfree.core.chat import Failure, Json, JsonObject, Judged, Kind, Usage
 from batchfree.service.openrouter.body import MOST_VALUES, UnreadableBodyError, body_text, count_values, readable_text

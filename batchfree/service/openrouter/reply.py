@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from batchfree.core.chat import Completion, Failure, Json, JsonObject, Judged, Kind, ToolCall
 from batchfree.core.finish_reasons import Ending, ending_of

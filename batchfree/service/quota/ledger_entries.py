@@ -6,8 +6,9 @@ Every function works inside an open transaction. All times are epoch seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from batchfree.service.quota import limits as rules
 from batchfree.service.quota.learned import DayReport, LearnedCap
@@ -39,8 +40,7 @@ class Database(Protocol):
         """Runs one statement; each `?` in it stands for a value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(msgspec.Struct, frozen=True, kw_only=True):
     """A start reserved at `at` (epoch seconds). It counts whatever happens to the request."""
 
     id: int

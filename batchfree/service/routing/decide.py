@@ -7,8 +7,11 @@ after a response.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.chat import Failure, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER
@@ -44,8 +47,7 @@ FOR_A_PERSON = {
 RowT = TypeVar("RowT", bound=RoutedRow)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask(Generic[RowT]):
+class Ask(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     """Send `rows` to the models of `draw`; the `spared` rows need another request.
 
     `models` are all that may answer, as far as they are known. `native`: `response_format` goes along.

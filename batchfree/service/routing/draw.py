@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
+
+import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id, is_free_route
 from batchfree.service.routing.health import available_at, is_available, is_left, refuses, weight
@@ -20,8 +23,7 @@ SERVICE_TOKENS = 32_000
 """Longer prompts are drawn here: the service's draw is not known to look at the context length."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class Draw(msgspec.Struct, frozen=True, kw_only=True):
     """The models to ask: `route` is what the attempt is recorded under, `models` the primary and then its fallbacks.
 
     `of` counts the models that could be asked; None where that is not known.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
+
+from msgspec.structs import replace
 
 from batchfree.core.routes import is_free_id
 from batchfree.service.routing.model import FOR_AGENTS, Model, is_chat_model, is_safety_classifier

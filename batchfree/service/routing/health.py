@@ -7,7 +7,10 @@ time tries the model until it answers (a half-open circuit breaker). Times are e
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.chat import Failure, Kind
 from batchfree.service.routing.requirements import STRUCTURED
@@ -73,8 +76,7 @@ DOUBTFUL = frozenset({Kind.BAD_ANSWER, Kind.TRUNCATED, Kind.CONNECTION})
 Kinds in neither set say nothing about the model."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a model.
 
     `strikes` counts the failures that earned a rest. `failing` is the recent share of failures, as it was at

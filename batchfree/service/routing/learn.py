@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER

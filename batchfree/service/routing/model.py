@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 TEXT_ONLY = frozenset({"text"})
 
@@ -24,8 +25,7 @@ FOR_AGENTS = ("thinkingmachines/inkling:", "thinkingmachines/inkling-")
 """Prefixes of ids that answer ordinary callers with 403 `only available on agentic harnesses` (seen in autumn 2026)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the catalogue. Lengths in tokens. `free`: the id ends in `:free`, every listed price is zero."""
 
     id: str

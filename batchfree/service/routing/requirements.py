@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from batchfree.core.chat import ChatRequest, Json
 from batchfree.core.tokens import estimate_tokens
@@ -31,8 +32,7 @@ STRUCTURED = "structured_outputs"
 INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video_url": "video", "file": "file"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
+class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """What a model must be able to do.
 
     `prompt_tokens` is an estimate. `completion_tokens` is None if the request sets no limit. `context_above`: a context

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
+
+import msgspec
 
 from batchfree.service.routing.health import Health, refuses
 from batchfree.service.routing.model import Model
@@ -45,8 +46,7 @@ def _all_rows(rows: Sequence[Any], models: Sequence[Model]) -> int:
     return len(rows)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criteria:
+class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     """What rows that may share a request need of the model that answers them.
 
     `wants_schema`: a `response_format` goes along where the model takes it. `salt` makes the draw repeatable: the same
@@ -73,8 +73,7 @@ class Criteria:
         return min(unmet or len(rows), self.pack_size(model.id))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """How the models stand. `now` in epoch seconds.
 
     `barren` counts the requests since the last answer, `barren_since` is when the first of them failed (epoch seconds),
@@ -83,7 +82,7 @@ class Situation:
 
     pool: ModelPool
     now: float
-    health: Mapping[str, Health] = field(default_factory=dict)
+    health: Mapping[str, Health] = msgspec.field(default_factory=dict)
     barren: int = 0
     barren_since: float | None = None
     last_failure: str = ""
