@@ -136,10 +136,9 @@ def missing_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str:
     near = nearest(name, {each.upper(): each for each in environment if each != name}, NEAR)
     misspelt = next((each for each in environment if each != name and each.upper() == near), None)
     hint = f" The variable {misspelt} is set: is its name misspelt?" if misspelt else ""
-    if name in environment:
-        hint = f" The variable {name} is set, but it is empty."
+    state = "is empty" if name in environment else "is not set"
     return (
-        f"no API key: {name} is not set.{hint} Get a key at {KEYS_PAGE} and type: export {name}=sk-or-… "
+        f"no API key: {name} {state}.{hint} Get a key at {KEYS_PAGE} and type: export {name}=sk-or-… "
         f"(or write {name}=sk-or-… into a file .env beside the job file)"
     )
 

@@ -110,7 +110,8 @@ class Client:
         response = await self._send("GET", KEY, None, GET_TIMEOUT_S)
         if isinstance(response, Failure):
             return response
-        return wire.read_key(response.status, response.headers, response.body, self._secret)
+        state = wire.read_key(response.status, response.headers, response.body, self._secret)
+        return self._with_advice(state) if isinstance(state, Failure) else state
 
     async def models(self) -> str | Failure:
         """The catalogue as JSON text. The call costs no request; a cancellation leaves nothing behind."""
@@ -135,10 +136,13 @@ class Client:
         return self._with_advice(judged) if isinstance(judged, Failure) else judged
 
     def _with_advice(self, failure: Failure) -> Failure:
-        """The failure with what to do about it, if the endpoint explains it: no key was sent, or no `/v1`."""
+        """The failure with what to do about it, if the endpoint explains it: no key, a wrong one, or no `/v1`."""
         advice = ""
-        if failure.kind is Kind.KEY_REFUSED and self._key is None and self._key_variable:
-            advice = f"no API key was sent: set {self._key_variable} in the environment or in --env-file"
+        if failure.kind is Kind.KEY_REFUSED and self._key_variable:
+            host = urlsplit(self.base_url).netloc
+            advice = f"{host} refuses the API key that {self._key_variable} holds: is it whole, and still valid there?"
+            if self._key is None:
+                advice = f"no API key was sent: set {self._key_variable} in the environment or in --env-file"
         elif failure.status == 404 and not VERSION.search(urlsplit(self.base_url).path):
             advice = f"the base URL may lack its /v1: try {self.base_url}/v1"
         return replace(failure, message=f"{failure.message}; {advice}") if advice else failure
