@@ -1,4 +1,4 @@
-"""The README lists exactly the commands, options, spec keys, columns, error kinds and exit codes that exist."""
+"""The README and its pages list exactly the commands, options, keys, columns, kinds of errors and codes that exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 import yaml
+from support.pages import DOCS, PAGES, README, ROOT, code_blocks, marked_part, section
 
 from batchfree.cli.commands import command_line
 from batchfree.core.chat import Kind
@@ -18,16 +20,6 @@ from batchfree.core.stops import BUG, EXIT_CODES, OK, ROWS_FAILED, USAGE
 from batchfree.core.version import __version__
 from batchfree.data.output.columns import COLUMNS, SCORE_COLUMNS, VOTE_COLUMNS
 from batchfree.jobspec import json_schema, load_spec
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def marked_part(name: str) -> str:
-    """The text between `<!-- name -->` and `<!-- /name -->`."""
-    found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.DOTALL)
-    assert found, f"the README has no part marked {name}"
-    return found[1]
 
 
 def first_code_block(text: str) -> str:
@@ -40,12 +32,6 @@ def first_code_block(text: str) -> str:
 def first_cells(table: str) -> list[str]:
     """The first column of a Markdown table without its heading."""
     return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:]
-
-
-def section(title: str) -> str:
-    found = re.search(rf"^## {title}\n(.*?)(?=^## )", README, re.DOTALL | re.MULTILINE)
-    assert found, f"the README has no section {title}"
-    return found[1]
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -171,7 +157,39 @@ def test_the_changelog_begins_with_the_version_of_the_package() -> None:
     assert dates == sorted(dates, reverse=True)
 
 
-def test_the_links_within_the_page_lead_somewhere() -> None:
-    heads = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
-    assert set(re.findall(r"\]\(#([\w-]+)\)", README)) - anchors == set()
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    return {
+        re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_the_pages_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        file, _, anchor = target.partition("#")
+        if file.startswith("https://"):
+            continue
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(PAGES[there]), target
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    for page in DOCS:
+        assert f"({page.relative_to(ROOT)})" in README
+
+
+def test_the_lines_for_every_server_make_a_job_on_an_endpoint_of_ones_own(tmp_path: Path) -> None:
+    job, *servers = code_blocks("yaml", section("Your own endpoint"))
+    assert len(servers) >= 5
+    for server in servers:
+        file = tmp_path / "mine.yaml"
+        file.write_text(job + server, encoding="utf-8")
+        assert load_spec(file, environment={}).endpoint.is_own, server
+
+
+def test_the_licences_are_linked_and_not_quoted() -> None:
+    *_, licence = re.split(r"^## ", README, flags=re.MULTILINE)
+    assert licence.startswith("Licence\n")
+    assert len(licence.splitlines()) < 8

@@ -1,4 +1,4 @@
-"""Every command line that the README shows is run here, in a folder with the repository's jobs and sample data.
+"""Every command line that the README and its pages show is run here, in a folder with the jobs and the sample data.
 
 A command that needs a real service asks the emulator instead; nothing else in it changes. Only the command that runs
 this very suite is left out: `.ci/run` runs it.
@@ -19,16 +19,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from support.llama import with_small_model
+from support.pages import ROOT, WHOLE, code_blocks
 from support.processes import PATIENCE, Emulator, emulator, environment
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-SHELL_BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-CRONTAB_LINES = re.findall(r"^(?:[\d*/,-]+ ){5} *(.+)$", README, re.MULTILINE)
-PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+SHELL_BLOCKS = code_blocks("bash")
+CRONTAB_LINES = re.findall(r"^(?:[\d*/,-]+ ){5} *(.+)$", WHOLE, re.MULTILINE)
+PYTHON_BLOCKS = code_blocks("python")
 INLINE = sorted(
-    set(re.findall(r"`((?:eval|batchfree|python -m batchfree) [^`]+)`", re.sub(r"```.*?```", "", README, flags=re.S)))
+    set(re.findall(r"`((?:eval|batchfree|python -m batchfree) [^`]+)`", re.sub(r"```.*?```", "", WHOLE, flags=re.S)))
 )
 
 INSTALLATION = re.compile(
@@ -65,7 +63,12 @@ def folder(tmp_path: Path) -> Path:
     for name, started in (("python", ""), ("batchfree", " -m batchfree")):
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{started} "$@"\n')
         (programs / name).chmod(0o755)
+    (programs / "activate").write_text("hash -r\n")  # the environment is active already
     (tmp_path / "jobs" / ".env").write_text("OPENROUTER_API_KEY=sk-or-v1-test\n")
+    rows = pl.read_ndjson(ROOT / "sample_data" / "reviews.jsonl").head(6)
+    rows.select("text").write_csv(tmp_path / "reviews.csv")
+    (shown,) = re.findall(r"This is `mine.yaml`:\n\n```yaml\n(.*?)```", WHOLE, re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(shown, encoding="utf-8")
     return tmp_path
 
 
@@ -107,7 +110,7 @@ def with_the_emulator(text: str, service: Emulator) -> str:
     """The same commands without installation; what would ask OpenRouter asks the emulator, and draws are repeatable."""
     lines = INSTALLATION.sub("", text).replace(REAL_KEY, "sk-or-v1-test").splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"\S*batchfree (run|models|quota|serve)\b", line) and "--endpoint" not in line:
+        if re.match(r"\S*batchfree (run|plan|models|quota|serve)\b", line) and "--endpoint" not in line:
             lines[number] += f" --endpoint {service.url}"
         if re.match(r"\S*batchfree run\b", line):
             lines[number] += f" --set {SEED}"
@@ -151,7 +154,7 @@ def test_the_crontab_line_runs(line: str, folder: Path, service: Emulator) -> No
     assert (folder / "out" / "cron.parquet").exists()
 
 
-UNITS = re.findall(r"`~/\.config/systemd/user/(batchfree\.\w+)`:\n\n```ini\n(.*?)```", README, re.DOTALL)
+UNITS = re.findall(r"`~/\.config/systemd/user/(batchfree\.\w+)`:\n\n```ini\n(.*?)```", WHOLE, re.DOTALL)
 
 
 def test_the_systemd_service_runs_the_command_of_the_crontab() -> None:
