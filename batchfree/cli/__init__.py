@@ -6,6 +6,7 @@ Pure: none.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -22,6 +23,7 @@ from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, USAGE
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code. `argv` holds the words after `batchfree`; default: `sys.argv`."""
+    gc.disable()  # a search for garbage while the modules are loaded takes time and finds nothing
     open_missing_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -45,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return NEEDS_A_PERSON
         report_bug()
         return BUG
+    finally:
+        gc.enable()
 
 
 def _is_stdout_writable() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -151,6 +152,8 @@ def wrapped(line: str, width: int | None = None) -> list[str]:
 
 def explain_errors(command: Callable[[T], int], arguments: T) -> int:
     """Runs the command and returns its exit code. An expected error becomes a sentence on stderr and an exit code."""
+    gc.freeze()  # the modules of the command are loaded and stay
+    gc.enable()
     try:
         return command(arguments)
     except MistakesError as error:

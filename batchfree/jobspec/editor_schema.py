@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import ModelSchema
+
 from batchfree.core.chat import JsonObject
 from batchfree.core.parameters import NEVER_SENT
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
 from batchfree.jobspec.defaults import SECTIONS
+from batchfree.jobspec.key_docstrings import key_docstrings
 from batchfree.jobspec.rules.chat_messages import PART_MODELS, Message
 from batchfree.jobspec.schema import NOTHING, AnswerSpec, JobSpec
 
@@ -17,9 +21,20 @@ WITHOUT_VARIABLES = {AnswerSpec.__name__, Message.__name__, *(model.__name__ for
 """Mappings in which `${VAR}` is no variable of the environment."""
 
 
+class WithSentences(GenerateJsonSchema):
+    """Pydantic's generator of JSON Schemas, with the docstring of each field as its description."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonObject:
+        """The JSON Schema of one model."""
+        generated = super().model_schema(schema)
+        for key, sentence in key_docstrings(schema["cls"]).items():
+            generated["properties"][key].setdefault("description", sentence)
+        return generated
+
+
 def json_schema() -> JsonObject:
     """A JSON Schema (draft 2020-12) of everything that may stand in a job file, with a sentence on every key."""
-    schema = _plain(JobSpec.model_json_schema(by_alias=True))
+    schema = _plain(JobSpec.model_json_schema(by_alias=True, schema_generator=WithSentences))
     properties, parts = schema["properties"], schema["$defs"]
     for key in OPTIONAL:
         properties[key] = _or(properties[key], NOTHING)

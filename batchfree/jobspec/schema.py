@@ -48,7 +48,7 @@ Texts: TypeAlias = tuple[Filled, ...]
 class Section(BaseModel):
     """A mapping of the job spec with fixed keys."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class InputSpec(Section):

@@ -10,7 +10,6 @@ from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath
 from batchfree.jobspec.defaults import absolute
 from batchfree.jobspec.draft import Draft, shape
-from batchfree.jobspec.rules.answer_schema import schema_findings
 from batchfree.jobspec.spec_files import home, read_text
 from batchfree.jobspec.yaml.parse import ParsedYaml, parse
 
@@ -20,6 +19,10 @@ PATH: KeyPath = ("answer", "schema")
 def load_answer_schema(draft: Draft, folder: Path) -> None:
     """Replaces the name of a schema file by the schema in it, and checks the schema. Paths start at `folder`."""
     named = draft.get(*PATH)
+    if named is None:
+        return
+    from batchfree.jobspec.rules.answer_schema import schema_findings  # jsonschema is loaded only for a schema
+
     if isinstance(named, str):
         file = Path(absolute(named, folder, home()))
         draft.sources.append(file)
@@ -31,7 +34,7 @@ def load_answer_schema(draft: Draft, folder: Path) -> None:
     elif isinstance(named, dict):
         for finding in schema_findings(named):
             draft.blame((*PATH, *finding.path), finding.message)
-    elif named is not None:
+    else:
         draft.blame(PATH, f"expected a JSON Schema (a mapping) or the path of one, got {draft.shown(PATH, named)}")
         draft.put(PATH, None)
 

@@ -64,10 +64,17 @@ class FirstRequest(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server that does not complain when a client is killed."""
+
+    def handle_error(self, *words: object) -> None:
+        """Says nothing."""
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """The base URL of a server that waits for the first request."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), FirstRequest) as serving:
+    with QuietServer(("127.0.0.1", 0), FirstRequest) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{serving.server_address[1]}/v1"
         serving.shutdown()

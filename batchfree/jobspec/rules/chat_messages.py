@@ -32,7 +32,7 @@ Filled: TypeAlias = Annotated[str, Field(pattern=r"\S")]
 class OwnPart(BaseModel):
     """A part of a message in batchfree's own short form."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     cache_control: Json = None
     """Passed on: how a provider caches the prompt up to here."""
@@ -88,7 +88,7 @@ class AudioPart(OwnPart):
 class OpenAIPart(BaseModel):
     """A part in OpenAI's form, which is passed on as it is."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
     type: Literal["file", "image_url", "input_audio", "video_url", "refusal"]
     """Type of the part. A key of the same name holds its content."""
@@ -160,7 +160,7 @@ Content: TypeAlias = Annotated[
 class Message(BaseModel):
     """One message. Every text in it is a Jinja template."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     role: Role
     """Who speaks."""

@@ -32,7 +32,7 @@ def _never(name: str) -> str:
 class Parameters(BaseModel):
     """A mapping that may hold further keys."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
 
 
 class ToolFunction(Parameters):
