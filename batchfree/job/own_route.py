@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import anyio
+
 from batchfree.core.chat import Failure, Kind
 from batchfree.core.errors import UnavailableError
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, ROUTERS, is_free_id
@@ -18,6 +20,10 @@ EMULATED = "emulated/"
 NAME_ONE = "name the model under router.route, or with --set router.route=MODEL"
 NO_SUCH_LIST = (404, 405, 501)
 """Statuses of servers that have no list of models."""
+OPENROUTER_PATH = "/api/v1"
+"""The path of OpenRouter's API, and so of its mirrors."""
+PATIENCE_S, RETRY_S = 30.0, 2.0
+"""A run asks for the list again every `RETRY_S` seconds, for `PATIENCE_S` seconds."""
 
 
 async def with_route(spec: JobSpec, connection: Connection, warn: Callable[[str], None]) -> JobSpec | Stopped:
@@ -32,6 +38,20 @@ async def with_route(spec: JobSpec, connection: Connection, warn: Callable[[str]
         warn(f"a rehearsal draws its own models, not {_names(route)}; their names begin with {EMULATED}")
         return _routed(spec, (LOCAL if spec.asks_votes else FREE_ROUTER,))
     return spec
+
+
+async def wait_for_route(spec: JobSpec, connection: Connection, warn: Callable[[str], None]) -> JobSpec | Stopped:
+    """Like `with_route`, but a server that gives no list is asked again for `PATIENCE_S` seconds."""
+    began, is_first = anyio.current_time(), True
+    while True:
+        routed = await with_route(spec, connection, warn)
+        is_down = isinstance(routed, Stopped) and routed.reason is StopReason.SERVICE_DOWN
+        if not is_down or anyio.current_time() - began >= PATIENCE_S:
+            return routed
+        if is_first:
+            warn(f"{connection.catalogue.last_error}; trying again")
+            is_first = False
+        await anyio.sleep(RETRY_S)
 
 
 async def _listed(spec: JobSpec, connection: Connection) -> JobSpec | Stopped:
@@ -67,7 +87,9 @@ def _without_list(spec: JobSpec, failure: Failure | None, error: UnavailableErro
         return _stop(f"the server has no list of models ({failure.message}); {NAME_ONE}")
     if failure.status is not None and 400 <= failure.status < 500 and failure.status not in (408, 429):
         return Stopped(reason=StopReason.REFUSED, message=f"the server refuses to list its models: {failure.message}")
-    return _free(spec)  # it is there, but its list is not: a mirror of OpenRouter on a bad day needs none
+    if spec.endpoint.base_url.endswith(OPENROUTER_PATH):
+        return _free(spec)  # a mirror of OpenRouter on a bad day needs no list
+    return Stopped(reason=StopReason.SERVICE_DOWN, message=str(error))
 
 
 def _free(spec: JobSpec) -> JobSpec:

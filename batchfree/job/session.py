@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +17,7 @@ from batchfree.data import output
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
-from batchfree.job.own_route import with_route
+from batchfree.job.own_route import wait_for_route
 from batchfree.job.reasked import with_reask_warning
 from batchfree.job.rounds import Rounds, Tasks
 from batchfree.job.state import JobState, read_state
@@ -64,7 +65,8 @@ class Session:
                 return self._summary(state, state.counts(), Stopped(reason=StopReason.LOCKED, message=message))
             if self._options.fresh and not await self._start_afresh(locks):
                 state = read_state(self._job, opened=opened)
-                return self._summary(state, state.counts(), self._switch.stopped)
+                summary = self._summary(state, state.counts(), stopped := self._switch.stopped)
+                return summary if stopped is None else replace(summary, exit_code=stopped.exit_code)
             state = read_state(self._job, opened=opened)
             self._folder.write_spec(self._spec.resolved())
             for warning in (*opened.warnings(), *state.warnings):
@@ -155,7 +157,7 @@ class Session:
             async def open_endpoint() -> None:
                 nonlocal endpoint
                 connection = await stack.enter_async_context(connecting)
-                routed = await with_route(spec, connection, self._tracker.warn)
+                routed = await wait_for_route(spec, connection, self._tracker.warn)
                 if isinstance(routed, Stopped):
                     self._switch.throw(routed)
                     return

@@ -339,3 +339,27 @@ def test_a_server_that_takes_no_response_format_is_asked_without(tmp_path: Path,
     server.bodies.clear()
     assert rehearsal.run_over(server).counts.ok == 30
     assert any("response_format" in body for body in server.bodies) is not remembered
+
+
+def test_a_list_that_fails_at_first_is_waited_for(tmp_path: Path) -> None:
+    """llama.cpp answers 503 while it loads its model."""
+    rehearsal = job(tmp_path, 3, router={})
+
+    class Loading(Server):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if rehearsal.time.clock() < began + 20:
+                return httpx.Response(503, json={"error": {"message": "Loading model", "code": 503}})
+            return await super().handle_async_request(request)
+
+    began = rehearsal.time.clock()
+    assert rehearsal.run_over(Loading()).counts.ok == 3
+
+
+def test_a_list_that_always_fails_ends_the_run_without_a_request_and_names_the_key(tmp_path: Path) -> None:
+    """LiteLLM answers so if no key is sent."""
+    endpoint = {"base_url": "http://own.invalid/v1", "api_key_env": "MY_KEY"}
+    server = Answering(httpx.Response(500, text="Internal Server Error"))
+    summary = job(tmp_path, router={}, endpoint=endpoint).run_over(server)
+    assert (summary.exit_code, summary.requests, summary.counts.pending) == (75, 0, 20)
+    assert summary.stopped is not None
+    assert "if the server needs one, set MY_KEY" in summary.stopped.message

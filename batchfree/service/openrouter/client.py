@@ -38,6 +38,8 @@ HEADERS = {
     "Accept-Encoding": ACCEPTED,
 }
 CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
+UNHANDLED = "Internal Server Error"
+"""The whole body of a server that has no better words for an error of its own."""
 VERSION = re.compile(r"/v\d")
 """The version in the path of an API such as OpenAI's."""
 
@@ -143,6 +145,8 @@ class Client:
             advice = f"{host} refuses the API key that {self._key_variable} holds: is it whole, and still valid there?"
             if self._key is None:
                 advice = f"no API key was sent: set {self._key_variable} in the environment or in --env-file"
+        elif failure.status == 500 and failure.message.endswith(UNHANDLED) and not self._key and self._key_variable:
+            advice = f"no API key was sent; if the server needs one, set {self._key_variable}"  # LiteLLM without a key
         elif failure.status == 404 and not VERSION.search(urlsplit(self.base_url).path):
             advice = f"the base URL may lack its /v1: try {self.base_url}/v1"
         return replace(failure, message=f"{failure.message}; {advice}") if advice else failure
