@@ -1,5 +1,6 @@
 """`serve`: the free router as a local service for any OpenAI client, and OpenAI's batch API on top of jobs.
 
 Imports: core, jobspec, answers, journal, service, run, job.
-Pure: access, call_state, chat_call, http_refusal, key_shape, model_list, sse_chunks.
+Pure: access, batches.batch_lines, batches.batch_record, call_state, chat_call, http_refusal, key_shape,
+model_list, sse_chunks.
 """

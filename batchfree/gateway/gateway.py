@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batchfree.core.routes import LOCAL
 from batchfree.core.text import iso
+from batchfree.gateway.batches.batch_job import BatchSettings
+from batchfree.gateway.batches.batch_record import BatchRecord, FileRecord
+from batchfree.gateway.batches.batch_routes import BatchRoutes
+from batchfree.gateway.batches.batch_runner import BatchRunner
+from batchfree.gateway.batches.record_store import RecordStore
 from batchfree.gateway.call_body import BodyMemory
 from batchfree.gateway.call_counts import LEFT, CallCounts
 from batchfree.gateway.chat_endpoint import CallRecord, ChatEndpoint
@@ -18,6 +23,7 @@ from batchfree.gateway.start_queue import StartQueue
 from batchfree.job.endpoint import Endpoint
 from batchfree.journal.run_folder import EventLog
 from batchfree.service import routing
+from batchfree.service.connection import Transport
 from batchfree.service.quota.account import QuotaUsage
 from batchfree.service.quota.rate_limiter import WaitPolicy
 from batchfree.service.routing import Requirements, RoutingPolicy
@@ -26,8 +32,18 @@ from batchfree.service.routing import Requirements, RoutingPolicy
 class Gateway:
     """Everything that clients and the page share."""
 
-    def __init__(self, endpoint: Endpoint, folder: Path, max_wait: float) -> None:
-        """`folder` holds the log and the batches; `max_wait` are the seconds that a call waits for a start."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        folder: Path,
+        max_wait: float,
+        environment: Mapping[str, str],
+        transport: Transport = None,
+    ) -> None:
+        """`folder` holds the log and the batches; `max_wait` are the seconds that a call waits for a start.
+
+        `transport` is None for the network. Raises StorageError.
+        """
         spec, self.endpoint, self.clock = endpoint.spec, endpoint, endpoint.connection.clock
         self.began, self.counts = self.clock(), CallCounts()
         self.log = EventLog(folder / "log.jsonl", self.clock)
@@ -48,7 +64,26 @@ class Gateway:
             sent=self.counts.add_request,
             rng=random.Random(spec.router.seed),
         )
-        self.chat = ChatEndpoint(self.failover, BodyMemory(), self._note_call)
+        memory = BodyMemory()
+        self.chat = ChatEndpoint(self.failover, memory, self._note_call)
+        self.files = RecordStore(folder / "files", FileRecord, "file-")
+        self.batches = RecordStore(folder / "batches", BatchRecord, "batch_")
+        settings = BatchSettings(
+            spec=spec,
+            environment=environment,
+            yields=lambda: self.queue.waiting > 0,
+            clock=self.clock,
+            transport=transport,
+        )
+        self.runner = BatchRunner(
+            batches=self.batches, files=self.files, settings=settings, charged=self.failover.close, log=self.log
+        )
+        self.batch_routes = BatchRoutes(self.batches, self.files, self.runner, memory)
+
+    def stop(self) -> None:
+        """Sends no more requests: waiting calls are refused, and batches end once their answers in flight are there."""
+        self.failover.stopping.set()
+        self.runner.stop()
 
     def usage(self) -> QuotaUsage:
         """The quota of the account now."""

@@ -11,6 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from batchfree.core.errors import UnavailableError
+from batchfree.gateway.batches.batch_routes import refused
 from batchfree.gateway.gateway import Gateway
 from batchfree.gateway.http_refusal import HttpRefusal, unavailable
 from batchfree.gateway.key_shape import key_shape
@@ -30,12 +31,8 @@ def gateway_app(gateway: Gateway) -> ASGIApp:
         "/key": _key(gateway),
     }
     routes += [Route(prefix + path, handler, methods=["GET"]) for prefix in PREFIXES for path, handler in gets.items()]
+    routes += [route for prefix in PREFIXES for route in gateway.batch_routes.routes(prefix)]
     return Router(routes=routes, redirect_slashes=False, default=_not_found)
-
-
-def refused(refusal: HttpRefusal) -> Response:
-    """A refusal as a response."""
-    return JSONResponse(refusal.body(), refusal.status, refusal.all_headers())
 
 
 def _models(gateway: Gateway) -> Handler:

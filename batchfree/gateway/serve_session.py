@@ -93,7 +93,7 @@ async def open_gateway(
                 yield routed
                 return
             endpoint = Endpoint(spec=routed, connection=connection)
-            yield await endpoint.check_key() or Gateway(endpoint, folder, max_wait)
+            yield await endpoint.check_key() or Gateway(endpoint, folder, max_wait, environment, transport)
 
 
 def guarded_app(gateway: Gateway, options: ServeOptions, say: Callable[[str], None]) -> ASGIApp:
@@ -113,8 +113,9 @@ async def _until_signal(gateway: Gateway, server: QuietGatewayServer, listener: 
 
     async with stop_on_signals(switch), anyio.create_task_group() as tasks:
         tasks.start_soon(serve)
+        tasks.start_soon(gateway.runner.run)
         await switch.event.wait()
-        gateway.failover.stopping.set()
+        gateway.stop()
         server.should_exit = True
     assert switch.stopped is not None
     return switch.stopped

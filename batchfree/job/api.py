@@ -16,6 +16,7 @@ from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
 from batchfree.run.progress import Observer, Progress
 from batchfree.run.summary import Summary
+from batchfree.run.switch import Switch
 from batchfree.service.connection import Transport
 
 DEFAULTS = RunOptions()
@@ -35,13 +36,15 @@ async def arun(
     observer: Observer | None = None,
     clock: Callable[[], float] = time.time,
     transport: Transport = None,
+    switch: Switch | None = None,
 ) -> Summary:
     """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
 
-    `clock` gives epoch seconds; `transport` is the httpx transport through which the service is reached.
+    `clock` gives epoch seconds; `transport` is the httpx transport through which the service is reached. Throwing
+    `switch` ends the run as a signal does.
     """
     try:
-        return await Session(job, options, observer or _unobserved, clock, transport).run()
+        return await Session(job, options, observer or _unobserved, clock, transport, switch).run()
     except BaseExceptionGroup as group:
         raise _single(group) from None
 

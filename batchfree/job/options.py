@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ class RunOptions:
 
     `limit`: the number of rows to answer in this run. `until`: epoch seconds after which no request starts.
     `fail_threshold`: the percentage of rows that may fail without exit code 1. `signals`: stop on SIGINT, SIGTERM and
-    SIGHUP; a second signal ends the process at once.
+    SIGHUP; a second signal ends the process at once. `yields` says whether somebody more urgent waits for a start.
     """
 
     limit: int | None = None
@@ -22,3 +23,4 @@ class RunOptions:
     until: float | None = None
     on_quota: Literal["stop", "wait"] | None = None
     signals: bool = False
+    yields: Callable[[], bool] | None = None

@@ -43,13 +43,19 @@ class Session:
     """One run."""
 
     def __init__(
-        self, job: Job, options: RunOptions, observer: Observer, clock: Callable[[], float], transport: Transport
+        self,
+        job: Job,
+        options: RunOptions,
+        observer: Observer,
+        clock: Callable[[], float],
+        transport: Transport,
+        switch: Switch | None = None,
     ) -> None:
-        """`clock` gives epoch seconds; `transport` is None for the network."""
+        """`clock` gives epoch seconds; `transport` is None for the network; whoever holds `switch` may end the run."""
         self._job, self._spec, self._options, self._clock = job, job.spec, options, clock
         self._transport = transport
         self._folder = RunFolder(job.spec.run_dir)
-        self._switch = Switch()
+        self._switch = switch or Switch()
         self._tracker = ProgressTracker(observer, EventLog(self._folder.log, clock), clock)
 
     async def run(self) -> Summary:
@@ -231,7 +237,8 @@ class Session:
         """What ends the wait for a start. The last request starts early enough for its answer to arrive by `until`."""
         until = self._options.until
         deadline = None if until is None else until - min(GRACE, (until - self._clock()) / 10)
-        return WaitPolicy(on_quota=self._options.on_quota or self._spec.limits.on_quota, deadline=deadline)
+        on_quota, yields = self._options.on_quota or self._spec.limits.on_quota, self._options.yields
+        return WaitPolicy(on_quota=on_quota, deadline=deadline, yields=yields)
 
     def _grace(self, stopped: Stopped) -> float:
         """Seconds that answers in flight have to arrive; they are shown to whoever watches."""

@@ -107,8 +107,11 @@ def gateway_on_socket(
                 assert isinstance(gateway, Gateway), gateway
                 server = make_gateway_server(guarded_app(gateway, ServeOptions(), print), headers_s)
                 found.extend([gateway, server])
-                ready.set()
-                await server.serve(sockets=[listener])
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(gateway.runner.run)
+                    ready.set()
+                    await server.serve(sockets=[listener])
+                    gateway.stop()
 
         thread = threading.Thread(target=anyio.run, args=(main,), daemon=True)
         thread.start()

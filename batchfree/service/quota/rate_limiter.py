@@ -33,6 +33,8 @@ SHORTEST_SLEEP = 0.001
 WORTH_REPORTING = 1.0
 """Seconds from which a wait is reported to people. Changes of its end below this are not reported either."""
 
+YIELD_S = 0.2
+"""Seconds until a run that yields to somebody more urgent asks again."""
 LOOK_EVERY = 1.0
 """Seconds between two looks into the ledger of an endpoint without limits."""
 LEDGER_PATIENCE = 60.0
@@ -49,10 +51,14 @@ REASONS: dict[Kind, Reason] = {Kind.MINUTE_LIMIT: "minute", Kind.DAY_LIMIT: "day
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitPolicy:
-    """A run stops instead of waiting at `deadline` (epoch seconds), and at a spent day if `on_quota` is "stop"."""
+    """A run stops instead of waiting at `deadline` (epoch seconds), and at a spent day if `on_quota` is "stop".
+
+    While `yields` returns True it takes no start, since somebody more urgent waits for one.
+    """
 
     on_quota: Literal["stop", "wait"] = "stop"
     deadline: float | None = None
+    yields: Callable[[], bool] | None = None
 
 
 async def _nothing() -> None:
@@ -79,7 +85,7 @@ class RateLimiter:
         """
         self._ledger, self._limits, self._job = ledger, limits, job
         self._clock, self._sleep = clock, sleep
-        self._on_quota, self._deadline = policy.on_quota, policy.deadline
+        self._on_quota, self._deadline, self._yields = policy.on_quota, policy.deadline, policy.yields
         self._report_wait, self._refresh_quota = report_wait, refresh_quota
         self._refreshed_at = clock()
         self._turn = anyio.Lock(fast_acquire=True)
@@ -191,6 +197,9 @@ class RateLimiter:
             return self._deadline_reached()
         if await self._refresh_if_stale(stopping):
             return Opening(at=self._clock())
+        if self._yields is not None and self._yields():
+            self._ledger.withdraw()
+            return Opening(at=self._clock() + YIELD_S)
         answer = self._ledger.reserve(self._limits, self._job)
         if isinstance(answer, Start):
             return answer
