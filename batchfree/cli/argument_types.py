@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from batchfree.cli.times import seconds_in
+from batchfree.core.parts import MOST_PARTS, Part, parse_part
 
 PATH = click.Path(path_type=Path, readable=False)
 """Any path; whether something is there is checked by the command. The shell completes it."""
@@ -31,6 +32,17 @@ def _number(text: str, least: int, most: float, otherwise: str) -> int:
     if not least <= number <= most:
         raise click.BadParameter(f"{otherwise}, got {text}")
     return number
+
+
+def part(text: str) -> Part:
+    """A part of a job, such as 2/8."""
+    found = parse_part(text)
+    if found is None:
+        raise click.BadParameter(
+            f"expected K/N with K from 1 to N and N at most {MOST_PARTS}, such as 2/8 for the second of eight parts, "
+            f"got {text!r}"
+        )
+    return found
 
 
 def percentage(text: str) -> float:

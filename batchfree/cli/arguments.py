@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from batchfree.core.parts import Part
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
@@ -72,4 +74,5 @@ class RunArguments(JobArguments):
     progress: str = "auto"
     quiet: bool = False
     verbose: bool = False
+    part: Part | None = None
     typed: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batchfree.cli.argument_types import PATH, duration, percentage, port, positive
+from batchfree.cli.argument_types import PATH, duration, part, percentage, port, positive
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM, SHELLS, command_line, examples
 from batchfree.cli.shared_options import job_options, service_options
 from batchfree.cli.terminal import explain_errors
@@ -26,6 +26,7 @@ def complete_command(context: click.Context, parameter: click.Parameter, typed: 
         "batchfree run jobs/reviews.yaml",
         "batchfree run jobs/reviews.yaml -n 20 --endpoint embedded",
         "batchfree run jobs/reviews.yaml --until 22:30 --set limits.concurrency=4",
+        "batchfree run jobs/reviews.yaml --part 2/8",
     )
 )
 @job_options
@@ -37,6 +38,7 @@ def complete_command(context: click.Context, parameter: click.Parameter, typed: 
 )
 @click.option("--fresh", is_flag=True, help="Start anew; earlier progress is kept under another name.")
 @click.option("--until", metavar="HH:MM|DURATION", help="Stop at this local time, or after 90s, 15m, 2h or 1h30m.")
+@click.option("--part", type=part, metavar="K/N", help="Answer only part K of N; other processes answer the others.")
 @click.option("--on-quota", type=click.Choice(["stop", "wait"]), help="What to do when the day's requests are used up.")
 @click.option(
     "--progress",

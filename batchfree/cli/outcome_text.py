@@ -17,10 +17,10 @@ MODELS = 12
 
 
 def head_line(outcome: Summary | JobStatus) -> str:
-    """The rows of the whole job by status."""
+    """The rows of the whole job, or of the part that was run, by status."""
     counts = outcome.counts
     return (
-        f"{outcome.job}: {counts.ok} of {count(counts.rows, 'row')} answered, "
+        f"{outcome.name}: {counts.ok} of {count(counts.rows, 'row')} answered, "
         f"{counts.failed} failed, {counts.pending} pending"
     )
 

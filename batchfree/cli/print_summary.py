@@ -48,7 +48,7 @@ def idle_lines(summary: Summary) -> Iterator[str]:
     counts = summary.counts
     table = "" if summary.output is None else f"; the table is {os.path.relpath(summary.output)}"
     failed = f", {counts.failed} failed for good" if counts.failed else ""
-    yield f"{summary.job}: nothing to do: {counts.ok} of {count(counts.rows, 'row')} answered{failed}{table}"
+    yield f"{summary.name}: nothing to do: {counts.ok} of {count(counts.rows, 'row')} answered{failed}{table}"
     for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
         yield f"  {kind}: {count(rows, 'row')}"
 
@@ -58,12 +58,12 @@ def quiet_lines(summary: Summary, arguments: RunArguments) -> Iterator[str]:
     stopped, counts, code = summary.stopped, summary.counts, summary.exit_code
     if code == ROWS_FAILED:
         kinds = ", ".join(f"{rows} {kind}" for kind, rows in sorted(summary.errors.items(), key=lambda item: -item[1]))
-        yield f"{summary.job}: {counts.failed} of {count(counts.rows, 'row')} failed for good: {kinds}"
+        yield f"{summary.name}: {counts.failed} of {count(counts.rows, 'row')} failed for good: {kinds}"
         yield f"more: batchfree status {shlex.quote(str(arguments.job))}"
     elif code == TRY_LATER and (stopped is None or stopped.reason in ONLY_TIME):
         return
     elif code != OK and stopped is not None:
-        yield f"{summary.job}: stopped: {stopped.message}"
+        yield f"{summary.name}: stopped: {stopped.message}"
 
 
 def print_sample(summary: Summary) -> None:

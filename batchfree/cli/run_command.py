@@ -28,6 +28,7 @@ def run(arguments: RunArguments) -> int:
         until=None if arguments.until is None else deadline(arguments.until, datetime.now()),
         on_quota=arguments.on_quota,
         signals=True,
+        part=arguments.part,
     )
     printed: list[str] = []
     with show_progress(arguments, job.spec.name) as observer:

@@ -21,8 +21,7 @@ def choose_checks(state: JobState, passed_over: Collection[str] = ()) -> Mapping
     if not book.wanted:
         return {}
     values, finished, ranked = state.values(), set[str](), dict[str, int]()
-    for row in state.opened.rows():
-        question = state.opened.question_of(row)
+    for row, question in state.opened.rows_to_answer():
         if values.brief(row, question)["status"] is Status.PENDING:
             return {}
         if isinstance(question, Failure):

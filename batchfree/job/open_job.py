@@ -11,6 +11,7 @@ import polars as pl
 from batchfree.answers import AnswerRule
 from batchfree.core.chat import ChatRequest, Failure
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.parts import Part
 from batchfree.data import output
 from batchfree.data.input import Dataset, open_dataset
 from batchfree.data.openai_batch import row_name
@@ -43,6 +44,8 @@ class OpenJob:
     dataset: Dataset
     prompts: Prompts
     rule: AnswerRule
+    part: Part | None = None
+    """The part of the job that a run answers; None for the whole job."""
 
     @property
     def uses(self) -> frozenset[str]:
@@ -54,6 +57,18 @@ class OpenJob:
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """The rows in input order, with the columns that are used."""
         return self.dataset.rows(self.uses)
+
+    def rows_to_answer(self) -> Iterator[tuple[Mapping[str, Any], str | Failure]]:
+        """The rows of the part, or of the whole job, with the digests of their questions. A failure has no digest."""
+        for row in self.rows():
+            question = self.question_of(row)
+            if self.part is None or self.part.has(question if isinstance(question, str) else None):
+                yield row, question
+
+    def count_to_answer(self) -> int:
+        """The number of rows of the whole job, or about the number of rows of the part."""
+        rows = self.dataset.count()
+        return rows if self.part is None else self.part.share(rows)
 
     def requests(self, rows: int) -> Iterator[ChatRequest | Failure]:
         """The requests of the first rows, or why a row cannot be rendered."""
@@ -78,8 +93,11 @@ class OpenJob:
     def tasks(
         self, is_wanted: Callable[[str], bool], state: Callable[[str], QuestionState], limit: int | None = None
     ) -> Iterator[Task | int]:
-        """The wanted questions, each once, at most `limit`. A number in between counts rows that need no request."""
-        taken, skipped = DigestMap(), 0
+        """The wanted questions of the part, each once, at most `limit`.
+
+        A number in between counts rows of the part that need no request.
+        """
+        taken, skipped, passed = DigestMap(), 0, 0
         request: ChatRequest | Failure | None = None
         id_column = self.dataset.id
         for number, row in enumerate(self.rows()):
@@ -90,6 +108,11 @@ class OpenJob:
                 skipped = 0
             request = self.prompts.render(row)
             name = None if isinstance(request, Failure) else digest(request, self.rule)
+            if self.part is not None and not self.part.has(name):
+                passed += 1
+                if passed % BATCH == 0:
+                    yield 0
+                continue
             if isinstance(request, Failure) or name is None or name in taken or not is_wanted(name):
                 skipped += 1
                 continue
@@ -115,7 +138,7 @@ def _of_rows(count: int, rows: int) -> str:
     return f"in {count} of the first {rows} rows" if rows > 1 else "in the first row"
 
 
-def open_job(spec: JobSpec) -> OpenJob:
+def open_job(spec: JobSpec, part: Part | None = None) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
     dataset = open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.path))
     if spec.expected is not None and spec.expected not in dataset.schema:
@@ -125,4 +148,4 @@ def open_job(spec: JobSpec) -> OpenJob:
     rule = AnswerRule(
         labels=spec.answer.labels, schema=spec.answer.schema_, mode=spec.answer.mode, repair=spec.answer.repair
     )
-    return OpenJob(spec=spec, dataset=dataset, prompts=prompts, rule=rule)
+    return OpenJob(spec=spec, dataset=dataset, prompts=prompts, rule=rule, part=part)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from batchfree.core.parts import Part
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -24,3 +26,5 @@ class RunOptions:
     on_quota: Literal["stop", "wait"] | None = None
     signals: bool = False
     yields: Callable[[], bool] | None = None
+    part: Part | None = None
+    """The part of the job that this run answers; None for the whole job."""

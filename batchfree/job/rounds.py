@@ -75,7 +75,7 @@ class Rounds:
 
     def _further_votes(self, votes: VoteBook) -> Iterator[Tasks]:
         """Rounds for the rows that are settled least, until none is open or a round brings nothing."""
-        rows = self._opened.dataset.count()
+        rows = self._opened.count_to_answer()
         number = self._spec.votes.min
         while True:
             portion = max(LEAST_ROUND, int(rows * ROUND_SHARE))
@@ -125,8 +125,7 @@ class Rounds:
     def _first_questions(self, rows: int) -> frozenset[str]:
         """The digests of the first questions of the input."""
         questions = dict[str, None]()
-        for row in self._opened.rows():
-            question = self._opened.question_of(row)
+        for _, question in self._opened.rows_to_answer():
             if not isinstance(question, Failure):
                 questions.setdefault(question)
             if len(questions) >= rows:

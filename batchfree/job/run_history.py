@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,8 +73,14 @@ def _events_in(path: Path) -> Iterator[JsonObject]:
             yield event
 
 
-def past_runs(events: Sequence[JsonObject]) -> list[PastRun]:
-    """The last runs, the newest first."""
+def past_runs(logs: Iterable[Sequence[JsonObject]]) -> list[PastRun]:
+    """The last runs, the newest first. The runs of one log came one after the other."""
+    runs = [run for events in logs for run in reversed(_runs_in(events))]
+    return sorted(runs, key=lambda run: run.started_at, reverse=True)[:SHOWN]
+
+
+def _runs_in(events: Sequence[JsonObject]) -> list[PastRun]:
+    """The runs of one log, the oldest first."""
     runs: list[PastRun] = []
     started: float | None = None
     stop: JsonObject = {}
@@ -91,7 +97,7 @@ def past_runs(events: Sequence[JsonObject]) -> list[PastRun]:
                 started = None
     if started is not None:
         runs.append(PastRun(started_at=started))
-    return runs[::-1][:SHOWN]
+    return runs
 
 
 def _ended(started: float, event: JsonObject, stop: JsonObject) -> PastRun:
@@ -108,6 +114,13 @@ def _ended(started: float, event: JsonObject, stop: JsonObject) -> PastRun:
         reason=None if reason is None else str(reason),
         message=None if message is None else str(message),
     )
+
+
+def first_wait(logs: Iterable[Sequence[JsonObject]], now: float) -> tuple[str | None, float | None]:
+    """The reason and end of the current wait in one of the logs, the one that ends first; None if there is none."""
+    waits = [(until, reason) for reason, until in (waiting(events, now) for events in logs) if until is not None]
+    until, reason = min(waits, key=lambda wait: wait[0], default=(None, None))
+    return reason, until
 
 
 def waiting(events: Sequence[JsonObject], now: float) -> tuple[str | None, float | None]:

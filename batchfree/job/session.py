@@ -6,15 +6,17 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from batchfree.core.errors import BatchfreeError, DatasetError, StorageError
+from batchfree.core.errors import BatchfreeError, DatasetError, Mistake, SpecError, StorageError
 from batchfree.core.stops import Stopped, StopReason, exit_code
 from batchfree.data import output
 from batchfree.job.endpoint import Endpoint
+from batchfree.job.hold_job import hold_job
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
 from batchfree.job.own_route import wait_for_route
@@ -54,7 +56,8 @@ class Session:
         """`clock` gives epoch seconds; `transport` is None for the network; whoever holds `switch` may end the run."""
         self._job, self._spec, self._options, self._clock = job, job.spec, options, clock
         self._transport = transport
-        self._folder = RunFolder(job.spec.run_dir)
+        self._job_folder = RunFolder(job.spec.run_dir)
+        self._folder = self._job_folder if options.part is None else self._job_folder.of_part(options.part)
         self._switch = switch or Switch()
         self._tracker = ProgressTracker(observer, EventLog(self._folder.log, clock), clock)
 
@@ -62,9 +65,8 @@ class Session:
         """Answers what is not answered yet and writes the table. Raises BatchfreeError."""
         began = self._clock()
         opened = self._open_checked()
-        self._folder.create()
         with ExitStack() as locks:
-            holder = locks.enter_context(lock.hold(self._folder.lock, self._folder.journal))
+            holder = locks.enter_context(hold_job(self._job_folder, self._options.part))
             if holder is not None:
                 message = f"another run of this job is going: {holder}"
                 state = read_state(self._job, opened=opened)
@@ -90,7 +92,11 @@ class Session:
 
     def _open_checked(self) -> OpenJob:
         """The open job, once everything that can be checked without a request is right. Raises BatchfreeError."""
-        opened = open_job(self._spec)
+        part = self._options.part
+        if part is not None and self._options.fresh:
+            message = "a part can't set the earlier progress of the others aside; run the whole job with --fresh first"
+            raise SpecError([Mistake(key="--fresh", message=message)])
+        opened = open_job(self._spec, part)
         if mistakes := opened.dataset.check():
             raise DatasetError(mistakes)
         output.check_names(self._spec, opened.dataset.schema)
@@ -99,7 +105,7 @@ class Session:
 
     async def _answer(self, state: JobState) -> None:
         """Sends what is to be sent. Does not touch the network if there is nothing to send."""
-        self._tracker.start(self._spec.name, self._spec.endpoint.base_url, state.opened.dataset.count())
+        self._tracker.start(self._spec.name, self._spec.endpoint.base_url, state.opened.count_to_answer())
         plan = Rounds(state, self._options)
         rounds = (self._round(state, number, tasks) for number, tasks in enumerate(plan.tasks()))
         try:
@@ -206,14 +212,13 @@ class Session:
         self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
 
     async def _export(self, state: JobState) -> Tally:
-        """Writes the table; beside the event loop if a second signal must be heard meanwhile.
+        """Writes the table; beside the event loop if a second signal must be heard meanwhile. A part writes none.
 
         Raises StorageError, which also says why the run had stopped before that.
         """
         try:
-            if self._options.signals:
-                return await anyio.to_thread.run_sync(state.export, self._spec.output.path)
-            return state.export(self._spec.output.path)
+            end = state.counts if self._options.part is not None else partial(state.export, self._spec.output.path)
+            return await anyio.to_thread.run_sync(end) if self._options.signals else end()
         except StorageError as error:
             if self._switch.stopped is None:
                 raise
@@ -229,7 +234,8 @@ class Session:
             return False
         kept = self._folder.set_aside(self._clock())
         if kept is not None:
-            locks.enter_context(lock.hold_new_journal(self._folder.journal))
+            if not self._folder.journal.exists():
+                locks.enter_context(lock.hold_new_journal(self._folder.journal))
             self._tracker.warn(f"starting anew; earlier progress is kept as {kept}")
         return True
 
@@ -258,16 +264,18 @@ class Session:
             fail_threshold=options.fail_threshold,
             may_ask_more=tally.may_get_votes or state.checks.is_open,
         )
-        empty = () if counts.rows else ("the input has no rows",)
+        part = options.part
+        empty = () if counts.rows else ("the input has no rows" if part is None else "this part has no rows",)
         return Summary(
             job=self._spec.name,
+            part=None if part is None else str(part),
             stopped=stopped,
             counts=counts,
             requests=progress.requests,
             models=tally.models,
             errors=tally.errors,
             examples=tally.examples,
-            output=self._spec.output.path,
+            output=self._spec.output.path if part is None else None,
             labels=tally.labels,
             this_run=RunResult(ok=progress.ok, failed=progress.failed, statistics=self._tracker.statistics),
             all_runs=state.requests,

@@ -79,11 +79,13 @@ class JobState:
     @property
     def begun(self) -> bool:
         """Whether the job has been run before."""
-        return not self.index.is_empty or read_header(self.folder.journal) is not None
+        if not self.index.is_empty:
+            return True
+        return any(read_header(folder.journal) is not None for folder in self.folder.all())
 
     def values(self) -> RowValues:
         """The values of batchfree's columns, as the journal stands now."""
-        rows = self.opened.dataset.count() if self.votes is not None else 0
+        rows = self.opened.count_to_answer() if self.votes is not None else 0
         return RowValues(self.opened.spec, self.index, self.votes, rows=rows, begun=self.begun)
 
     def table(self, tally: Tally | None = None) -> pl.LazyFrame:
@@ -101,10 +103,12 @@ class JobState:
         return self.opened.table(describe)
 
     def counts(self, *, brief: bool = False) -> Tally:
-        """The rows by status, model and error, without a table. `brief`: much faster, but without the models."""
+        """The rows by status, model and error, without a table. `brief`: much faster, but without the models.
+
+        With a part only its rows.
+        """
         tally, values = self._tally(), self.values()
-        for row in self.opened.rows():
-            question = self.opened.question_of(row)
+        for row, question in self.opened.rows_to_answer():
             tally.add(row, values.brief(row, question) if brief else values.of(row, question))
         tally.may_get_votes = values.consensus is not None and values.consensus.has_open
         return tally
@@ -122,26 +126,33 @@ class JobState:
 def read_state(
     job: Job, seen: Callable[[Attempt], None] = lambda attempt: None, opened: OpenJob | None = None
 ) -> JobState:
-    """Opens the job, if it is not open, and reads its journal. `seen` is called with every attempt that counts.
+    """Opens the job, if it is not open, and reads its journals. `seen` is called with every attempt that counts.
+
+    With a part, its journal is the one that new lines of the index belong to; votes on questions of other parts are
+    left out.
 
     Attempts of a rehearsal count only on the endpoint of the rehearsal. Raises MistakesError and StorageError.
     """
     opened = opened or open_job(job.spec)
     folder = RunFolder(job.spec.run_dir)
     folder.check_owner(job.spec.name, job.spec.file)
-    index, warnings = JournalIndex(folder.journal, names=opened.dataset.id is not None), list[str]()
+    part = opened.part
+    written = folder if part is None else folder.of_part(part)
+    others = (each.journal for each in folder.all() if each != written)
+    index, warnings = JournalIndex(written.journal, *others, names=opened.dataset.id is not None), list[str]()
 
     def damaged(damage: DamagedLine) -> None:
-        warnings.append(f"{folder.journal}:{damage.line}: this line is damaged and is left out: {damage.why}")
+        warnings.append(f"{damage.path}:{damage.line}: this line is damaged and is left out: {damage.why}")
 
-    votes = VoteBook(job.spec.answer.labels) if job.spec.asks_votes else None
+    votes = VoteBook(job.spec.answer.labels, part) if job.spec.asks_votes else None
+    checks = job.spec.pack_checks if part is None else part.share(job.spec.pack_checks)
     state = JobState(
         opened=opened,
         folder=folder,
         index=index,
         warnings=warnings,
         votes=votes,
-        checks=CheckBook(job.spec.pack_checks),
+        checks=CheckBook(checks),
     )
 
     def count(attempt: Attempt) -> None:

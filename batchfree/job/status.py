@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
-from batchfree.job.run_history import PastRun, past_runs, read_events, waiting
+from batchfree.job.hold_job import find_run
+from batchfree.job.run_history import PastRun, first_wait, past_runs, read_events
 from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
-from batchfree.journal import lock
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.journal.request_statistics import RequestStatistics
@@ -45,6 +45,11 @@ class JobStatus:
     """Answers of rehearsals, which do not count on the job's endpoint."""
     packs: PackStatistics | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the job."""
+        return self.job
+
     def to_json(self) -> JsonObject:
         """As `status --json` prints it."""
         return {
@@ -75,13 +80,13 @@ def status(job: Job, now: float) -> JobStatus:
 
     state = read_state(job, seen)
     tally = state.counts(brief=state.opened.dataset.count() > SMALL)
-    events = read_events(state.folder.log)
-    waiting_for, until = waiting(events, now)
+    logs = [read_events(folder.log) for folder in state.folder.all()]
+    waiting_for, until = first_wait(logs, now)
     counts = tally.counts()
     return JobStatus(
         job=job.spec.name,
         counts=counts,
-        running=lock.find_holder(state.folder.lock, state.folder.journal) is not None,
+        running=find_run(state.folder) is not None,
         requests_today=requests,
         waiting_for=waiting_for if counts.pending else None,
         until=until if counts.pending else None,
@@ -90,7 +95,7 @@ def status(job: Job, now: float) -> JobStatus:
         labels=tally.labels,
         models=tally.models,
         statistics=state.requests,
-        last_runs=past_runs(events),
+        last_runs=past_runs(logs),
         rehearsed=state.index.left_out,
         packs=state.packs.statistics(),
     )

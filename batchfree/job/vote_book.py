@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from batchfree.core.chat import Json
+from batchfree.core.parts import Part
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.digest_map import DigestMap
 from batchfree.quality.normalise import answer_key
@@ -17,8 +18,12 @@ from batchfree.quality.normalise import answer_key
 class VoteBook:
     """Who answered what. Questions are numbered from zero in the order of their first attempt."""
 
-    def __init__(self, labels: Sequence[str] | None) -> None:
-        """`labels` are the labels of the job; without them answers are only equal or different."""
+    def __init__(self, labels: Sequence[str] | None, part: Part | None = None) -> None:
+        """`labels` are the labels of the job; without them answers are only equal or different.
+
+        With a part, votes on questions of other parts are left out.
+        """
+        self._part = part
         self._labels = labels
         self._label_numbers = {label: number for number, label in enumerate(labels or ())}
         self._numbers = DigestMap()
@@ -38,6 +43,8 @@ class VoteBook:
     def add(self, attempt: Attempt) -> None:
         """Takes in the answers of an attempt. A failure that is final closes a question that has votes."""
         for outcome in attempt.outcomes:
+            if self._part is not None and not self._part.has(outcome.question):
+                continue
             number = self._number_of(outcome.question)
             if outcome.kind is None:
                 self._questions.append(number)

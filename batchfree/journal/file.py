@@ -62,6 +62,7 @@ class DamagedLine:
 
     line: int
     why: str
+    path: Path | None = None
 
 
 _attempts = msgspec.json.Decoder(Attempt)

@@ -75,6 +75,18 @@ def hold(path: Path, journal: Path | None = None) -> Iterator[str | None]:
 
 
 @contextmanager
+def share(path: Path) -> Iterator[str | None]:
+    """Holds the lock together with others that share it, and yields None. If a process holds it alone, yields a phrase
+    that names the process.
+
+    Raises StorageError, or OutputError if the spec names a wrong place.
+    """
+    with ExitStack() as files:
+        fd = _open(path, files)
+        yield None if _take(fd, path, fcntl.LOCK_SH) else _named(os.pread(fd, 4096, 0))
+
+
+@contextmanager
 def hold_new_journal(journal: Path) -> Iterator[None]:
     """Holds a journal that took the place of the one that `hold` locked. Raises StorageError."""
     with ExitStack() as files:
@@ -93,11 +105,14 @@ def _open(path: Path, files: ExitStack) -> int:
     return fd
 
 
-def _take(fd: int, path: Path) -> bool:
-    """Takes the lock of an open file. Returns False if another process holds it. Raises StorageError."""
+def _take(fd: int, path: Path, kind: int = fcntl.LOCK_EX) -> bool:
+    """Takes the lock of an open file, alone unless `kind` says otherwise. Returns False if another process holds it.
+
+    Raises StorageError.
+    """
     for attempt in range(TRIES):
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
             return True
         except BlockingIOError:
             time.sleep(TRY_AGAIN if attempt < TRIES - 1 else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchfree.core.chat import Json
 from batchfree.core.errors import OutputError, StorageError, unwritable
+from batchfree.core.parts import Part, part_of_folder
 from batchfree.core.text import iso
 from batchfree.core.version import __version__
 from batchfree.journal.atomic_file import atomic_write
@@ -21,6 +22,10 @@ from batchfree.journal.file import FORMAT, Header, Journal, read_header
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
+
+
+PARTS = "parts"
+"""The folder inside a run folder that holds the folders of the parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,23 @@ class RunFolder:
         """The event log, for programs."""
         return self.path / "log.jsonl"
 
+    def of_part(self, part: Part) -> RunFolder:
+        """The run folder of a part: it has a journal, a lock and a log of its own."""
+        return RunFolder(self.path / PARTS / part.folder)
+
+    def parts(self) -> Mapping[Part, RunFolder]:
+        """The folders of all parts that were ever begun, whatever their number was."""
+        try:
+            names = sorted(each.name for each in (self.path / PARTS).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        found = (part for name in names if (part := part_of_folder(name)) is not None)
+        return {part: self.of_part(part) for part in found}
+
+    def all(self) -> Sequence[RunFolder]:
+        """This folder and those of the parts. Their journals together hold the attempts of the job."""
+        return (self, *self.parts().values())
+
     def create(self) -> None:
         """Creates the folder. Raises OutputError, or StorageError on a full disk."""
         try:
@@ -58,10 +80,14 @@ class RunFolder:
             raise unwritable(f"{self.path}: the run folder can't be created", error) from error
 
     def check_owner(self, job: str, file: Path, *, any_format: bool = False) -> None:
-        """Raises OutputError if the journal belongs to another job: another name, or another job file that exists.
+        """Raises OutputError if a journal belongs to another job: another name, or another job file that exists.
 
         A journal of another format raises StorageError unless `any_format` is set.
         """
+        for folder in self.all():
+            folder._check_journal(job, file, any_format=any_format)
+
+    def _check_journal(self, job: str, file: Path, *, any_format: bool) -> None:
         header = read_header(self.journal, any_format=any_format)
         if header is None:
             return
@@ -97,22 +123,27 @@ class RunFolder:
             raise unwritable(f"{self.spec}: can't be written", error) from error
 
     def set_aside(self, now: float) -> Path | None:
-        """Renames the journal so that the next run starts from nothing. `now` is in epoch seconds.
+        """Renames the journal, and the folder of the parts, so that the next run starts from nothing.
 
-        Returns the new path, or None if there was no journal. Raises StorageError.
+        `now` is in epoch seconds. Returns a new path, or None if there was no journal. Raises StorageError.
         """
-        if not self.journal.exists() or not self.journal.stat().st_size:
-            return None
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S")
-        kept = next(
-            path
-            for path in (self.path / f"journal.{stamp}{suffix}.jsonl" for suffix in ("", *map("-{}".format, range(99))))
-            if not path.exists()
-        )
-        try:
-            return self.journal.rename(kept)
-        except OSError as error:
-            raise StorageError(f"{self.journal}: can't be renamed: {error.strerror}.") from error
+        kept = None
+        if self.parts():
+            kept = _renamed(self.path / PARTS, f"{PARTS}.{stamp}")
+        if self.journal.exists() and self.journal.stat().st_size:
+            kept = _renamed(self.journal, f"journal.{stamp}")
+        return kept
+
+
+def _renamed(path: Path, stem: str) -> Path:
+    """Renames a file or a folder; its suffix stays. Returns the new path. Raises StorageError."""
+    names = (f"{stem}{number}{path.suffix}" for number in ("", *map("-{}".format, range(99))))
+    kept = next(each for name in names if not (each := path.with_name(name)).exists())
+    try:
+        return path.rename(kept)
+    except OSError as error:
+        raise StorageError(f"{path}: can't be renamed: {error.strerror}.") from error
 
 
 LARGEST_LOG = 4 * 1024 * 1024

@@ -20,7 +20,7 @@ from batchfree.core.version import __version__
 from batchfree.data.openai_batch import row_name
 from batchfree.job.check_book import packed_pair
 from batchfree.job.row_values import RowValues, scoring_rule
-from batchfree.job.run_history import read_events, waiting
+from batchfree.job.run_history import first_wait, read_events
 from batchfree.job.state import JobState, read_state
 from batchfree.jobspec.job import Job
 from batchfree.journal.file import read_header
@@ -74,6 +74,7 @@ def collect(job: Job, now: float) -> CollectedReport:
     evaluation, models = rows.evaluation(), attempts.models()
     labels = spec.answer.labels
     votes = None if state.votes is None or not len(state.votes) else state.votes.frame()
+    waits = [wait for folder in state.folder.all() for wait in pauses(_events(folder.log))]
     report = Report(
         job=spec.name,
         written_at=datetime.fromtimestamp(now, UTC),
@@ -85,7 +86,7 @@ def collect(job: Job, now: float) -> CollectedReport:
         pilot=state.pilots[-1] if state.pilots else None,
         exclude=models_to_exclude(models, evaluation, spec.router.exclude, least=spec.votes.min),
         agreement=None if votes is None else _agreement(votes),
-        timeline=attempts.starts.timeline(pauses(_events(state.folder.log))),
+        timeline=attempts.starts.timeline(waits),
         failures=attempts.failures(),
         account_limits=attempts.account_limits,
         packs=pack_figures(state.packs.statistics(), labels or ()),
@@ -129,7 +130,7 @@ def _record(state: JobState, row: ReportedRow) -> JsonObject:
 
 def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float) -> JobOutcome:
     spec, counts = state.opened.spec, tally.counts()
-    waiting_for, until = waiting(read_events(state.folder.log), now)
+    waiting_for, until = first_wait((read_events(folder.log) for folder in state.folder.all()), now)
     steps = next_steps(
         os.path.relpath(spec.file),
         counts,
@@ -190,7 +191,8 @@ def _events(log: Path) -> Iterator[Mapping[str, Any]]:
 
 def _provenance(job: Job, state: JobState) -> Provenance:
     spec = job.spec
-    header = read_header(state.folder.journal)
+    headers = (read_header(folder.journal) for folder in state.folder.all())
+    header = next((each for each in headers if each is not None), None)
     catalogue = None
     if not spec.endpoint.embedded:
         catalogue = read_copy(cache_dir(job.environment), spec.endpoint.base_url)

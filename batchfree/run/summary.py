@@ -121,6 +121,9 @@ class Summary:
     examples: Mapping[str, str]
     """The error sentence of the first row of each kind."""
     output: Path | None
+    """The table; None for a part of a job, which writes none."""
+    part: str | None = None
+    """The part of the job that was run, such as `2/8`; its rows alone are counted."""
     labels: Mapping[str, int] = field(default_factory=dict)
     """Answered rows by label; empty in a job without labels."""
     this_run: RunResult = field(default_factory=RunResult)
@@ -138,6 +141,11 @@ class Summary:
     """What the last pilot decided; None without one."""
     same_alone: Proportion | None = None
     """Checked rows of packs whose answer was the same alone, over all runs; None without `evaluate.pack_check`."""
+
+    @property
+    def name(self) -> str:
+        """The name of the job as a person reads it, with the part."""
+        return self.job if self.part is None else f"{self.job}, part {self.part}"
 
     @property
     def statistics(self) -> RequestStatistics:
@@ -170,6 +178,7 @@ class Summary:
         }
         return {
             "job": self.job,
+            "part": self.part,
             "stopped": stopped,
             "counts": dict(self.counts),
             "requests": self.requests,

@@ -19,7 +19,7 @@ def summary_html(summary: Summary) -> str:
         f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(value)}</td></tr>'
         for name, value in _lines(summary)
     )
-    return f"<table><caption>{escape(summary.job)}</caption>{lines}</table>"
+    return f"<table><caption>{escape(summary.name)}</caption>{lines}</table>"
 
 
 def _lines(summary: Summary) -> Iterator[tuple[str, str]]:

@@ -78,7 +78,7 @@ def test_status_lists_the_last_runs_and_what_to_type(job: JobHere) -> None:
 def test_a_run_that_was_killed_is_told_as_cut_off() -> None:
     at = "2026-10-06T12:00:00Z"
     started, ended = {"at": at, "event": "started"}, {"at": at, "event": "ended", "exit_code": 0}
-    runs = past_runs([started, started, ended])
+    runs = past_runs([[started, started, ended]])
     assert [run.ended_at is None for run in runs] == [False, True]
 
 

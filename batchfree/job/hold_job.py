@@ -1,0 +1,61 @@
+"""Who may run a job at the same time: one run of the whole job, or one run of each of N parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from batchfree.core.parts import Part
+from batchfree.journal import lock
+from batchfree.journal.run_folder import RunFolder
+
+
+@contextmanager
+def hold_job(folder: RunFolder, part: Part | None) -> Iterator[str | None]:
+    """Holds all locks of the job, or what a part needs, inside the block and yields None.
+
+    If another run is in the way, yields a phrase that names it. Creates the run folder. Raises StorageError, or
+    OutputError if the spec names a wrong place.
+    """
+    with ExitStack() as locks:
+        folder.create()
+        yield _hold_all(folder, locks) if part is None else _hold_part(folder, part, locks)
+
+
+def find_run(folder: RunFolder) -> str | None:
+    """The process that runs the job or one of its parts, as a phrase for a message; None if nobody does."""
+    found = lock.find_holder(folder.lock, folder.journal)
+    return found or _find_part(folder, lambda part: True)
+
+
+def _hold_all(folder: RunFolder, locks: ExitStack) -> str | None:
+    """Takes the locks of the job and of every part; returns who has one of them, else None."""
+    holder = locks.enter_context(lock.hold(folder.lock, folder.journal))
+    if holder is not None:
+        return _find_part(folder, lambda part: True) or holder
+    for part, each in folder.parts().items():
+        holder = locks.enter_context(lock.hold(each.lock, each.journal))
+        if holder is not None:
+            return f"part {part}, {holder}"
+    return None
+
+
+def _hold_part(folder: RunFolder, part: Part, locks: ExitStack) -> str | None:
+    """Takes the lock of a part, and shares that of the job with other parts; returns who is in the way, else None."""
+    holder = locks.enter_context(lock.share(folder.lock))
+    if holder is not None:
+        return holder
+    own = folder.of_part(part)
+    own.create()
+    holder = locks.enter_context(lock.hold(own.lock, own.journal))
+    if holder is not None:
+        return f"part {part}, {holder}"
+    return _find_part(folder, lambda other: other.count != part.count)  # after the own lock: two see each other
+
+
+def _find_part(folder: RunFolder, is_meant: Callable[[Part], bool]) -> str | None:
+    """A part that is running, with its process."""
+    for part, each in folder.parts().items():
+        if is_meant(part) and (holder := lock.find_holder(each.lock, each.journal)) is not None:
+            return f"part {part}, {holder}"
+    return None

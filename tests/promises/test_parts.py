@@ -1,0 +1,221 @@
+"""One job in parts: each question is asked once, whatever the number of parts, and the parts make one table."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.processes import JobFolder, emulator, until
+from support.rehearsal import Rehearsal, scenario, stop_of
+
+import batchfree
+from batchfree.core.parts import MOST_PARTS, Part, parse_part, part_of_folder
+from batchfree.core.stops import StopReason
+from batchfree.job.hold_job import find_run, hold_job
+from batchfree.job.plan import plan
+from batchfree.job.status import status
+from batchfree.journal.run_folder import RunFolder
+
+ROWS = [{"n": number // 2, "note": f"note {number}"} for number in range(120)]
+PROMPT = "What is the name of thing number {{ n }}?"
+HONEST = scenario(
+    "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
+    "pool: {accuracy: 1.0, follows: 1.0, latency: {constant: 1}}"
+)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Rehearsal:
+    """A job of 60 questions, each of two rows."""
+    limits = {"requests_per_minute": 100_000, "requests_per_day": 100_000}
+    return Rehearsal(tmp_path, ROWS, {"prompt": PROMPT, "limits": limits}, service=HONEST)
+
+
+def part_of(text: str) -> Part:
+    found = parse_part(text)
+    assert found is not None
+    return found
+
+
+def run(job: Rehearsal, part: str, **options: Any) -> batchfree.Summary:
+    return job.run(part=part_of(part), **options)
+
+
+def asked(job: Rehearsal) -> Counter[str]:
+    """How often each question was sent."""
+    return Counter(post.body["messages"][-1]["content"] for post in job.posts)
+
+
+# Which part
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1/0", "1", "a/b", "-1/3", "1/3/5", f"1/{MOST_PARTS + 1}", "", "1,5/3"])
+def test_what_names_no_part_is_refused(text: str) -> None:
+    assert parse_part(text) is None
+    assert part_of_folder(text.replace("/", "-of-")) is None
+
+
+def test_every_question_is_in_exactly_one_part() -> None:
+    parts = [Part(number=number, count=7) for number in range(1, 8)]
+    digests = [f"{number * 7919:032x}" for number in range(500)]
+    assert all(sum(part.has(digest) for part in parts) == 1 for digest in [*digests, None])
+    assert sum(part.share(100) for part in parts) == 100
+    assert part_of_folder(parts[2].folder) == parts[2] == parse_part("3/7")
+
+
+# Runs
+
+
+def test_parts_of_any_number_and_whole_runs_ask_each_question_once(job: Rehearsal) -> None:
+    counts = [run(job, f"{number}/4").counts for number in range(1, 5)]
+    assert sum(count.rows for count in counts) == sum(count.ok for count in counts) == len(ROWS)
+    assert all(count.rows % 2 == 0 for count in counts)
+    assert not (job.folder / "out.parquet").exists()
+    assert max(asked(job).values()) == 1
+    whole = job.run()
+    assert (whole.counts.ok, whole.requests, job.table().height) == (len(ROWS), 0, len(ROWS))
+    again = [run(job, f"{number}/3") for number in range(1, 4)]
+    assert [(each.requests, each.counts.pending) for each in again] == [(0, 0)] * 3
+    assert len(job.posts) == len(asked(job)) == len(ROWS) // 2
+
+
+def test_each_part_has_a_journal_of_its_own(job: Rehearsal) -> None:
+    run(job, "2/3")
+    assert sorted(path.name for path in (job.folder / "job.run" / "parts" / "2-of-3").iterdir()) == [
+        "journal.jsonl",
+        "lock",
+        "log.jsonl",
+        "spec.yaml",
+    ]
+    assert not (job.folder / "job.run" / "journal.jsonl").exists()
+
+
+def test_every_reading_command_sees_all_parts(job: Rehearsal) -> None:
+    first, second = run(job, "1/2"), run(job, "2/2", limit=3)
+    loaded = job.job()
+    found = status(loaded, job.time.clock())
+    assert found.counts.ok == first.counts.ok + second.counts.ok < len(ROWS)
+    assert found.requests_today == first.requests + second.requests
+    assert [each.requests for each in found.last_runs] == [second.requests, first.requests]
+    assert batchfree.table(loaded).collect()["status"].value_counts().sort("status")["count"].to_list() == [
+        found.counts.ok,
+        found.counts.pending,
+    ]
+    planned = job.time.run(plan, loaded, job.time.clock)
+    assert (planned.answered, planned.to_do) == (found.counts.ok, found.counts.pending)
+
+
+def test_an_answer_of_another_part_that_came_later_counts_as_the_later_one(job: Rehearsal) -> None:
+    """A question that was asked in two journals: its attempts are in the order of time, whatever file they are in."""
+    job.write_spec({**job.spec, "votes": {"min": 1, "max": 3, "agree": 3}, "answer": {"labels": ["yes", "no"]}})
+    run(job, "1/1", limit=1)
+    job.time.pass_by(60)
+    job.run(limit=1)
+    job.time.pass_by(60)
+    run(job, "1/2", limit=1)
+    run(job, "2/2", limit=1)
+    table = job.table()
+    later = batchfree.table(job.job()).collect()
+    assert table.height == later.height
+    for row in later.filter(status="ok").iter_rows(named=True):
+        tried = [attempt["models"] for attempt in attempts(job, row["n"])]
+        assert len(row["models_tried"]) == len(tried)
+
+
+def attempts(job: Rehearsal, n: int) -> list[dict[str, Any]]:
+    """The lines about a row of all journals, in the order of time."""
+    paths = [folder.journal for folder in RunFolder(job.folder / "job.run").all()]
+    lines = [json.loads(line) for path in paths if path.exists() for line in path.read_text().splitlines()[1:]]
+    about = [line for line in lines if any(ROWS[each["row"]]["n"] == n for each in line["outcomes"])]
+    return sorted(about, key=lambda line: line["at"])
+
+
+def test_votes_of_parts_stay_within_the_budget_of_the_job(job: Rehearsal) -> None:
+    job.write_spec(
+        {**job.spec, "votes": {"min": 2, "max": 4, "agree": 2, "budget": 2.5}, "answer": {"labels": ["a", "b"]}}
+    )
+    for number in (1, 2, 3):
+        run(job, f"{number}/3")
+    assert len(job.posts) <= 2.5 * len(ROWS)
+    voted = batchfree.table(job.job()).collect()
+    assert min(map(len, voted["votes"])) >= 2
+    before = len(job.posts)
+    run(job, "1/2")
+    assert len(job.posts) <= before + 0.5 * len(ROWS)
+
+
+def test_a_row_that_can_not_be_rendered_belongs_to_the_first_part(job: Rehearsal) -> None:
+    job.write_rows([*ROWS, {"n": None}])
+    codes = [run(job, f"{number}/3").exit_code for number in (1, 2, 3)]
+    assert codes == [1, 0, 0]
+
+
+def test_fresh_sets_the_journals_of_all_parts_aside(job: Rehearsal) -> None:
+    run(job, "1/2")
+    run(job, "2/2")
+    summary = job.run(fresh=True)
+    assert (summary.counts.ok, summary.requests) == (len(ROWS), len(ROWS) // 2)
+    assert [path.name for path in (job.folder / "job.run").glob("parts*")] != ["parts"]
+    assert len(list((job.folder / "job.run").glob("parts.*/*/journal.jsonl"))) == 2
+    with pytest.raises(batchfree.SpecError, match="--fresh: a part"):
+        run(job, "1/2", fresh=True)
+
+
+def test_a_part_of_another_job_is_refused(job: Rehearsal, tmp_path: Path) -> None:
+    run(job, "1/2")
+    job.write_spec({**job.spec, "name": "other", "run_dir": str(tmp_path / "job.run")})
+    with pytest.raises(batchfree.BatchfreeError, match="belongs to the job 'job'"):
+        job.run()
+
+
+# At the same time
+
+
+def test_a_whole_run_and_parts_exclude_each_other_and_parts_of_one_number_do_not(tmp_path: Path) -> None:
+    with emulator(tmp_path, latency=600) as service:
+        job = JobFolder(tmp_path / "job", 60)
+        folder = RunFolder(job.run_dir)
+        first = job.start(service, "--part", "1/3")
+        assert until(lambda: find_run(folder), first)
+        second = job.start(service, "--part", "2/3")
+        assert until(lambda: folder.of_part(part_of("2/3")).log.exists(), second)
+        whole, same, other = job.run(service), job.run(service, "--part", "1/3"), job.run(service, "--part", "1/2")
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+        alone = job.start(service)
+        assert until(lambda: find_run(folder), alone)
+        late = job.run(service, "--part", "1/3")
+        alone.kill()
+        alone.communicate()
+    assert [each.returncode for each in (whole, same, other, late)] == [75] * 4
+    assert all("another run of this job is going" in each.stderr for each in (whole, same, other, late))
+    assert "part 1/3, process" in same.stderr
+    assert "part " in whole.stderr
+
+
+def test_a_part_that_is_killed_continues_from_its_journal(tmp_path: Path) -> None:
+    with emulator(tmp_path, latency=0.05) as service:
+        job = JobFolder(tmp_path / "job", 100)
+        killed = job.start(service, "--part", "1/2")
+        journal = RunFolder(job.run_dir).of_part(part_of("1/2")).journal
+        assert until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 10, killed)
+        killed.kill()
+        killed.communicate()
+        ends = [job.run(service, "--part", f"{number}/2", "-q") for number in (1, 2)]
+        end = job.run(service, "-q")
+        service.settle()
+        repeats = Counter(service.asked())
+    assert [each.returncode for each in (*ends, end)] == [0, 0, 0]
+    assert job.table()["status"].unique().to_list() == ["ok"]
+    assert sum(count - 1 for count in repeats.values()) <= 4
+
+
+def test_a_locked_part_says_so(job: Rehearsal) -> None:
+    with hold_job(RunFolder(job.folder / "job.run"), part_of("1/2")) as holder:
+        assert holder is None
+        summary = run(job, "1/2")
+    assert (stop_of(summary).reason, summary.exit_code) == (StopReason.LOCKED, 75)
