@@ -39,8 +39,8 @@ def is_refusal(text: str) -> bool:
 
 def is_verdict(text: str) -> bool:
     """Whether a text is nothing but a classifier's verdict: `User Safety: safe`, `unsafe` and a category, or JSON."""
-    if len(text) > MAX_VERDICT_CHARACTERS:
-        return False
+    if len(text) > MAX_VERDICT_CHARACTERS or not ("safe" in text.casefold() or "\\" in text):
+        return False  # every verdict holds this word, in JSON maybe with an escape
     for piece in fenced(text) or [text]:
         try:
             if is_verdict_value(parse(piece)):

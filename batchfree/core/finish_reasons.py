@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Ending(StrEnum):
@@ -82,6 +83,7 @@ def _bare(word: str) -> str:
 ENDINGS = {_bare(word): ending for ending, words in WORDS.items() for word in words.split()}
 
 
+@lru_cache(maxsize=256)
 def ending_of(*reasons: str | None) -> Ending:
     """How a reply with these finish reasons ended: the provider's own word counts as much as the service's."""
     found = {ENDINGS.get(part) for reason in reasons if reason for part in _parts(reason)}

@@ -113,10 +113,9 @@ class OpenJob:
                 if passed % BATCH == 0:
                     yield 0
                 continue
-            if isinstance(request, Failure) or name is None or name in taken or not is_wanted(name):
+            if isinstance(request, Failure) or name is None or not is_wanted(name) or not taken.add(name):
                 skipped += 1
                 continue
-            taken.put(name, number)
             row_id = None if id_column is None else row_name(row.get(id_column))
             question = Question(digest=name, request=request, row=number, id=row_id)
             if skipped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.row_values import RowValues
 from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec.job import Job
-from batchfree.journal.attempts import Attempt, PilotDecision, pack_reply
+from batchfree.journal.attempts import Attempt, PilotDecision, Status, pack_reply
 from batchfree.journal.file import DamagedLine, JournalLine, read_header
 from batchfree.journal.index import JournalIndex
 from batchfree.journal.pack_statistics import PackCounter
@@ -50,10 +50,11 @@ class JobState:
     checks: CheckBook = field(default_factory=lambda: CheckBook(0))
     """The rows of packs that are also asked alone."""
 
-    def add(self, line: JournalLine) -> None:
-        """Takes note of a new line of the journal."""
-        self.index.add(line)
+    def add(self, line: JournalLine) -> Sequence[Status]:
+        """Takes note of a new line of the journal. Returns the new status of each question whose status changes."""
+        changed = self.index.add(line)
         self.count(line.attempt)
+        return changed
 
     def count(self, attempt: Attempt) -> None:
         """Adds an attempt to the statistics of requests and packs, to the votes, the pilots and the pack checks."""

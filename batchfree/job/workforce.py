@@ -115,8 +115,5 @@ class Workforce:
         self._state.add(self._journal.append(attempt))
 
     def _record(self, line: JournalLine) -> None:
-        before = [self._state.index.status(outcome.question) for outcome in line.attempt.outcomes]
-        self._state.add(line)
-        after = [self._state.index.status(outcome.question) for outcome in line.attempt.outcomes]
-        new = [now for was, now in zip(before, after, strict=True) if now is not was]
+        new = self._state.add(line)
         self._tracker.record(line.attempt, ok=new.count(Status.OK), failed=new.count(Status.FAILED))

@@ -43,6 +43,10 @@ class DigestMap:
                 return None
             slot = (slot + 1) & mask
 
+    def add(self, digest: str) -> bool:
+        """Puts `digest` into the map, with the value zero. Returns whether it was not there before."""
+        return self.put(digest, 0) is None
+
     def put(self, digest: str, value: int) -> int | None:
         """Sets the value of `digest`. Returns the value before, or None."""
         if 3 * self._count >= 2 * self._mask:

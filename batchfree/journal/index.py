@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from batchfree.journal.attempts import Attempt, QuestionState, Status, fold, next_status
@@ -58,23 +58,31 @@ class JournalIndex:
             else:
                 self.left_out += 0 if attempt.pack_check else attempt.answered
 
-    def add(self, line: JournalLine) -> None:
-        """Adds a new line of the journal that is written. A pack check belongs to no question, so it is left out."""
-        self._add(line, line.start)
+    def add(self, line: JournalLine) -> Sequence[Status]:
+        """Adds a new line of the journal that is written. Returns the new status of each question whose status changes.
 
-    def _add(self, line: JournalLine, place: int) -> None:
+        A pack check belongs to no question, so it is left out.
+        """
+        return self._add(line, line.start)
+
+    def _add(self, line: JournalLine, place: int) -> Sequence[Status]:
         if line.attempt.pack_check:
-            return
+            return ()
+        changed = []
         for outcome in line.attempt.outcomes:
             link = len(self._places)
             before = self._questions.put(outcome.question, link)
             status = STATUSES[0 if before is None else self._statuses[before]]
             self._previous.append(NO_LINK if before is None else before)
-            self._statuses.append(NUMBERS[next_status(status, outcome)])
+            new = next_status(status, outcome)
+            if new is not status:
+                changed.append(new)
+            self._statuses.append(NUMBERS[new])
             self._places.append(place)
             self._lengths.append(line.end - line.start)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
                 self._names.put(_hashed(outcome.id), link)
+        return changed
 
     def keep_open(self) -> None:
         """Opens the file now, so that it stays readable if it is renamed or deleted. Raises StorageError."""

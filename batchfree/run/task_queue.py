@@ -41,7 +41,7 @@ class TaskQueue:
         self._changed = anyio.Event()
 
     async def next(self) -> Parcel | None:
-        """The next parcel; None when all tasks are done. A cancellation loses nothing."""
+        """The next parcel; None when all tasks are done. Many workers may wait here. A cancellation loses nothing."""
         while True:
             parcel = self._next_ready() or await self._next_fresh() or self._next_rest()
             if parcel:
@@ -49,7 +49,8 @@ class TaskQueue:
                 return parcel
             if not self._out:
                 return None
-            self._changed = anyio.Event()
+            if self._changed.is_set():
+                self._changed = anyio.Event()
             await self._changed.wait()
 
     def put_back(self, tasks: Iterable[Task]) -> None:
@@ -57,13 +58,15 @@ class TaskQueue:
         for task in tasks:
             self._add(task)
             self._returned = True
-        self._changed.set()
+            self._changed.set()
 
     def done(self, requeue: Iterable[Task] = (), resend: Iterable[Parcel] = ()) -> None:
         """Ends the work on a parcel: `requeue` join other parcels, `resend` are sent as they are."""
         self._out -= 1
         self._ready.extend(resend)
         self.put_back(requeue)
+        if self._ready or not self._out:
+            self._changed.set()
 
     def _next_ready(self) -> Parcel | None:
         if self._ready:

@@ -1,8 +1,7 @@
 """The worker pool: workers take parcels from the queue, send them, and try again.
 
-One task group per run. The feeder hands parcels to the workers over one unbuffered stream; when the queue is done the
-stream closes and the workers run dry. A stop is a value: once the `Switch` is thrown no request is started. The
-requests in flight are waited for, and their answers are recorded.
+One task group per run. Each worker takes its next parcel from the queue, until the queue has none. A stop is a value:
+once the `Switch` is thrown no request is started. The requests in flight are waited for and their answers recorded.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from batchfree.core.errors import DatasetError, StorageError, UnavailableError
@@ -57,11 +55,8 @@ class WorkerPool:
         async with anyio.create_task_group() as watch:
             watch.start_soon(self._cut_off, watch.cancel_scope, grace)
             async with anyio.create_task_group() as workers:
-                send, receive = anyio.create_memory_object_stream[Parcel](0)
-                workers.start_soon(self._hand_out, send)
                 for _ in range(self._workers):
-                    workers.start_soon(self._work, receive.clone())
-                receive.close()
+                    workers.start_soon(self._work)
             watch.cancel_scope.cancel()
         if self._no_model is not None:
             self._switch.throw(self._no_model)
@@ -72,27 +67,29 @@ class WorkerPool:
         await anyio.sleep(grace(self._switch.stopped))
         scope.cancel()
 
-    async def _hand_out(self, stream: MemoryObjectSendStream[Parcel]) -> None:
-        async with stream:
+    async def _work(self) -> None:
+        while (parcel := await self._next()) is not None:
+            errand = Errand(parcel)
             try:
-                while self._switch.stopped is None and (parcel := await self._queue.next()):
-                    await stream.send(parcel)
-            except DatasetError as error:
-                self._switch.throw(Stopped(reason=StopReason.INPUT, message=str(error)))
-            except StorageError as error:
-                self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
+                wait = await self._attempt(errand)
+                if wait is not None:
+                    await self._sleep(wait)
+                    await self._retrying()(self._attempt, errand)
+            finally:
+                self._queue.done(errand.requeue, errand.resend)
 
-    async def _work(self, stream: MemoryObjectReceiveStream[Parcel]) -> None:
-        async with stream:
-            async for parcel in stream:
-                errand = Errand(parcel)
-                try:
-                    wait = await self._attempt(errand)
-                    if wait is not None:
-                        await self._sleep(wait)
-                        await self._retrying()(self._attempt, errand)
-                finally:
-                    self._queue.done(errand.requeue, errand.resend)
+    async def _next(self) -> Parcel | None:
+        """The next parcel; None when there is none, or no request is to be started."""
+        await anyio.lowlevel.checkpoint()  # some attempts wait for nothing
+        if self._switch.stopped is not None:
+            return None
+        try:
+            return await self._queue.next()
+        except DatasetError as error:
+            self._switch.throw(Stopped(reason=StopReason.INPUT, message=str(error)))
+        except StorageError as error:
+            self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
+        return None
 
     def _retrying(self) -> AsyncRetrying:
         """The one retry loop, made anew for every parcel that needs a second attempt, since it holds state.

@@ -208,3 +208,26 @@ def test_every_task_comes_home_whatever_comes_back(companies: list[str | None], 
         return done
 
     assert sorted(VirtualTime().run(main)) == list(range(len(companies)))
+
+
+def test_of_many_that_wait_one_gets_what_came_back_and_the_others_go_home_at_the_end() -> None:
+    async def main() -> list[list[int] | None]:
+        source, found = feed(iter([task(0)]), size=1), list[list[int] | None]()
+        assert rows(await source.next()) == [0]
+
+        async def work() -> None:
+            while (parcel := await source.next()) is not None:
+                found.append(rows(parcel))
+                await anyio.sleep(10)
+                source.done()
+            found.append(None)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(work)
+            await anyio.sleep(100)
+            assert found == []
+            source.done([task(0)])
+        return found
+
+    assert VirtualTime().run(main) == [[0], None, None, None]

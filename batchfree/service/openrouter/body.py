@@ -36,6 +36,7 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 """The mark of UTF-32 begins with that of UTF-16, so it comes first."""
+ANY_MARK = tuple(mark for mark, _ in BYTE_ORDER_MARKS)
 CHARSETS = re.compile(
     r"utf-(8|16|32)(-le|-be)?|ascii|iso8859-\d+|cp\d+|mac-\w+|koi8-[ru]|gb2312|gbk|gb18030|big5(hkscs)?|euc_\w+|"
     r"shift_\w+|johab|iso2022_(jp|kr)|tis-620"
@@ -120,9 +121,8 @@ def readable_text(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def _charset(headers: Mapping[str, str], body: bytes) -> str:
-    for mark, name in BYTE_ORDER_MARKS:
-        if body.startswith(mark):
-            return name
+    if body.startswith(ANY_MARK):
+        return next(name for mark, name in BYTE_ORDER_MARKS if body.startswith(mark))
     declared = CHARSET.search(find_header(headers, "content-type") or "")
     if declared is None:
         return "utf-8"

@@ -135,6 +135,13 @@ class ModelCatalogue:
         return await self._models(lambda now: now - self._asked_at >= REFRESH_S, even_if_fresh=True)
 
     async def _models(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool = False) -> tuple[Model, ...]:
+        if even_if_fresh or self._lock.locked() or self._is_due(self._clock()):
+            await self._update(may_ask, even_if_fresh=even_if_fresh)
+        if self._loaded is None:
+            raise self._unavailable()
+        return self._loaded.models
+
+    async def _update(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool) -> None:
         async with self._lock:
             now = self._clock()
             if not self._is_fresh(now) and not 0 <= now - self._looked_at < RETRY_S:
@@ -142,9 +149,10 @@ class ModelCatalogue:
                 self._load_copy(now)
             if (even_if_fresh or not self._is_fresh(now)) and may_ask(now):
                 await self._fetch(now)
-            if self._loaded is None:
-                raise self._unavailable()
-            return self._loaded.models
+
+    def _is_due(self, now: float) -> bool:
+        """Whether to look for newer models, on disk or at the service."""
+        return not self._is_fresh(now) and not 0 <= now - min(self._looked_at, self._asked_at) < RETRY_S
 
     def _is_fresh(self, now: float) -> bool:
         return self._loaded is not None and 0 <= now - self._loaded.fetched_at < FRESH_S

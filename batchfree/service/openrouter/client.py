@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 from msgspec.structs import replace
 
 from batchfree.core.chat import Failure, JsonObject, Judged, Kind
@@ -50,6 +51,9 @@ class WholeReply:
 
     judged: Judged
     payload: JsonObject
+
+
+_encoder = msgspec.json.Encoder()
 
 
 class Client:
@@ -166,14 +170,13 @@ class Client:
     async def _send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse | Failure:
         """One call with its whole response. No exception of a carrier leaves this function: they may hold the key."""
         try:
-            with anyio.fail_after(seconds):
+            with anyio.CancelScope(deadline=anyio.current_time() + seconds):
                 return await self._carrier.send(method, path, content)
-        except TimeoutError:
-            return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except UnreadableBodyError as error:
             return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)))
         except CarrierError as error:
             return Failure(kind=Kind.CONNECTION, message=self._describe(error), unsent=error.unsent)
+        return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
 
     def _describe(self, error: CarrierError) -> str:
         """The host, the port and the cause of a failed connection."""
@@ -184,4 +187,7 @@ class Client:
 
 def _encode(body: JsonObject) -> bytes:
     """The body as JSON in UTF-8. Lone surrogates, which UTF-8 can't encode, become question marks."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        return _encoder.encode(body)
+    except (ValueError, OverflowError):  # msgspec refuses lone surrogates and integers beyond 64 bits
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -19,7 +19,7 @@ LONGEST_INTEGER = 18
 def parse_json(text: str) -> Json:
     """The JSON value of a text; None if it is no JSON. NaN, infinities and floats that overflow stay text."""
     try:
-        return json.loads(text, parse_constant=str, parse_int=_integer, parse_float=_float)
+        return _decoder.decode(text)
     except (ValueError, RecursionError):
         return None
 
@@ -31,6 +31,9 @@ def _integer(digits: str) -> float | str:
 def _float(digits: str) -> float | str:
     value = float(digits)
     return value if math.isfinite(value) else digits
+
+
+_decoder = json.JSONDecoder(parse_constant=str, parse_int=_integer, parse_float=_float)
 
 
 def as_object(value: Json) -> JsonObject:

@@ -46,6 +46,13 @@ MASKS = (
 """Keys of OpenRouter and of other vendors, also shortened ones (`sk-or-v1-abc...123`), account ids, and URLs of keys.
 Real error texts contain all of these."""
 
+HINT = re.compile(
+    r"openrouter\.ai/workspaces/|\bsk-|\b(?:gsk|hf|r8|fw|tgp_v1|cpk|csk|xai|pplx|nvapi|ghp|gho|ghs|github_pat|glpat)[_-]|"
+    r"\bAIza|\b(?:AKIA|ASIA)[0-9A-Z]|\beyJ|\b[0-9a-f]{32}\.|(?:user|org|proj|acct)[_-]|"
+    r"(?i:\b(?:bearer|basic)\s|api[ _-]?key|secret|token|key hash)"
+)
+"""The beginnings of all texts that `MASKS` replace: where there is none, nothing is masked."""
+
 ESCAPED = re.compile(
     r"\\+u([0-9A-Fa-f]{4})|\\+x([2-7][0-9A-Fa-f])|%([2-7][0-9A-Fa-f])|&#x([2-7][0-9A-Fa-f]);|&#(\d{2,3});"
 )
@@ -79,14 +86,18 @@ class Secret:
             return value
         return _mapped(value, self.scrub)
 
-    def scrub_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def scrub_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers with their values scrubbed."""
+        if self.value is None:
+            return headers
         return {name: self.scrub(value) for name, value in headers.items()}
 
 
 def mask(text: str) -> str:
     """The text with keys and account ids masked, also those that are split by escapes."""
     plain = _without_escapes(text) if ESCAPED.search(text) else text
+    if HINT.search(plain) is None:
+        return text
     masked = plain
     for pattern, instead in MASKS:
         masked = pattern.sub(instead, masked)

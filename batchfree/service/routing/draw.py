@@ -142,6 +142,9 @@ def _shuffled(
     on the salt, its id and its weight, so adding or removing other models never changes the order of two.
     """
 
+    if len(models) == 1:
+        return list(models)
+
     def rank(model: Model) -> float:
         heavy = weight(situation.health_of(model.id), situation.now) * criteria.load(model, rows) / len(rows)
         digest = hashlib.blake2b(f"{criteria.salt} {model.id}".encode(), digest_size=8).digest()

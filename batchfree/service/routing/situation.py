@@ -13,6 +13,8 @@ from batchfree.service.routing.model import Model
 from batchfree.service.routing.model_pool import ModelPool
 from batchfree.service.routing.requirements import STRUCTURED, Requirements
 
+NEW = Health()
+
 
 class RoutedRow(Protocol):
     """What routing must know of a row."""
@@ -94,7 +96,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     def health_of(self, model_id: str) -> Health:
         """What is known of a model; nothing is known of a new one."""
-        return self.health.get(model_id, Health())
+        return self.health.get(model_id, NEW)
 
     def takes_schema(self, model: Model) -> bool:
         """Whether the model lists `response_format` with a schema and has not refused it."""
