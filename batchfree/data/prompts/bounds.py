@@ -1,36 +1,54 @@
-"""Bounds of what one template may do for one row: its time, its texts, its numbers.
+"""Bounds of what one template may do for one row: its time, its texts, its lists, its numbers.
 
-Jinja's sandbox keeps a template from files and functions, not from work. Here every turn of a loop and every call of a
-macro looks at the row's time. An operation that could make a huge text or number is measured before it is done.
+Jinja's sandbox keeps a template from files and functions, not from work. Here every turn of a loop, every call, filter
+and test looks at the row's time. So does every value that passes through a filter. An operation that could make
+something huge, or compute for long without a look at the time, is measured before it is done.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, TypeAlias
+from typing import Any
 
-from jinja2 import TemplateRuntimeError, nodes
+from jinja2 import TemplateRuntimeError, Undefined, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
+
+from batchfree.data.prompts.result_sizes import (
+    FILTER_ITEMS,
+    FILTER_STEPS,
+    FILTERS,
+    METHOD_STEPS,
+    METHODS,
+    extent,
+    formatted,
+    length,
+    numbers,
+    printf,
+)
 
 MOST_SECONDS = 1.0
 """Most seconds of processor time for one template and one row."""
 MOST_CHARACTERS = 20_000_000
-"""Most characters of one text, and most items of one list."""
+"""Most characters of one text, and of all texts in one list."""
+MOST_ITEMS = 250_000
+"""Most values in one list that a template makes, with all lists in it."""
+MOST_STEPS = 1_000_000_000
+"""Most steps of one operation; about a second."""
 MOST_BITS = 100_000
 """Most binary digits of a whole number."""
 LARGEST_EXPONENT = 1_000
 END = "\0end"
 """The variable that holds the end of the row's time; no template can name it."""
-
-NUMBER = re.compile(r"\d{7,}")
-PRINTF_STAR = re.compile(r"%[^a-zA-Z%]*\*")
-NESTED_FIELD = re.compile(r"\{[^{}]*:[^{}]*\{")
-
-Measure: TypeAlias = Callable[..., int]
+CONSUMING = frozenset(
+    {
+        *("batch", "groupby", "join", "list", "map", "max", "min", "reject"),
+        *("rejectattr", "select", "selectattr", "slice", "sort", "sum", "unique"),
+    }
+)
+"""Filters that take their values one by one."""
 
 
 def end_of_time() -> float:
@@ -39,9 +57,9 @@ def end_of_time() -> float:
 
 
 def turn(context: Context) -> bool:
-    """Is called in every turn of a loop and every macro. Raises TemplateRuntimeError when the row's time is over."""
+    """Looks at the clock; called wherever a template may go round. Raises TemplateRuntimeError after the row's time."""
     if time.thread_time() > context.parent[END]:
-        raise TemplateRuntimeError(f"the template computes for more than {MOST_SECONDS:g} s; loop over fewer values")
+        raise TemplateRuntimeError(f"the template computes for more than {MOST_SECONDS:g} s; use fewer values")
     return True
 
 
@@ -59,7 +77,7 @@ def watch_turns(tree: nodes.Template) -> None:
 
 
 class BoundedGenerator(CodeGenerator):
-    """Compiles `~` into a call of `environment.concat`, which is bounded."""
+    """Compiles `~`, literals of lists and objects, and texts that are put together, into bounded calls."""
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         """Writes the call."""
@@ -69,24 +87,86 @@ class BoundedGenerator(CodeGenerator):
             self.write(", ")
         self.write(")))")
 
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:
+        """Writes the list in a call that measures it."""
+        self.write("environment.checked(")
+        super().visit_List(node, frame)
+        self.write(")")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
+        """Writes the object in a call that measures it."""
+        self.write("environment.checked(")
+        super().visit_Dict(node, frame)
+        self.write(")")
+
+    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:
+        """Writes the tuple in a call that measures it; not where values are assigned to it."""
+        if node.ctx != "load":
+            super().visit_Tuple(node, frame)
+            return
+        self.write("environment.checked(")
+        super().visit_Tuple(node, frame)
+        self.write(")")
+
+    def buffer(self, frame: Frame) -> None:
+        """Begins to collect text."""
+        frame.buffer = self.temporary_identifier()
+        self.writeline(f"{frame.buffer} = environment.pieces()")
+
+
+class Pieces(list[str]):
+    """The pieces of a text that a macro or a block puts together. Raises TemplateRuntimeError where it is too long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._size = 0
+
+    def append(self, piece: str) -> None:
+        """Adds one piece."""
+        self._size += len(piece)
+        check_size(self._size)
+        super().append(piece)
+
+    def extend(self, pieces: Iterable[str]) -> None:
+        """Adds some pieces."""
+        for piece in pieces:
+            self.append(piece)
+
 
 def concat(pieces: Iterable[str]) -> str:
     """The pieces as one text. Raises TemplateRuntimeError where it is too long."""
-    return "".join(_measured(pieces))
-
-
-def _measured(pieces: Iterable[str]) -> Iterator[str]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        check_size(size)
-        yield piece
+    collected = Pieces()
+    collected.extend(pieces)
+    return "".join(collected)
 
 
 def check_size(size: int) -> None:
-    """Raises TemplateRuntimeError for a text or list that is too long."""
+    """Raises TemplateRuntimeError for a text that is too long."""
     if size > MOST_CHARACTERS:
-        raise TemplateRuntimeError(f"a text or a list would be longer than {MOST_CHARACTERS:,} characters or items")
+        raise TemplateRuntimeError(f"a text or a list would be longer than {MOST_CHARACTERS:,} characters")
+
+
+def check_items(items: int) -> None:
+    """Raises TemplateRuntimeError for a list that is too long."""
+    if items > MOST_ITEMS:
+        raise TemplateRuntimeError(f"a list would be longer than {MOST_ITEMS:,} items")
+
+
+def check_steps(steps: int) -> None:
+    """Raises TemplateRuntimeError for an operation that takes too long."""
+    if steps > MOST_STEPS:
+        raise TemplateRuntimeError("one operation of the template takes too long for texts of this length")
+
+
+def checked(value: Any, times: int = 1) -> Any:
+    """The value, if it and all values in it are not too large. `times`: how often it will be repeated."""
+    if isinstance(value, str | bytes):
+        check_size(len(value) * times)
+    elif isinstance(value, list | tuple | dict):
+        found = extent(value, MOST_ITEMS)
+        check_items(found.items * times)
+        check_size(found.characters * times)
+    return value
 
 
 def check_operation(operator: str, left: Any, right: Any) -> None:
@@ -100,145 +180,99 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
         case "*":
             for times, value in ((left, right), (right, left)):
                 if isinstance(times, int):
-                    check_size(times * _length(value))
-        case "+":
-            check_size(_length(left) + _length(right))
+                    checked(value, max(0, times))
+        case "+" if isinstance(left, str | bytes):
+            check_size(length(left) + length(right))
+        case "+" if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+            checked([left, right])
         case "%" if isinstance(left, str | bytes):
             values = right if isinstance(right, tuple) else (right,)
-            check_size(_printf_size(str(left), *(values if not isinstance(right, dict) else right.values())))
+            check_size(printf(str(left), *(values if not isinstance(right, dict) else right.values())))
 
 
-def check_call(function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> None:
-    """Raises TemplateRuntimeError where a method of a text or number would make something too large."""
+def bounded_arguments(
+    context: Context, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]
+) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """The arguments of a call, within bounds. Raises TemplateRuntimeError where it would make something too large."""
+    turn(context)
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     if isinstance(owner, int) and name == "to_bytes":
-        check_size(max([0, *_numbers(args, named)]))
-    elif isinstance(owner, str | bytes) and name in METHODS:
-        check_size(METHODS[name](owner, *args, **named))
+        check_size(max([0, *numbers(args, named)]))
     elif name in ("format", "format_map") and (wrapped := getattr(function, "__wrapped__", None)) is not None:
-        check_size(_format_size(wrapped.__self__, *args, *named.values()))
+        check_size(formatted(wrapped.__self__, *args, *named.values()))
+    elif isinstance(owner, str | bytes):
+        if name == "join" and args:
+            args = (list(watched(context, args[0])), *args[1:])
+        if name in METHODS:
+            check_size(METHODS[name](owner, *args, **named))
+        if name in METHOD_STEPS:
+            check_steps(METHOD_STEPS[name](owner, *args, **named))
+        if name in ("split", "rsplit"):
+            return (), _bounded_split(*args, **named)
+    return args, named
 
 
-def _length(value: Any) -> int:
-    return len(value) if isinstance(value, str | bytes | list | tuple) else 0
+def _bounded_split(sep: Any = None, maxsplit: int = -1) -> Mapping[str, Any]:
+    """The arguments of `split` for so many parts at most that a longer list is noticed."""
+    return {"sep": sep, "maxsplit": maxsplit if 0 <= maxsplit <= MOST_ITEMS else MOST_ITEMS + 1}
 
 
-def _numbers(args: Iterable[Any], named: Mapping[str, Any]) -> list[int]:
-    return [each for each in (*args, *named.values()) if isinstance(each, int)]
-
-
-def _padded(value: Any, *args: Any, **named: Any) -> int:
-    return max([_length(value), *_numbers(args, named)])
-
-
-def _expanded(value: Any, tabsize: int = 8) -> int:
-    return _length(value) + int(value.count("\t" if isinstance(value, str) else b"\t")) * tabsize
-
-
-def _replaced(value: Any, old: Any, new: Any, *rest: Any, **named: Any) -> int:
-    value, old, new = (each if isinstance(each, bytes) else str(each) for each in (value, old, new))
-    return len(value) + int(value.count(old)) * len(new)
-
-
-def _translated(value: Any, table: Any, *rest: Any) -> int:
-    longest = max((_length(each) for each in table.values()), default=1) if isinstance(table, dict) else 1
-    return _length(value) * max(1, longest)
-
-
-def _joined(value: Any, items: Iterable[Any] = ()) -> int:
-    return sum(map(_length, items)) + _length(value) * _length(items) if isinstance(items, list | tuple) else 0
-
-
-def _format_size(text: str, *args: Any) -> int:
-    widths = [int(found) for found in NUMBER.findall(text)]
-    given = list(_deep_numbers(args)) if NESTED_FIELD.search(text) else []
-    return max([0, *widths, *given])
-
-
-def _deep_numbers(values: Iterable[Any]) -> Iterator[int]:
+def watched(context: Context, values: Iterable[Any]) -> Iterator[Any]:
+    """The values one by one. Raises TemplateRuntimeError after too many or too large ones, or after the row's time."""
+    items = characters = 0
     for each in values:
-        if isinstance(each, int):
-            yield each
-        elif isinstance(each, dict):
-            yield from (inner for inner in each.values() if isinstance(inner, int))
-
-
-def _printf_size(text: str, *args: Any, **named: Any) -> int:
-    widths = [int(found) for found in NUMBER.findall(text)]
-    given = list(_deep_numbers(args)) if PRINTF_STAR.search(text) else []
-    return max([0, *widths, *given])
-
-
-METHODS: Mapping[str, Measure] = {
-    **dict.fromkeys(("center", "ljust", "rjust", "zfill"), _padded),
-    "expandtabs": _expanded,
-    "replace": _replaced,
-    "translate": _translated,
-    "join": _joined,
-}
-"""Method of a text → the length of its result, or more."""
-
-
-def _indented(value: Any, width: Any = 4, *rest: Any, **named: Any) -> int:
-    margin = width if isinstance(width, int) else _length(width)
-    text = str(value)
-    return len(text) + (text.count("\n") + 1) * margin
-
-
-def _wrapped(value: Any, width: int = 79, long: bool = True, wrapstring: str | None = None, *rest: Any) -> int:
-    text = str(value)
-    return len(text) + (text.count("\n") + len(text) // max(1, width) + 1) * len(wrapstring or "")
-
-
-def _parts(value: Any, number: int = 0, *rest: Any) -> int:
-    return number
-
-
-def _json(value: Any, indent: int | None = None) -> int:
-    return (indent or 0) * 1_000_000  # at most 20 blanks
-
-
-def _rounded(value: Any, precision: int = 0, *rest: Any, **named: Any) -> int:
-    return abs(precision) * 1_000  # 10 to this power is computed
-
-
-FILTERS: Mapping[str, Measure] = {
-    "center": _padded,
-    "indent": _indented,
-    "replace": _replaced,
-    "format": _printf_size,
-    "wordwrap": _wrapped,
-    "batch": _parts,
-    "slice": _parts,
-    "tojson": _json,
-    "round": _rounded,
-}
-"""Filter → the length of its result, or more, from its value and arguments."""
+        turn(context)
+        items += 1
+        if isinstance(each, str | bytes):
+            characters += len(each)
+        elif isinstance(each, list | tuple | dict):
+            found = extent(each, MOST_ITEMS)
+            items, characters = items + found.items, characters + found.characters
+        check_items(items)
+        check_size(characters)
+        yield each
 
 
 def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that measures its result before it works, and whose texts are not too long."""
-    measure = FILTERS.get(name)
-    passed = 1 if hasattr(function, "jinja_pass_arg") else 0
+    """A filter within bounds: it looks at the time, and measures its result before and after it works."""
+    wants = _wanted(function)
 
+    @pass_context
     @wraps(function)
-    def limited(*args: Any, **named: Any) -> Any:
-        given = list(args)
-        if name == "join" and len(given) > passed:
-            given[passed] = list(_measured_items(given[passed]))
-        if measure is not None:
-            check_size(measure(*given[passed:], **named))
-        result = function(*given, **named)
-        if isinstance(result, str | list):
-            check_size(len(result))
-        return result
+    def limited(context: Context, value: Any, *args: Any, **named: Any) -> Any:
+        turn(context)
+        if name in CONSUMING and not isinstance(value, Undefined):
+            value = watched(context, value)
+        for measures, check in ((FILTERS, check_size), (FILTER_ITEMS, check_items), (FILTER_STEPS, check_steps)):
+            if name in measures:
+                check(measures[name](value, *args, **named))
+        return checked(function(*wants(context), value, *args, **named))
 
     return limited
 
 
-def _measured_items(items: Iterable[Any]) -> Iterator[Any]:
-    size = 0
-    for each in items:
-        size += _length(each) or 1
-        check_size(size)
-        yield each
+def bounded_test(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A test such as `is divisibleby` that looks at the time."""
+    wants = _wanted(function)
+
+    @pass_context
+    @wraps(function)
+    def limited(context: Context, *args: Any, **named: Any) -> Any:
+        turn(context)
+        return function(*wants(context), *args, **named)
+
+    return limited
+
+
+def _wanted(function: Callable[..., Any]) -> Callable[[Context], tuple[Any, ...]]:
+    """What Jinja passes to a filter or test before its value, taken from the context."""
+    kind = getattr(function, "jinja_pass_arg", None)
+    match None if kind is None else kind.name:
+        case None:
+            return lambda context: ()
+        case "context":
+            return lambda context: (context,)
+        case "eval_context":
+            return lambda context: (context.eval_ctx,)
+        case _:
+            return lambda context: (context.environment,)

@@ -7,17 +7,27 @@ iterate it. `is defined` is false for a null, so a row without a value is like a
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from jinja2 import StrictUndefined, TemplateRuntimeError, Undefined
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batchfree.core.chat import Json
-from batchfree.data.prompts.bounds import BoundedGenerator, bounded, check_call, check_operation, concat, turn
+from batchfree.data.prompts.bounds import (
+    BoundedGenerator,
+    Pieces,
+    bounded,
+    bounded_arguments,
+    bounded_test,
+    check_operation,
+    checked,
+    concat,
+    turn,
+)
 from batchfree.data.prompts.repeatable import NOT_CALLED, refuse_random
 
 
@@ -72,6 +82,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["*", "**", "+", "%"])
     code_generator_class = BoundedGenerator
     concat = staticmethod(concat)
+    checked = staticmethod(checked)
+    pieces = Pieces
     turn = staticmethod(turn)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -104,8 +116,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """A call within bounds. Raises TemplateRuntimeError beyond."""
-        check_call(__obj, args, kwargs)
-        return super().call(__context, __obj, *args, **kwargs)
+        given, named = bounded_arguments(__context, __obj, args, kwargs)
+        return checked(super().call(__context, __obj, *given, **named))
 
 
 def printable(value: Any) -> Any:
@@ -150,6 +162,8 @@ def sandbox() -> Sandbox:
     environment.filters["random"] = refuse_random
     environment.filters |= {name: bounded(name, function) for name, function in environment.filters.items()}
     environment.tests["none"] = lambda value: value is None or isinstance(value, Null)
+    tests = cast("dict[str, Callable[..., Any]]", environment.tests)
+    environment.tests |= {name: bounded_test(function) for name, function in tests.items()}
     return environment
 
 

@@ -17,6 +17,8 @@ from batchfree.data.unknown_column import no_column
 ROW = "row"
 """The name of the whole row in a template, for columns whose names are not identifiers."""
 
+LONGEST_ERROR = 500
+"""Most characters of an error; Python's own may quote the whole row."""
 RENDER_ERRORS = (
     *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError),
     *(AttributeError, RecursionError, MemoryError, AssertionError),
@@ -89,7 +91,7 @@ class Template:
 
 
 def _sentence(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
+    text = str(error)[:LONGEST_ERROR] or type(error).__name__
     return text if isinstance(error, TemplateError | ValueError) else f"{type(error).__name__}: {text}"
 
 
