@@ -11,10 +11,9 @@ import anyio
 from batchfree.cli.arguments import Arguments, JobArguments, ModelsArguments
 from batchfree.cli.load_job import endpoint_of, environment_of, load_job, load_optional_job
 from batchfree.cli.terminal import print_json, print_result, say, wrapped
-from batchfree.core.chat import Failure, JsonObject, Kind
+from batchfree.core.chat import Failure, Kind
 from batchfree.core.errors import UnavailableError
 from batchfree.core.stops import NEEDS_A_PERSON, OK, Stopped
-from batchfree.core.text import iso
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.models_report import ModelEntry, model_entries, needs_with, requirements
 from batchfree.job.open_job import open_job
@@ -137,22 +136,7 @@ async def _limits(spec: JobSpec, connection: Connection) -> Limits:
 
 def _print_usage(connection: Connection, limits: Limits, unlimited: str, *, as_json: bool) -> None:
     usage = connection.ledger.usage(limits)
-    value: JsonObject = {
-        "day": {
-            "limit": usage.day_limit,
-            "used": usage.day_used,
-            "left": usage.left("day"),
-            "resets_at": iso(usage.day_resets_at),
-        },
-        "minute": {
-            "limit": usage.minute_limit,
-            "used": usage.minute_used,
-            "left": usage.left("minute"),
-            "resets_at": iso(usage.minute_resets_at),
-        },
-        "jobs": [{"job": job, "today": starts} for job, starts in sorted(usage.jobs.items())],
-        "ledger": connection.ledger.name,
-    }
+    value = usage.to_json() | {"ledger": connection.ledger.name}
     if as_json:
         print_json(value)
         return

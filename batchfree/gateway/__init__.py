@@ -2,5 +2,5 @@
 
 Imports: core, jobspec, answers, journal, service, run, job.
 Pure: access, batches.batch_lines, batches.batch_record, call_state, chat_call, http_refusal, key_shape,
-model_list, sse_chunks.
+metrics, model_list, sse_chunks.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from batchfree.service import routing
 from batchfree.service.connection import Transport
 from batchfree.service.quota.account import QuotaUsage
 from batchfree.service.quota.rate_limiter import WaitPolicy
-from batchfree.service.routing import Requirements, RoutingPolicy
+from batchfree.service.routing import Model, Requirements, RoutingPolicy
 
 
 class Gateway:
@@ -91,10 +91,17 @@ class Gateway:
 
     async def eligible(self) -> Collection[str]:
         """The ids of the models that may answer a plain question. Raises UnavailableError."""
+        return self._eligible(await self.shelf.models())
+
+    def eligible_now(self) -> Collection[str]:
+        """The same, as far as the catalogue has been read."""
+        return self._eligible(self.endpoint.connection.catalogue.kept)
+
+    def _eligible(self, models: Sequence[Model]) -> Collection[str]:
         policy: RoutingPolicy = self.shelf.router(self.shelf.allowed or (LOCAL,)).policy
         today = datetime.fromtimestamp(self.clock(), UTC).date()
-        models = routing.offer(await self.shelf.models(), policy)
-        return {each.id for each in models if routing.refusal(each, Requirements(), policy, today) is None}
+        offered = routing.offer(models, policy)
+        return {each.id for each in offered if routing.refusal(each, Requirements(), policy, today) is None}
 
     def _note_call(self, record: CallRecord) -> None:
         self.counts.add_call(record)

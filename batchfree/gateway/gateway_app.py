@@ -6,17 +6,20 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from batchfree.core.errors import UnavailableError
 from batchfree.gateway.batches.batch_routes import refused
 from batchfree.gateway.gateway import Gateway
+from batchfree.gateway.gateway_status import gateway_status
 from batchfree.gateway.http_refusal import HttpRefusal, unavailable
 from batchfree.gateway.key_shape import key_shape
+from batchfree.gateway.metrics import CONTENT_TYPE, metrics
 from batchfree.gateway.model_list import model_list
 from batchfree.gateway.responses import send_refusal
+from batchfree.gateway.status_page import policy, status_page
 
 PREFIXES = ("/api/v1", "/v1")
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -32,6 +35,8 @@ def gateway_app(gateway: Gateway) -> ASGIApp:
     }
     routes += [Route(prefix + path, handler, methods=["GET"]) for prefix in PREFIXES for path, handler in gets.items()]
     routes += [route for prefix in PREFIXES for route in gateway.batch_routes.routes(prefix)]
+    watching = {"/": _page(gateway), "/status": _status(gateway), "/metrics": _metrics(gateway)}
+    routes += [Route(path, handler, methods=["GET"]) for path, handler in watching.items()]
     return Router(routes=routes, redirect_slashes=False, default=_not_found)
 
 
@@ -67,6 +72,27 @@ def _key(gateway: Gateway) -> Handler:
         return JSONResponse(key_shape(limit=usage.day_limit, used=usage.day_used, left=usage.left("day")))
 
     return key
+
+
+def _status(gateway: Gateway) -> Handler:
+    async def status(request: Request) -> Response:
+        return JSONResponse(gateway_status(gateway))
+
+    return status
+
+
+def _metrics(gateway: Gateway) -> Handler:
+    async def numbers(request: Request) -> Response:
+        return Response(metrics(gateway_status(gateway)), headers={"Content-Type": CONTENT_TYPE})
+
+    return numbers
+
+
+def _page(gateway: Gateway) -> Handler:
+    async def page(request: Request) -> Response:
+        return HTMLResponse(status_page(gateway_status(gateway)), headers={"Content-Security-Policy": policy()})
+
+    return page
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

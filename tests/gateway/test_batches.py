@@ -279,3 +279,19 @@ def test_files_of_a_killed_upload_are_removed(tmp_path):
     with gateway_on_socket(emulation(CALM), tmp_path, limits=FAST):
         pass
     assert {path.name for path in Path(store).iterdir()} == {"notes"}
+
+
+def test_batches_leave_a_part_of_each_minute_to_chat_calls(tmp_path):
+    app = emulation(CALM)
+    limits = {"requests_per_minute": 20, "requests_per_day": 1000}
+    with client_over(app, tmp_path, limits=limits) as client:
+        id = started(client, [line(n) for n in range(30)]).id
+        while client.batches.retrieve(id).request_counts.completed < 16:
+            time.sleep(0.02)
+        reply = client.chat.completions.create(
+            model=FREE, messages=[{"role": "user", "content": "Now, please."}], timeout=PATIENCE / 2
+        )
+        assert reply.choices[0].message.content
+        client.batches.cancel(id)
+        assert ended(client, id).request_counts.completed == 16
+    assert len(app.state.log.requests) == 17

@@ -25,6 +25,8 @@ from batchfree.run.switch import Switch
 from batchfree.service.connection import Transport
 
 JOB_FILE, INPUT, TABLE, RUN = "job.yaml", "input.jsonl", "results.openai.jsonl", "run"
+SHARE = 0.8
+"""Share of the requests of a minute that batches may take, so that a chat call need not wait for the next minute."""
 SECTIONS = ("limits", "retry", "endpoint", "router")
 """Sections that a batch takes over from the job of `serve`."""
 
@@ -52,6 +54,8 @@ def write_job(folder: Path, spec: JobSpec, model: str) -> None:
     own = spec.router.route is not None and spec.router.route[0] not in ROUTERS
     if not (own and model in ROUTERS):  # else the job of `serve` names the only models that may be asked
         job["router"]["route"] = [model]
+    if (per_minute := spec.limits.requests_per_minute) is not None:
+        job["limits"]["requests_per_minute"] = max(1, int(SHARE * per_minute))
     (folder / JOB_FILE).write_text(yaml.safe_dump(job, sort_keys=False), encoding="utf-8")
 
 

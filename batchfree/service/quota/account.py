@@ -9,7 +9,9 @@ from pathlib import Path
 
 import platformdirs
 
+from batchfree.core.chat import JsonObject
 from batchfree.core.errors import Mistake, SpecError, StorageError
+from batchfree.core.text import iso
 from batchfree.core.urls import normalize_base_url
 from batchfree.jobspec.variables import LEDGER_VARIABLE
 from batchfree.service.quota.limits import Closure, Reason
@@ -51,6 +53,24 @@ class QuotaUsage:
         limit, used = (self.day_limit, self.day_used) if reason == "day" else (self.minute_limit, self.minute_used)
         closed = any(each.reason == reason for each in self.closures)
         return 0 if closed else None if limit is None else max(0, limit - used)
+
+    def to_json(self) -> JsonObject:
+        """As `quota --json` prints it."""
+        return {
+            "day": {
+                "limit": self.day_limit,
+                "used": self.day_used,
+                "left": self.left("day"),
+                "resets_at": iso(self.day_resets_at),
+            },
+            "minute": {
+                "limit": self.minute_limit,
+                "used": self.minute_used,
+                "left": self.left("minute"),
+                "resets_at": iso(self.minute_resets_at),
+            },
+            "jobs": [{"job": job, "today": starts} for job, starts in sorted(self.jobs.items())],
+        }
 
 
 def fingerprint(key: str | None, base_url: str, account: str | None = None) -> str:
