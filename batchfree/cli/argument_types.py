@@ -8,10 +8,15 @@ from pathlib import Path
 import click
 
 from batchfree.cli.times import seconds_in
-from batchfree.core.parts import MOST_PARTS, Part, parse_part
+from batchfree.core.parts import MOST_PARTS, WHOLE, Part, parse_part
 
 PATH = click.Path(path_type=Path, readable=False)
 """Any path; whether something is there is checked by the command. The shell completes it."""
+
+
+def output_path(text: str) -> Path:
+    """The path of a table; a folder, which ends in `/`, stands for the file of a whole run in it."""
+    return Path(text + WHOLE.file if text.endswith("/") else text)
 
 
 def positive(text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batchfree.cli.argument_types import PATH, duration, part, percentage, port, positive
+from batchfree.cli.argument_types import PATH, duration, output_path, part, percentage, port, positive
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM, SHELLS, command_line, examples
 from batchfree.cli.shared_options import job_options, service_options
 from batchfree.cli.terminal import explain_errors
@@ -31,7 +31,7 @@ def complete_command(context: click.Context, parameter: click.Parameter, typed: 
 )
 @job_options
 @click.option("-n", "--limit", type=positive, metavar="N", help="Answer at most N rows in this run.")
-@click.option("-o", "--output", type=PATH, metavar="PATH", help="Write the table to this file.")
+@click.option("-o", "--output", type=output_path, metavar="PATH", help="Write the table to this file.")
 @click.option("--retry-failed", is_flag=True, help="Ask failed rows again.")
 @click.option(
     "--fail-threshold", type=percentage, default="0%", metavar="N%", help="Exit with 0 if at most N% of the rows fail."
@@ -105,7 +105,7 @@ def status(**values: Any) -> int:
 
 @command_line.command(epilog=examples("batchfree export jobs/reviews.yaml -o reviews.csv"))
 @job_options
-@click.option("-o", "--output", type=PATH, metavar="PATH", help="Write this file; its suffix names the format.")
+@click.option("-o", "--output", type=output_path, metavar="PATH", help="Write this file; its suffix names the format.")
 def export(**values: Any) -> int:
     """Write the table with the answers so far."""
     from batchfree.cli import arguments, job_commands

@@ -28,6 +28,11 @@ class Part:
         """The name of the part's folder."""
         return f"{self.number}-of-{self.count}"
 
+    @property
+    def file(self) -> str:
+        """The name of the part's file in an output that is a folder."""
+        return f"part-{self.folder}.parquet"
+
     def has(self, question: str | None) -> bool:
         """Whether a question, by its digest, is in this part. Rows without a question are in the first part."""
         return (0 if question is None else int(question, 16) % self.count) == self.number - 1
@@ -37,9 +42,18 @@ class Part:
         return rows // self.count + (self.number <= rows % self.count)
 
 
+WHOLE = Part(number=1, count=1)
+"""A whole job, as the only part."""
+
+
 def parse_part(text: str) -> Part | None:
     """The part that a text such as `2/8` names; None if it names none."""
     return _part(re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip()))
+
+
+def part_of_file(name: str) -> Part | None:
+    """The part whose file in an output folder has this name; None if it is no name of such a file."""
+    return _part(re.fullmatch(r"part-(\d{1,6})-of-(\d{1,6})\.parquet", name))
 
 
 def part_of_folder(name: str) -> Part | None:

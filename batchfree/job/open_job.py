@@ -125,10 +125,13 @@ class OpenJob:
         yield skipped
 
     def table(self, describe: Describe) -> pl.LazyFrame:
-        """The output table, derived row by row while it is read."""
+        """The output table of the part, or of the whole job, derived row by row while it is read."""
+        part = self.part
 
-        def of(row: Mapping[str, Any]) -> Mapping[str, Any]:
-            return describe(row, self.question_of(row))
+        def of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            question = self.question_of(row)
+            is_here = part is None or part.has(question if isinstance(question, str) else None)
+            return describe(row, question) if is_here else None
 
         return output.table(self.dataset, self.spec, of, self.uses)
 
@@ -139,7 +142,7 @@ def _of_rows(count: int, rows: int) -> str:
 
 def open_job(spec: JobSpec, part: Part | None = None) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
-    dataset = open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.path))
+    dataset = open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.folder or spec.output.path))
     if spec.expected is not None and spec.expected not in dataset.schema:
         message = no_column(spec.expected, dataset.schema, dataset.files)
         raise SpecError([Mistake(file=str(spec.file), key="evaluate.expected", message=message)])

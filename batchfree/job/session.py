@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -100,7 +101,9 @@ class Session:
         if mistakes := opened.dataset.check():
             raise DatasetError(mistakes)
         output.check_names(self._spec, opened.dataset.schema)
-        output.check_place(self._spec, opened.dataset, protected=self._job.protected, any_plain=self._options.fresh)
+        output.check_place(
+            self._spec, opened.dataset, protected=self._job.protected, any_plain=self._options.fresh, part=part
+        )
         return opened
 
     async def _answer(self, state: JobState) -> None:
@@ -212,17 +215,25 @@ class Session:
         self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
 
     async def _export(self, state: JobState) -> Tally:
-        """Writes the table; beside the event loop if a second signal must be heard meanwhile. A part writes none.
+        """Writes the table; beside the event loop if a second signal must be heard meanwhile.
 
         Raises StorageError, which also says why the run had stopped before that.
         """
         try:
-            end = state.counts if self._options.part is not None else partial(state.export, self._spec.output.path)
+            path = self._table()
+            end = state.counts if path is None else partial(state.export, path)
             return await anyio.to_thread.run_sync(end) if self._options.signals else end()
         except StorageError as error:
             if self._switch.stopped is None:
                 raise
             raise StorageError(f"{self._switch.stopped.message}; {error}") from error
+
+    def _table(self) -> Path | None:
+        """The path of the table that this run writes. A part writes one only into a folder of parts."""
+        part, output = self._options.part, self._spec.output
+        if part is None:
+            return output.path
+        return None if output.folder is None else output.folder / part.file
 
     async def _start_afresh(self, locks: ExitStack) -> bool:
         """Sets earlier progress aside. Returns False, and leaves all as it was, if the key is missing or refused."""
@@ -275,7 +286,7 @@ class Session:
             models=tally.models,
             errors=tally.errors,
             examples=tally.examples,
-            output=self._spec.output.path if part is None else None,
+            output=self._table(),
             labels=tally.labels,
             this_run=RunResult(ok=progress.ok, failed=progress.failed, statistics=self._tracker.statistics),
             all_runs=state.requests,

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from batchfree.core.chat import Failure
+from batchfree.core.parts import WHOLE
 from batchfree.data import output
 from batchfree.job.check_book import CheckBook, packed_pair
 from batchfree.job.open_job import OpenJob, open_job
@@ -118,9 +119,14 @@ class JobState:
         return Tally(labels=dict.fromkeys(self.opened.rule.labels or (), 0))
 
     def export(self, path: Path) -> Tally:
-        """Writes the table; the suffix names the format. Raises StorageError and leaves the old table as it was."""
-        tally = self._tally()
-        output.write(self.table(tally), path, self.opened.spec, self.opened.dataset.mixed)
+        """Writes the table; the suffix names the format. Raises StorageError and leaves the old table as it was.
+
+        In a folder of parts, files of another number of parts are deleted when those of this number are complete.
+        """
+        tally, spec = self._tally(), self.opened.spec
+        output.write(self.table(tally), path, spec, self.opened.dataset.mixed)
+        if spec.output.folder is not None:
+            output.delete_stale_parts(spec, self.opened.part or WHOLE)
         return tally
 
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from batchfree.core.chat import Json
+from batchfree.core.parts import WHOLE
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route, llama_model
 from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter, normalize_base_url
 from batchfree.jobspec.draft import Draft
@@ -28,6 +29,16 @@ def absolute(path: str, folder: Path, home: Path) -> str:
     if path == "~" or path.startswith(("~/", "~\\")):
         path = str(home) + path[1:]
     return _tidy(folder / path)
+
+
+def file_in(path: str) -> str:
+    """The path of an output; of a folder, which ends in `/`, that of the file of a whole run."""
+    return path + WHOLE.file if path.endswith("/") else path
+
+
+def _folder_of(output: Path) -> Path:
+    """The folder in which an output stands: a file, or a folder of parts."""
+    return output.parent.parent if output.name == WHOLE.file else output.parent
 
 
 def complete(draft: Draft, file: Path, home: Path) -> None:
@@ -73,13 +84,14 @@ def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
         if output.get("path") is None:
             output["path"] = f"{name}.parquet"
         if isinstance(output["path"], str):
+            output["path"] = file_in(output["path"])
             output["path"] = absolute(output["path"], folder, home)
     run_dir = data.get("run_dir")
     if isinstance(run_dir, str):
         data["run_dir"] = absolute(run_dir, folder, home)
     elif run_dir is None:
         table = draft.get("output", "path")
-        beside = Path(table).parent if isinstance(table, str) else folder
+        beside = _folder_of(Path(table)) if isinstance(table, str) else folder
         data["run_dir"] = str(beside / f"{name}.run")
 
 

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.formats import Format
+from batchfree.core.parts import WHOLE
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
 from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter
 from batchfree.jobspec.rules.chat_messages import Message
@@ -169,9 +170,15 @@ class OutputSpec(Section):
     """Where the table is written."""
 
     path: Path
-    """Path of the table; its suffix names the format: .parquet, .jsonl, .csv, .arrow or .openai.jsonl."""
+    """Path of the table; its suffix names the format: .parquet, .jsonl, .csv, .arrow or .openai.jsonl. A path that ends
+    in / is a folder with a Parquet file for each part of the job."""
     prefix: str = ""
     """Put before the names of batchfree's columns, in case the input has columns of the same names."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of an output in parts, of which `path` is the file of a whole run; None for a single file."""
+        return self.path.parent if self.path.name == WHOLE.file else None
 
 
 class EndpointSpec(Section):

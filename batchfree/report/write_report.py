@@ -40,7 +40,7 @@ def write_report(job: Job, page: Path | None, now: float) -> WrittenReport:
 
     Raises MistakesError, StorageError, and OutputError if the file can't be written.
     """
-    path = _place_beside(job.spec.output.path) if page is None else page
+    path = _place_beside(job.spec.output.folder or job.spec.output.path) if page is None else page
     _check_place(path)
     collected = collect(job, now)
     text = render_page(collected)
@@ -54,7 +54,7 @@ def write_report(job: Job, page: Path | None, now: float) -> WrittenReport:
 
 
 def _place_beside(output: Path) -> Path:
-    """`<output stem>.report.html` beside the output."""
+    """`<output stem>.report.html` beside the output, which may be a folder of parts."""
     return output.with_name(f"{output.name.removesuffix(output_suffix(output) or output.suffix)}.report.html")
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from support.processes import JobFolder, emulator, until
 from support.rehearsal import Rehearsal, scenario, stop_of
@@ -18,6 +19,7 @@ from batchfree.job.hold_job import find_run, hold_job
 from batchfree.job.plan import plan
 from batchfree.job.status import status
 from batchfree.journal.run_folder import RunFolder
+from batchfree.report.write_report import write_report
 
 ROWS = [{"n": number // 2, "note": f"note {number}"} for number in range(120)]
 PROMPT = "What is the name of thing number {{ n }}?"
@@ -169,6 +171,77 @@ def test_a_part_of_another_job_is_refused(job: Rehearsal, tmp_path: Path) -> Non
     job.write_spec({**job.spec, "name": "other", "run_dir": str(tmp_path / "job.run")})
     with pytest.raises(batchfree.BatchfreeError, match="belongs to the job 'job'"):
         job.run()
+
+
+# Output in parts
+
+
+def in_folder(job: Rehearsal, **spec: Any) -> Path:
+    """Gives the job a folder as output; returns the folder."""
+    job.write_spec({**job.spec, "output": "out/answers/", **spec})
+    return job.folder / "out" / "answers"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_every_part_writes_its_own_file_and_together_they_are_the_table(job: Rehearsal) -> None:
+    folder = in_folder(job)
+    summaries = [run(job, f"{number}/3") for number in (1, 2, 3)]
+    assert [summary.output for summary in summaries] == [folder / f"part-{number}-of-3.parquet" for number in (1, 2, 3)]
+    for summary in summaries:
+        part = pl.read_parquet(summary.output or "")
+        assert (part.height, part["row"].is_sorted()) == (summary.counts.rows, True)
+    found = pl.scan_parquet(f"{folder}/").sort("row").collect()
+    assert found["row"].dtype == pl.UInt64
+    assert found["row"].to_list() == list(range(len(ROWS)))
+    assert found.select("n", "note").to_dicts() == ROWS
+    assert found["status"].unique().to_list() == ["ok"]
+
+
+def test_parts_of_another_number_go_when_all_new_ones_stand(job: Rehearsal) -> None:
+    folder = in_folder(job)
+    for number in (1, 2):
+        run(job, f"{number}/2")
+    (folder / "part-1-of-9.parquet").write_bytes((folder / "part-1-of-2.parquet").read_bytes())
+    (folder / "mine.txt").write_text("kept")
+    run(job, "1/3")
+    run(job, "3/3")
+    kept = ["mine.txt", "part-1-of-2.parquet", "part-1-of-3.parquet", "part-1-of-9.parquet"]
+    assert names(folder) == [*kept, "part-2-of-2.parquet", "part-3-of-3.parquet"]
+    run(job, "2/3")
+    assert names(folder) == ["mine.txt", *(f"part-{number}-of-3.parquet" for number in (1, 2, 3))]
+    job.run()
+    assert names(folder) == ["mine.txt", "part-1-of-1.parquet"]
+    assert pl.read_parquet(folder / "part-1-of-1.parquet")["row"].to_list() == list(range(len(ROWS)))
+
+
+def test_a_file_of_another_job_stays_in_the_folder(job: Rehearsal) -> None:
+    folder = in_folder(job)
+    folder.mkdir(parents=True)
+    pl.DataFrame({"a": [1]}).write_parquet(folder / "part-1-of-2.parquet")
+    job.run()
+    assert names(folder) == ["part-1-of-1.parquet", "part-1-of-2.parquet"]
+    with pytest.raises(batchfree.SpecError, match="a file that this job did not write"):
+        run(job, "1/2")
+
+
+def test_the_run_folder_and_the_report_stand_beside_the_folder(job: Rehearsal) -> None:
+    in_folder(job)
+    job.run()
+    write_report(job.job(), None, job.time.clock())
+    assert names(job.folder / "out") == ["answers", "answers.report.html", "job.run"]
+
+
+def test_a_column_named_row_needs_a_prefix(job: Rehearsal) -> None:
+    job.write_rows([{**row, "row": 1} for row in ROWS])
+    in_folder(job)
+    with pytest.raises(batchfree.SpecError, match="`row`"):
+        job.run()
+    in_folder(job, output={"path": "out/answers/", "prefix": "bf_"})
+    assert job.run().counts.ok == len(ROWS)
+    assert pl.read_parquet(job.folder / "out" / "answers" / "part-1-of-1.parquet")["bf_row"][-1] == len(ROWS) - 1
 
 
 # At the same time

@@ -1,8 +1,9 @@
 """Input and journal → the output table, joined row by row, and its file."""
 
 from batchfree.data.output.columns import check_names
+from batchfree.data.output.part_files import delete_stale_parts
 from batchfree.data.output.place import check_place
 from batchfree.data.output.table import table
 from batchfree.data.output.write import write
 
-__all__ = ["check_names", "check_place", "table", "write"]
+__all__ = ["check_names", "check_place", "delete_stale_parts", "table", "write"]

@@ -70,9 +70,14 @@ SCORE_COLUMNS: Sequence[Column] = (Column(name="correct", dtype=pl.Boolean()),)
 """More columns of a job with `evaluate`. Their values depend on the input's row, so `describe` leaves them out."""
 
 
+PART_COLUMNS: Sequence[Column] = (Column(name="row", dtype=pl.UInt64()),)
+"""More columns in a folder of parts: the number of the row in the input, counted from zero. `table` fills it in."""
+
+
 def columns_of(spec: JobSpec) -> Sequence[Column]:
     """The columns of a job, in the order of the table."""
-    return (*COLUMNS, *(VOTE_COLUMNS if spec.asks_votes else ()), *(SCORE_COLUMNS if spec.expected else ()))
+    numbers = () if spec.output.folder is None else PART_COLUMNS
+    return (*numbers, *COLUMNS, *(VOTE_COLUMNS if spec.asks_votes else ()), *(SCORE_COLUMNS if spec.expected else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

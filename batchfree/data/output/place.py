@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.core.parts import Part
 from batchfree.data.output.ownership import is_journal, is_own, owner_of
 from batchfree.jobspec.rules.outputs import OVER_INPUT, OVER_RECORDS
 
@@ -24,15 +25,23 @@ ADVICE = "name another file, or replace this one with --fresh or export -o"
 
 
 def check_place(
-    spec: JobSpec, dataset: Dataset | None = None, *, protected: Sequence[Path] = (), any_plain: bool = False
+    spec: JobSpec,
+    dataset: Dataset | None = None,
+    *,
+    protected: Sequence[Path] = (),
+    any_plain: bool = False,
+    part: Part | None = None,
 ) -> None:
     """Checks, before anything is changed, that the table can be written at the job's output. Raises SpecError.
+
+    With a part and an output that is a folder, that is the file of the part.
 
     A file there may be replaced if it is a table of this job; with `any_plain` also if it is a plain file of the user.
     Files are known by their inodes, so a link is found too. `protected` are files beside those that the spec was read
     from; without `dataset` the input is not compared.
     """
-    path = spec.output.path
+    folder = spec.output.folder
+    path = spec.output.path if part is None or folder is None else folder / part.file
     problem = _obstacle(path)
     if problem is None and os.path.lexists(path):
         problem = next(_destroyed(path, spec, dataset, protected, any_plain), None)

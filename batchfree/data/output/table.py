@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 2_000
 
-Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""A row of the input → its values by column name without prefix; a column that is left out has its default."""
+Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""A row of the input → its values by column name without prefix; a column that is left out has its default.
+
+None for a row that belongs to another part of the job."""
 
 
 def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[str] | None = None) -> pl.LazyFrame:
@@ -27,7 +29,7 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
     `uses` names the input columns that `describe` needs; None stands for all. `describe` gets no others.
     """
     own = job_columns(spec)
-    schema = dataset.schema
+    schema, in_parts = dataset.schema, spec.output.folder is not None
     check_names(spec, schema)
 
     def source(
@@ -35,15 +37,20 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
     ) -> Iterator[pl.DataFrame]:
         left = limit
         wanted = {*(schema if names is None else names), *([] if predicate is None else predicate.meta.root_names())}
-        needs_own = names is None or any(column.name in wanted for column in own)
+        needs_own = names is None or in_parts or any(column.name in wanted for column in own)
         needed = {name for name in schema if name in wanted or (needs_own and (uses is None or name in uses))}
         batches: Iterator[RowBatch] = (
             dataset.row_batches(BATCH_ROWS, needed)
             if needs_own
             else (RowBatch(frame=frame) for frame in dataset.batches(BATCH_ROWS, needed))
         )
+        read = 0
         for batch in batches:
-            part = _with_own_columns(batch, own, describe, uses, left) if needs_own else batch.frame
+            part = batch.frame
+            if needs_own:
+                rows = [describe(row) for row in batch.rows(uses)[: None if in_parts else left]]
+                part = _with_own_columns(batch.frame, own, _numbered(rows, read) if in_parts else rows)
+                read += len(rows)
             part = part if left is None else part.head(left)
             left = None if left is None else left - part.height
             part = part if predicate is None else part.filter(predicate)
@@ -55,9 +62,19 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
 
 
 def _with_own_columns(
-    batch: RowBatch, own: Sequence[JobColumn], describe: Describe, uses: Collection[str] | None, most: int | None
+    frame: pl.DataFrame, own: Sequence[JobColumn], rows: Sequence[Mapping[str, Any] | None]
 ) -> pl.DataFrame:
-    """The first `most` rows of a batch with batchfree's columns added."""
-    rows = [describe(row) for row in batch.rows(uses)[:most]]
-    added = pl.DataFrame([column.series(rows) for column in own])
-    return batch.frame.head(added.height).hstack(added) if batch.frame.width else added
+    """The first rows of a batch with batchfree's columns added. Rows of other parts are left out."""
+    described = [row for row in rows if row is not None]
+    added = pl.DataFrame([column.series(described) for column in own])
+    if not frame.width:
+        return added
+    frame = frame.head(len(rows))
+    if len(described) < len(rows):
+        frame = frame.filter(pl.Series([row is not None for row in rows], dtype=pl.Boolean))
+    return frame.hstack(added)
+
+
+def _numbered(rows: Sequence[Mapping[str, Any] | None], first: int) -> list[Mapping[str, Any] | None]:
+    """The rows with their numbers in the input; `first` is that of the first one."""
+    return [None if row is None else {**row, "row": number} for number, row in enumerate(rows, first)]
