@@ -211,11 +211,10 @@ def follow(parcel: Parcel, attempt: Attempt, reply: RowResults, policy: RetryPol
     if not attempt.is_counted:
         account = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ACCOUNT
         return FollowUp(retry=parcel) if account else FollowUp()
-    moved = (_after(task, attempt, outcome) for task, outcome in zip(parcel, attempt.outcomes, strict=True))
     left = tuple(
-        task
-        for task, outcome in zip(moved, attempt.outcomes, strict=True)
-        if outcome.kind is not None and not outcome.final and task.attempts < policy.max_attempts
+        _after(task, attempt, outcome)
+        for task, outcome in zip(parcel, attempt.outcomes, strict=True)
+        if outcome.kind is not None and not outcome.final and task.attempts + 1 < policy.max_attempts
     )
     if len(parcel) == 1:
         return FollowUp(retry=left)

@@ -56,8 +56,7 @@ class TaskQueue:
     def put_back(self, tasks: Iterable[Task]) -> None:
         """Returns tasks to the queue, where they join other parcels."""
         for task in tasks:
-            self._add(task)
-            self._returned = True
+            self._returned = self._add(task) is not None or self._returned
             self._changed.set()
 
     def done(self, requeue: Iterable[Task] = (), resend: Iterable[Parcel] = ()) -> None:
@@ -85,6 +84,8 @@ class TaskQueue:
                 await anyio.lowlevel.checkpoint()
                 continue
             key = self._add(task)
+            if key is None:
+                return self._ready.popleft()
             if self._is_full(key):
                 return self._take(key)
             if self._waiting >= LOOK_AHEAD * self._size():
@@ -103,9 +104,13 @@ class TaskQueue:
     def _is_full(self, key: Key) -> bool:
         return len(self._groups[key]) >= min(key[1], self._size())
 
-    def _add(self, task: Task) -> Key:
+    def _add(self, task: Task) -> Key | None:
+        """Puts a task into its group, which it returns. A task that travels alone is a parcel at once."""
         company = self._company(task)
-        key = ("", 1) if company is None else (company, largest_pack(task) or ANY_SIZE)
+        if company is None:
+            self._ready.append((task,))
+            return None
+        key = (company, largest_pack(task) or ANY_SIZE)
         self._groups.setdefault(key, deque()).append(task)
         self._waiting += 1
         return key

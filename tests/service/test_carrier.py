@@ -28,6 +28,7 @@ class LocalServer:
         self.answer: bytes | None = OK
         self.requests: list[bytes] = []
         self.open = 0
+        self.is_padding = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
@@ -35,6 +36,11 @@ class LocalServer:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or b"0")
                 self.requests.append(head + await reader.readexactly(length))
+                while self.is_padding:
+                    writer.write(b" " if self.answer is None else OK[: OK.index(b"{")])
+                    self.answer = None
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
                 if self.answer is not None:
                     writer.write(self.answer)
                     if self.answer is not OK:
@@ -145,6 +151,15 @@ def test_a_server_that_never_answers_times_out(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> Judged:
         local.answer = None
         return await client.complete(BODY, 0.05)
+
+    assert over(fast, main).kind is Kind.TIMEOUT
+
+
+@both
+def test_a_server_that_pads_its_answer_with_blanks_times_out(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.is_padding = True
+        return await client.complete(BODY, 0.3)
 
     assert over(fast, main).kind is Kind.TIMEOUT
 

@@ -83,7 +83,8 @@ class PackSizes(msgspec.Struct, frozen=True, kw_only=True):
         Every reply counts, readable or not, also one to a single row. Requests that were refused or lost don't.
         """
         before = self.known.get(name) or PackSize(size=self.start, cap=self.cap)
-        return replace(self, known={**self.known, name: before.after(rows=rows, answered=answered, cut_off=cut_off)})
+        size = before.after(rows=rows, answered=answered, cut_off=cut_off)
+        return self if self.known.get(name) is size else replace(self, known={**self.known, name: size})
 
 
 def first_sizes(pack: int | Literal["auto"]) -> PackSizes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 
@@ -19,12 +20,15 @@ class AiohttpCarrier:
         self._ssl = _certificates(trust_env) if base_url.startswith("https:") else True
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, method: Method, path: str, content: bytes | None) -> RawResponse:
+    async def send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse:
         """Sends a request and reads the whole response, as described at `Carrier.send`."""
         session = self._session or self._open()
         data = None if content is None else aiohttp.BytesPayload(content, content_type="application/json")
         try:
-            async with session.request(method, self._base_url + path, data=data, allow_redirects=False) as response:
+            async with (
+                asyncio.timeout(seconds),
+                session.request(method, self._base_url + path, data=data, allow_redirects=False) as response,
+            ):
                 headers = _merged(response.headers)
                 reader, stream = BodyReader(headers), response.content
                 while chunk := await stream.readany():
@@ -45,7 +49,7 @@ class AiohttpCarrier:
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,  # BodyReader decompresses in bounded steps
-            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S),  # the caller times the whole call
+            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S),  # `send` times the whole call
         )
         return self._session
 

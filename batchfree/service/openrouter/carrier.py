@@ -37,11 +37,11 @@ class CarrierError(Exception):
 class Carrier(Protocol):
     """Takes requests to one service."""
 
-    async def send(self, method: Method, path: str, content: bytes | None) -> RawResponse:
+    async def send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse:
         """Sends a request and reads the whole response; `path` stands behind the base URL, `content` is JSON.
 
-        Raises CarrierError, and UnreadableBodyError for a body that is too long or wrongly compressed. A cancellation
-        closes the connection.
+        Raises TimeoutError if that takes longer than `seconds`, CarrierError, and UnreadableBodyError for a body that
+        is too long or wrongly compressed. A cancellation closes the connection.
         """
 
     async def aclose(self) -> None:

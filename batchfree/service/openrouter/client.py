@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import anyio
 import msgspec
 from msgspec.structs import replace
 
@@ -170,13 +169,13 @@ class Client:
     async def _send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse | Failure:
         """One call with its whole response. No exception of a carrier leaves this function: they may hold the key."""
         try:
-            with anyio.CancelScope(deadline=anyio.current_time() + seconds):
-                return await self._carrier.send(method, path, content)
+            return await self._carrier.send(method, path, content, seconds)
+        except TimeoutError:
+            return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except UnreadableBodyError as error:
             return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)))
         except CarrierError as error:
             return Failure(kind=Kind.CONNECTION, message=self._describe(error), unsent=error.unsent)
-        return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
 
     def _describe(self, error: CarrierError) -> str:
         """The host, the port and the cause of a failed connection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import anyio
 import httpx
 
 from batchfree.service.openrouter.body import BodyReader
@@ -16,17 +17,18 @@ class HttpxCarrier:
     def __init__(self, base_url: str, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport) -> None:
         self._base_url, self._headers, self._transport = base_url, dict(headers), transport
 
-    async def send(self, method: Method, path: str, content: bytes | None) -> RawResponse:
+    async def send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse:
         """Sends a request and reads the whole response, as described at `Carrier.send`."""
         headers = self._headers if content is None else self._headers | {"Content-Type": "application/json"}
         request = httpx.Request(method, self._base_url + path, headers=headers, content=content)
-        request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S}  # the caller times the whole call
+        request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S}
         try:
-            response = await self._transport.handle_async_request(request)
-            try:
-                body = await _read(response)
-            finally:
-                await response.aclose()
+            with anyio.fail_after(seconds):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    body = await _read(response)
+                finally:
+                    await response.aclose()
         except httpx.RequestError as error:
             unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             raise CarrierError(_cause(error), unsent=unsent) from None
@@ -59,7 +61,7 @@ class NetworkTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, connections: int, *, trust_env: bool) -> None:
         self._client = httpx.AsyncClient(
-            timeout=None,  # httpx times each read; the caller times the whole call
+            timeout=None,  # httpx times each read; `HttpxCarrier.send` times the whole call
             follow_redirects=False,
             trust_env=trust_env,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),

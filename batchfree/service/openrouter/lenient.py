@@ -72,4 +72,6 @@ def as_count(value: Json) -> int | None:
 
 def find_header(headers: Mapping[str, Json], name: str) -> str | None:
     """The value of a header; upper and lower case of its name do not matter."""
+    if name in headers:
+        return as_text(headers[name])
     return next((as_text(value) for key, value in headers.items() if key.lower() == name.lower()), None)

@@ -105,7 +105,8 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     The model is drawn for the first row; the request then carries the rows that this model has not met.
     """
     eligible = situation.pool.eligible(criteria.needs, situation.today)
-    models = None if eligible is None else tuple(model for model in eligible if model.id not in rows[0].voters)
+    voters = rows[0].voters
+    models = None if eligible is None else tuple(model for model in eligible if model.id not in voters)
     if criteria.only is not None:
         models = tuple(model for model in models or () if model.id == criteria.only)
         if not models:
@@ -128,7 +129,7 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     asked = tuple(model for model in models or () if drawn.is_services or model.id in drawn.models)
     together = _unmet_by(drawn, rows, models or (), situation)
     carried = together[: _rows_for(together, drawn, asked, criteria)]
-    left = tuple(row for row in rows if not any(row is other for other in carried))
+    left = () if len(carried) == len(rows) else tuple(row for row in rows if not any(row is each for each in carried))
     native = _native(models, asked, drawn, criteria, situation)
     return Ask(draw=drawn, rows=carried, spared=left, models=asked, native=native)
 
@@ -140,6 +141,8 @@ def _is_far(drawn: Rest | Nothing, situation: Situation) -> bool:
 
 def _unmet_by(drawn: Draw, rows: Sequence[RowT], models: Sequence[Model], situation: Situation) -> tuple[RowT, ...]:
     """The rows that may go to the drawn model: it has not met them, or they have no other model left."""
+    if len(rows) == 1:
+        return tuple(rows)
     available = {model.id for model in models if is_available(situation.health_of(model.id), situation.now)}
     primary = drawn.models[0]
     return tuple(

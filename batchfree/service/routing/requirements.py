@@ -59,12 +59,19 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
     small.
     """
     sent = {name: value for name, value in request.parameters.items() if value is not None}
-    parts = [part for message in request.messages for part in _parts(message)]
-    inputs = frozenset(kind for part in parts if (kind := _input(part)) is not None)
+    inputs, tokens = set[str](), _tokens(sent)
+    for message in request.messages:
+        for part in _parts(message):
+            kind = _input(part)
+            if kind is None:
+                tokens += _text_tokens(part)
+            else:
+                tokens += TOKENS_PER_PART
+                inputs.add(kind)
     return Requirements(
-        inputs=inputs,
+        inputs=frozenset(inputs),
         parameters=frozenset(_needed(sent)) | ({STRUCTURED} if native_only else frozenset()),
-        prompt_tokens=_tokens(sent) + sum(_part_tokens(part) for part in parts),
+        prompt_tokens=tokens,
         completion_tokens=token_limit(sent),
         forbids_reasoning=_thinking(sent) is False,
         context_above=context_above,
@@ -120,9 +127,7 @@ def _input(part: Json) -> str | None:
     return INPUTS.get(str(part.get("type"))) if isinstance(part, Mapping) else None
 
 
-def _part_tokens(part: Json) -> int:
-    if _input(part) is not None:
-        return TOKENS_PER_PART
+def _text_tokens(part: Json) -> int:
     text = part.get("text", "") if isinstance(part, Mapping) else part
     return estimate_tokens(str(text))
 
