@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 
 from batchfree.cli.arguments import JobArguments, PreviewArguments, ReportArguments
-from batchfree.cli.load_job import load_job
+from batchfree.cli.load_job import check_job, load_job
 from batchfree.cli.terminal import count, print_json, say, with_place
 from batchfree.core.errors import Mistake, MistakesError
 from batchfree.core.stops import OK, USAGE
@@ -31,13 +30,18 @@ def preview(arguments: PreviewArguments) -> int:
 
 def validate(arguments: JobArguments) -> int:
     """Prints every mistake in the job, its input and its templates."""
-    from batchfree.job.preview import mistakes
+    from batchfree.job.find_mistakes import find_mistakes
 
     warnings: list[str] = []
+    found: list[Mistake] = []
     try:
-        found: Sequence[Mistake] = mistakes(load_job(arguments.job, arguments), warnings.append)
+        checked = check_job(arguments.job, arguments)
+        found += checked.mistakes
+        if checked.job is not None:
+            blamed = {each.key for each in checked.mistakes if each.key is not None}
+            found += find_mistakes(checked.job, blamed, warnings.append)
     except MistakesError as error:
-        found = error.mistakes
+        found += error.mistakes
     found = [with_place(mistake, arguments) for mistake in found]
     if arguments.json:
         listed = [{key: getattr(mistake, key) for key in ("file", "line", "key", "message")} for mistake in found]

@@ -9,13 +9,25 @@ from batchfree.cli.arguments import Arguments
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.jobspec import EndpointSpec, load_endpoint
 from batchfree.jobspec.env_files import read_environment
-from batchfree.jobspec.job import Job
+from batchfree.jobspec.job import CheckedJob, Job
+from batchfree.jobspec.job import check as check_job_file
 from batchfree.jobspec.job import load as load_job_file
 
 
 def load_job(path: Path, arguments: Arguments) -> Job:
     """The job of this file with the changes that the arguments make. Raises SpecError."""
     return load_job_file(
+        path,
+        overrides=arguments.set,
+        endpoint=arguments.endpoint,
+        output=arguments.output,
+        env_file=arguments.env_file,
+    )
+
+
+def check_job(path: Path, arguments: Arguments) -> CheckedJob:
+    """The same job with the mistakes of its file. Raises SpecError if nothing can be read."""
+    return check_job_file(
         path,
         overrides=arguments.set,
         endpoint=arguments.endpoint,

@@ -175,6 +175,8 @@ def with_place(mistake: Mistake, arguments: object) -> Mistake:
         return mistake
     if mistake.key == "output.path" and arguments.output:
         return replace(mistake, file="--output")
+    if arguments.job is not None and mistake.file is not None and mistake.file == os.path.realpath(arguments.job):
+        return replace(mistake, file=str(arguments.job))
     if arguments.job is None or mistake.file is not None or mistake.key is None or mistake.key.startswith("-"):
         return mistake
     if _is_overridden(mistake.key, arguments):

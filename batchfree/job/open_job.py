@@ -18,6 +18,7 @@ from batchfree.data.openai_batch import row_name
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.data.unknown_column import no_column
 from batchfree.jobspec import JobSpec
+from batchfree.jobspec.spec_files import line_of
 from batchfree.journal.attempts import QuestionState
 from batchfree.journal.digest_map import DigestMap
 from batchfree.journal.questions import Question, digest
@@ -142,12 +143,23 @@ def _of_rows(count: int, rows: int) -> str:
 
 def open_job(spec: JobSpec, part: Part | None = None) -> OpenJob:
     """Opens the input and compiles the templates. Raises SpecError and DatasetError with every mistake found."""
-    dataset = open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.folder or spec.output.path))
-    if spec.expected is not None and spec.expected not in dataset.schema:
-        message = no_column(spec.expected, dataset.schema, dataset.files)
-        raise SpecError([Mistake(file=str(spec.file), key="evaluate.expected", message=message)])
+    dataset = open_input(spec)
+    check_expected(spec, dataset)
     prompts = compile_prompts(spec, dataset.schema, dataset.files)
     rule = AnswerRule(
         labels=spec.answer.labels, schema=spec.answer.schema_, mode=spec.answer.mode, repair=spec.answer.repair
     )
     return OpenJob(spec=spec, dataset=dataset, prompts=prompts, rule=rule, part=part)
+
+
+def open_input(spec: JobSpec) -> Dataset:
+    """The input; what the job itself writes is no part of it. Raises DatasetError."""
+    return open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.folder or spec.output.path))
+
+
+def check_expected(spec: JobSpec, dataset: Dataset) -> None:
+    """Raises SpecError if no row has the column of expected values."""
+    if spec.expected is not None and spec.expected not in dataset.schema:
+        message = no_column(spec.expected, dataset.schema, dataset.files)
+        line = line_of(spec.file, ("evaluate", "expected"))
+        raise SpecError([Mistake(file=str(spec.file), line=line, key="evaluate.expected", message=message)])

@@ -1,4 +1,4 @@
-"""What a job would send, and what is wrong with it. Nothing is sent."""
+"""What a job would send. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import TypeAlias
 
 from batchfree import answers
 from batchfree.core.chat import Failure, JsonObject
-from batchfree.core.errors import Mistake, MistakesError
 from batchfree.core.routes import LOCAL
-from batchfree.data import output
 from batchfree.job.endpoint import retry_policy, routing_policy
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
@@ -60,26 +58,3 @@ def _body(opened: OpenJob, parcel: Parcel) -> JsonObject:
     request = write(parcel, rule, retry_policy(spec), native=native, salt=SALT).request
     model = LISTED if route is None else DRAWN if route == (LOCAL,) else route[0]
     return wire.body(request, [model], any_model=not spec.endpoint.is_openrouter)
-
-
-def mistakes(job: Job, warn: Warn = lambda warning: None) -> list[Mistake]:
-    """Everything that is wrong with the input, the templates, and the place of the table.
-
-    `warn` is called with what may be a mistake.
-    """
-    found: list[Mistake] = []
-    opened = None
-    try:
-        opened = open_job(job.spec)
-        found.extend(opened.dataset.check())
-        output.check_names(job.spec, opened.dataset.schema)
-    except MistakesError as error:
-        found.extend(error.mistakes)
-    if opened is not None and not found:
-        for warning in opened.warnings():
-            warn(warning)
-    try:
-        output.check_place(job.spec, None if opened is None else opened.dataset, protected=job.protected)
-    except MistakesError as error:
-        found.extend(error.mistakes)
-    return found

@@ -5,7 +5,7 @@ Pure: all but env_files, job, loader, near_jobs, schema_file, spec_files.
 """
 
 from batchfree.jobspec.editor_schema import json_schema
-from batchfree.jobspec.loader import load_default_spec, load_endpoint, load_spec
+from batchfree.jobspec.loader import check_spec, load_default_spec, load_endpoint, load_spec
 from batchfree.jobspec.schema import (
     AnswerSpec,
     EndpointSpec,
@@ -26,6 +26,7 @@ __all__ = [
     "OutputSpec",
     "RetrySpec",
     "RouterSpec",
+    "check_spec",
     "json_schema",
     "load_default_spec",
     "load_endpoint",

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchfree.jobspec import JobSpec, load_spec
+from batchfree.core.errors import Mistake
+from batchfree.jobspec import JobSpec, check_spec, load_spec
 from batchfree.jobspec.env_files import env_file_beside, read_environment
 
 
@@ -24,6 +25,14 @@ class Job:
         """Files that no table may replace, beside those that the spec was read from."""
         beside = env_file_beside(self.spec.file)
         return (beside,) if self.env_file is None else (beside, self.env_file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedJob:
+    """A job and the mistakes of its file. What is wrong is left out of the job; None if nothing is left of it."""
+
+    job: Job | None
+    mistakes: tuple[Mistake, ...]
 
 
 def load(
@@ -44,3 +53,18 @@ def load(
     environment = read_environment(Path(file), env_file) if environment is None else environment
     spec = load_spec(Path(file), overrides=overrides, environment=environment, endpoint=endpoint, output=output)
     return Job(spec=spec, environment=dict(environment), env_file=env_file)
+
+
+def check(
+    file: Path,
+    *,
+    overrides: Sequence[str] = (),
+    endpoint: str | None = None,
+    output: Path | None = None,
+    env_file: Path | None = None,
+) -> CheckedJob:
+    """Reads a job file as `load` does, and keeps its mistakes. Raises SpecError if nothing can be read."""
+    environment = read_environment(file, env_file)
+    found = check_spec(file, overrides=overrides, environment=environment, endpoint=endpoint, output=output)
+    job = None if found.spec is None else Job(spec=found.spec, environment=dict(environment), env_file=env_file)
+    return CheckedJob(job=job, mistakes=found.mistakes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,6 +30,20 @@ LLAMA_KEYS = ("llama", "context", "threads")
 """Keys of `endpoint` that `--endpoint` removes, since they belong to the job's own model."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedSpec:
+    """A job spec and its mistakes. What is wrong is left out of the spec; None if nothing is left of it."""
+
+    spec: JobSpec | None
+    mistakes: tuple[Mistake, ...]
+
+    def sound(self) -> JobSpec:
+        """The spec. Raises SpecError if there is any mistake."""
+        if self.mistakes or self.spec is None:
+            raise SpecError(self.mistakes)
+        return self.spec
+
+
 def load_spec(
     file: Path,
     *,
@@ -37,7 +52,19 @@ def load_spec(
     endpoint: str | None = None,
     output: Path | None = None,
 ) -> JobSpec:
-    """The job spec in `file`, with what the command line puts over it. Raises SpecError with every mistake.
+    """The job spec in `file`, as `check_spec` reads it. Raises SpecError with every mistake."""
+    return check_spec(file, overrides=overrides, environment=environment, endpoint=endpoint, output=output).sound()
+
+
+def check_spec(
+    file: Path,
+    *,
+    overrides: Sequence[str] = (),
+    environment: Mapping[str, str],
+    endpoint: str | None = None,
+    output: Path | None = None,
+) -> CheckedSpec:
+    """The job spec in `file`, with what the command line puts over it, and its mistakes. Raises SpecError for no job.
 
     `overrides` are the KEY=VALUE of `--set`. `endpoint` and `output` stand for the keys endpoint.base_url (or
     endpoint.llama) and output.path and are held to the same rules. Relative paths in them start at the current folder,
@@ -68,11 +95,11 @@ def load_default_spec(base_url: str | None = None) -> JobSpec:
     draft = Draft(ENDPOINT, {"input": {"path": "none"}}, dict.fromkeys([(), ("input",), ("input", "path")], nothing))
     if base_url is not None:
         _put_endpoint(draft, base_url)
-    return _checked(draft, placed(Path("none.yaml")))
+    return _checked(draft, placed(Path("none.yaml"))).sound()
 
 
-def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
-    """The spec that a draft makes; raises SpecError with every mistake. `place` is the absolute path of the job."""
+def _checked(draft: Draft, place: Path, output: Path | None = None) -> CheckedSpec:
+    """The spec that a draft makes, and every mistake. `place` is the absolute path of the job."""
     take_out_keys(draft)
     load_answer_schema(draft, place.parent)
     check_labels(draft)
@@ -84,9 +111,7 @@ def _checked(draft: Draft, place: Path, output: Path | None = None) -> JobSpec:
     if spec is not None:
         _look_for_weights(draft, spec)
         check(draft, spec)
-    if draft.mistakes or spec is None:
-        raise SpecError(sorted(draft.mistakes, key=_reading_order))
-    return spec
+    return CheckedSpec(spec=spec, mistakes=tuple(sorted(draft.mistakes, key=_reading_order)))
 
 
 def _reading_order(mistake: Mistake) -> tuple[bool, str, int]:

@@ -105,3 +105,35 @@ def test_a_missing_input_is_named(job: JobHere, path: str) -> None:
     assert output.code == 2
     assert "input.path: " in output.err
     assert path.strip(".") in output.err
+
+
+@pytest.mark.usefixtures("no_network")
+def test_validate_finds_every_mistake_at_once(job: JobHere) -> None:
+    """In the job file, in the keys that name columns, in every template, in the rows and at the output."""
+    job.rows({"id": "a", "text": "x"}, {"id": "a", "text": "y"})
+    job.file.write_text(
+        "input: {path: rows.jsonl, id: id}\nsystem: '{{ lan }}'\nprompt: '{{ txt }}'\nevaluate: {expected: label}\n"
+        "limits: {reserve: many}\nretry: {tries: 3}\noutput: .\n"
+    )
+    found = {(each["key"], each["line"]) for each in job("validate", "--json").json["mistakes"]}
+    assert found == {
+        ("limits.reserve", 5), ("retry.tries", 6), ("output.path", 7), ("system", 2), ("prompt", 3),
+        ("evaluate.expected", 4), ("id", 2),
+    }  # fmt: skip
+    lines = job("validate").err.splitlines()
+    assert len(lines) == 7
+    assert sum(line.startswith(f"error: {job.file}:") for line in lines) == 6
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_columns_the_form_of_a_template_is_still_checked(job: JobHere) -> None:
+    job.spec(input="gone.jsonl", prompt="{% if %}")
+    keys = [each["key"] for each in job("validate", "--json").json["mistakes"]]
+    assert keys == ["input.path", "prompt"]
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_wrong_section_is_blamed_once(job: JobHere) -> None:
+    job.spec(input={"path": "gone.jsonl", "format": "xml"}, output={"path": "rows.jsonl", "prefiks": "x"})
+    keys = sorted(each["key"] for each in job("validate", "--json").json["mistakes"])
+    assert keys == ["input.format", "output.prefiks"]
