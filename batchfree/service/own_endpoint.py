@@ -1,7 +1,7 @@
 """What a response of the user's own server means beyond OpenRouter's protocol.
 
-Such a server has few models and no pool behind it: a 429 with a waiting time is a limit of the account, as at OpenAI
-(docs, "Rate limits"), and a reply that names no model comes from the one that was asked.
+Such a server has few models and no pool behind it: a 429 that speaks of a limit or names a time to wait is a limit of
+the account, as at OpenAI (docs, "Rate limits"), and a reply that names no model comes from the one that was asked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ DAY_FROM_S = 600.0
 """A limit that lasts longer than this number of seconds is one of the day."""
 RESPONSE_FORMAT = "response_format"
 SAYS_SCHEMA = re.compile(r"response[ _]?format|json[ _]?(schema|object|mode)|structured|grammar|guided", re.IGNORECASE)
+SAYS_LIMIT = re.compile(r"rate.?limit|too many requests|throttl|quota|\b[rt]pm\b|per (second|minute)", re.IGNORECASE)
+SAYS_BUSY = re.compile(r"cooldown|overload|at capacity|is busy|queue is full|slots in use", re.IGNORECASE)
+"""The server has too much to do, or LiteLLM leaves a failing one alone: that passes, and is no limit of the account."""
 SAYS_DAY = re.compile(r"\b(per|a|each|in one) day\b|\bdaily\b|\b[RT]PD\b", re.IGNORECASE)
 
 
@@ -26,9 +29,12 @@ def on_own_endpoint(judged: Judged, asked: str, now: float) -> Judged:
     if isinstance(judged, Completion):
         return judged if judged.model is not None else replace(judged, model=asked)
     seconds = _seconds_to_wait(judged, now)
-    is_limit = judged.kind is Kind.MINUTE_LIMIT or (judged.kind is Kind.UPSTREAM_RATE_LIMIT and seconds > 0)
+    says_limit = seconds > 0 or any(words.search(judged.message) for words in (SAYS_LIMIT, SAYS_DAY))
+    is_limit = judged.kind is Kind.MINUTE_LIMIT or (judged.kind is Kind.UPSTREAM_RATE_LIMIT and says_limit)
     if judged.status != 429 or not is_limit:
         return judged
+    if SAYS_BUSY.search(judged.message):
+        return replace(judged, kind=Kind.UPSTREAM_RATE_LIMIT)
     if seconds > DAY_FROM_S or SAYS_DAY.search(judged.message):
         return replace(judged, kind=Kind.DAY_LIMIT, limit=None)
     return replace(judged, kind=Kind.MINUTE_LIMIT)

@@ -26,6 +26,8 @@ from batchfree.service.openrouter.lenient import (
 )
 from batchfree.service.openrouter.masking import masked_name, one_line
 
+PASSED_ON = "llm_provider-"
+"""LiteLLM's prefix of the headers that it passes on from the provider behind it."""
 MILLISECONDS_FROM = 1e12
 """A reset time above this is in epoch milliseconds."""
 SECONDS_FROM = 1e9
@@ -225,6 +227,7 @@ def retry_after(evidence: Evidence) -> float | None:
     hints = (
         None if milliseconds is None else milliseconds / 1000,
         as_number(evidence.limit_header("retry-after")),
+        as_number(evidence.limit_header(PASSED_ON + "retry-after")),
         as_number(evidence.metadata.get("retry_after_seconds")),
         as_number(evidence.availability.get("retry_after")),
         reset if reset is not None and reset < SECONDS_FROM else None,

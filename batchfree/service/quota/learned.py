@@ -16,6 +16,8 @@ LAG = 1800.0
 """Seconds by which the service's daily count may be late; up to 20 minutes were observed."""
 HOLD = 600.0
 """Seconds after which a guessed cap rises again, by one per minute."""
+DOUBLES_S = 300.0
+"""Seconds in which a guess doubles where the job has no limit: a server that was busy once is not slow for long."""
 NAMED_HOLD = 3600.0
 """Seconds for which a cap that the service named overrides a higher one in the spec."""
 LEAST_GUESS = FREE_REQUESTS_PER_MINUTE // 2
@@ -73,13 +75,15 @@ def cap_in_force(learned: LearnedCap, now: float, job_cap: int | None) -> int | 
     """The learned cap now; None once it has expired. `job_cap` is the job's own limit per minute.
 
     A cap that the service named applies for an hour, or for a day if the job has none. A guess applies for ten
-    minutes and then rises by one per minute.
+    minutes and then rises by one per minute; if the job has no limit, it doubles every five minutes.
     """
     age = now - learned.at
     if age < 0:
         return None
     if learned.named:
         return learned.per_minute if age < (DAY if job_cap is None else NAMED_HOLD) else None
+    if job_cap is None:
+        return learned.per_minute << min(int(age // DOUBLES_S), 16)
     return learned.per_minute + max(0, int((age - HOLD) // MINUTE))
 
 
