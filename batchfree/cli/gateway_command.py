@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from importlib.util import find_spec
 
 import anyio
 
@@ -37,7 +38,8 @@ def serve(arguments: ServeArguments) -> int:
         return USAGE
     options = ServeOptions(host=arguments.host, port=arguments.port, max_wait=arguments.max_wait, key=key)
     try:
-        stopped = anyio.run(partial(serve_clients, _spec(arguments, job), environment, options, time.time, say))
+        serving = partial(serve_clients, _spec(arguments, job), environment, options, time.time, say)
+        stopped = anyio.run(serving, backend_options={"use_uvloop": find_spec("uvloop") is not None})
     except OSError as error:
         say(f"error: {arguments.host} port {arguments.port}: {error.strerror}")
         return USAGE

@@ -49,8 +49,8 @@ CLOSED_S = 60.0
 """Seconds for which no request is sent after a failure that only a person can resolve."""
 GIVEN_UP = (StopReason.POOL_DOWN, StopReason.SERVICE_DOWN)
 
-Send: TypeAlias = Callable[[JsonObject, float], Awaitable[WholeReply]]
-"""Sends one request body within a number of seconds."""
+Send: TypeAlias = Callable[[JsonObject, float, Callable[[], None]], Awaitable[WholeReply]]
+"""Sends one request body within a number of seconds; calls a function when the service begins to see it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +149,9 @@ class _CallAttempts:
             return refusal
         try:
             result = await self._exchange.send((self.state,), self._criteria(), self._compose, lambda rows: None)
+        except anyio.get_cancelled_exc_class():
+            self._starts.give_back_unused()
+            raise
         finally:
             self._starts.finish()
         match result:
@@ -166,7 +169,7 @@ class _CallAttempts:
                 return await self._stop(stopped)
 
     async def _complete(self, body: JsonObject) -> Judged:
-        whole = await self._desk.send(body, self._desk.patience.timeout)
+        whole = await self._desk.send(body, self._desk.patience.timeout, self._starts.use)
         self._payload = whole.payload
         return whole.judged
 

@@ -10,6 +10,9 @@ from starlette.types import Send
 from batchfree.core.chat import Json
 from batchfree.gateway.http_refusal import HttpRefusal
 
+AT_A_TIME = 32 * 1024
+"""Bytes of small parts that are sent together."""
+
 
 async def send_json(send: Send, value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
     """Sends a JSON value."""
@@ -39,6 +42,12 @@ def _header_value(value: str) -> bytes:
 
 
 async def send_parts(send: Send, parts: Iterable[bytes]) -> None:
-    """Sends parts of a body whose status is sent already; the body goes on."""
+    """Sends parts of a body whose status is sent already, several at a time; the body goes on."""
+    together = bytearray()
     for part in parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
+        together += part
+        if len(together) >= AT_A_TIME:
+            await send({"type": "http.response.body", "body": bytes(together), "more_body": True})
+            together.clear()
+    if together:
+        await send({"type": "http.response.body", "body": bytes(together), "more_body": True})

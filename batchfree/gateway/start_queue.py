@@ -87,7 +87,8 @@ class CallStarts:
     def __init__(self, queue: StartQueue, max_wait: float) -> None:
         """The call waits at most `max_wait` seconds for each start."""
         self._queue, self._max_wait = queue, max_wait
-        self._had, self._holds = False, False
+        self._had, self._is_used = False, False
+        self._start: Start | None = None
 
     async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
         """Waits for a start. Returns `Stopped` for a spent day, or if none came in time, None once `stopping` is set.
@@ -96,7 +97,8 @@ class CallStarts:
         """
         with anyio.move_on_after(self._max_wait):
             start = await self._queue.acquire(stopping, again=self._had)
-            self._had = self._holds = isinstance(start, Start)
+            if isinstance(start, Start):
+                self._had, self._is_used, self._start = True, False, start
             return start
         message = f"no start within {self._max_wait:g} seconds"
         return Stopped(reason=StopReason.DEADLINE, message=message)
@@ -109,8 +111,17 @@ class CallStarts:
         """Records a 429 of the account."""
         self._queue.limiter.record_refusal(failure, start)
 
+    def use(self) -> None:
+        """Notes that the service has begun to see the request of the last start."""
+        self._is_used = True
+
+    def give_back_unused(self) -> None:
+        """Returns the last start if the service has seen nothing of its request: the client left while it connected."""
+        if self._start is not None and not self._is_used:
+            self.give_back(self._start)
+
     def finish(self) -> None:
         """Ends the request of the last start, if there was one."""
-        if self._holds:
-            self._holds = False
+        if self._start is not None:
+            self._start = None
             self._queue.finish()

@@ -116,11 +116,11 @@ def test_the_openai_sdk_knows_errors_by_their_type(url):
 
 def test_the_openai_sdk_does_not_repeat_a_call_that_got_a_429(tmp_path):
     app = emulation("faults: [{fault: day_429}]")
-    with gateway_on_socket(app, tmp_path) as (base, gateway):
+    with gateway_on_socket(app, tmp_path) as (base, running):
         client = OpenAI(base_url=f"{base}/v1", api_key="any")
         with client, pytest.raises(openai.RateLimitError, match="free-models-per-day"):
             client.chat.completions.create(model=FREE, messages=MESSAGES)
-    assert gateway.counts.calls.total() == 1
+    assert running.gateway.counts.calls.total() == 1
 
 
 def test_the_openrouter_sdk_chats_streams_and_reads_the_account(url):

@@ -18,7 +18,7 @@ from support.virtual_time import VirtualTime
 from batchfree.emulator import Emulator
 from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.gateway.gateway import Gateway
-from batchfree.gateway.http_server import listen, make_gateway_server, url_of
+from batchfree.gateway.http_server import QuietGatewayServer, listen, make_gateway_server, url_of
 from batchfree.gateway.serve_session import ServeOptions, guarded_app, open_gateway
 from batchfree.jobspec import JobSpec, load_default_spec
 
@@ -91,22 +91,33 @@ def in_virtual_time(act: Callable[[Served], Awaitable[Any]], folder: Path, scena
     return virtual.run(main)
 
 
+@dataclass
+class Running:
+    """A gateway in another thread, with its HTTP server."""
+
+    gateway: Gateway
+    server: QuietGatewayServer
+
+
 @contextmanager
 def gateway_on_socket(
-    app: Emulator, folder: Path, *, headers_s: float = 15.0, **options: Any
-) -> Iterator[tuple[str, Gateway]]:
-    """A gateway on a real socket in a thread of its own; yields its base URL, without `/api/v1`."""
-    ready, found = threading.Event(), list[Any]()
+    service: Emulator | str, folder: Path, *, headers_s: float = 15.0, **options: Any
+) -> Iterator[tuple[str, Running]]:
+    """A gateway on a real socket in a thread of its own; yields its base URL, without `/api/v1`.
+
+    `service` is an emulation inside this process, or the base URL of one.
+    """
+    ready, found = threading.Event(), list[Running]()
+    transport = None if isinstance(service, str) else InProcessTransport(service)
+    spec = spec_of(service if isinstance(service, str) else URL, **options)
     with listen("127.0.0.1", 0) as listener:
 
         async def main() -> None:
-            opening = open_gateway(
-                spec_of(**options), settings(folder), 65.0, time.time, lambda sentence: None, InProcessTransport(app)
-            )
+            opening = open_gateway(spec, settings(folder), 65.0, time.time, lambda sentence: None, transport)
             async with opening as gateway:
                 assert isinstance(gateway, Gateway), gateway
                 server = make_gateway_server(guarded_app(gateway, ServeOptions(), print), headers_s)
-                found.extend([gateway, server])
+                found.append(Running(gateway, server))
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(gateway.runner.run)
                     ready.set()
@@ -119,7 +130,7 @@ def gateway_on_socket(
         try:
             yield url_of(listener), found[0]
         finally:
-            found[1].should_exit = True
+            found[0].server.should_exit = True
             thread.join(30)
             assert not thread.is_alive()
 

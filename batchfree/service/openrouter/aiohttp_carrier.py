@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 from batchfree.service.openrouter.body import BodyReader
 from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
@@ -20,10 +21,14 @@ class AiohttpCarrier:
         self._ssl = _certificates(trust_env) if base_url.startswith("https:") else True
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse:
+    async def send(
+        self, method: Method, path: str, content: bytes | None, seconds: float, begun: Callable[[], None] | None = None
+    ) -> RawResponse:
         """Sends a request and reads the whole response, as described at `Carrier.send`."""
         session = self._session or self._open()
         data = None if content is None else aiohttp.BytesPayload(content, content_type="application/json")
+        if content is not None and begun is not None:
+            data = _ToldPayload(content, begun)
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -52,6 +57,18 @@ class AiohttpCarrier:
             timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S),  # `send` times the whole call
         )
         return self._session
+
+
+class _ToldPayload(aiohttp.BytesPayload):
+    """Content that says when it begins to be written."""
+
+    def __init__(self, content: bytes, begun: Callable[[], None]) -> None:
+        super().__init__(content, content_type="application/json")
+        self._begun = begun
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self._begun()
+        await super().write_with_length(writer, content_length)
 
 
 def _certificates(trust_env: bool) -> ssl.SSLContext:

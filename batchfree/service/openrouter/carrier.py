@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -37,8 +37,12 @@ class CarrierError(Exception):
 class Carrier(Protocol):
     """Takes requests to one service."""
 
-    async def send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse:
+    async def send(
+        self, method: Method, path: str, content: bytes | None, seconds: float, begun: Callable[[], None] | None = None
+    ) -> RawResponse:
         """Sends a request and reads the whole response; `path` stands behind the base URL, `content` is JSON.
+
+        `begun` is called when the content begins to be written; until then the service has seen no request.
 
         Raises TimeoutError if that takes longer than `seconds`, CarrierError, and UnreadableBodyError for a body that
         is too long or wrongly compressed. A cancellation closes the connection.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -101,9 +102,9 @@ class Client:
         response = await self._send("POST", CHAT, _encode(body), seconds)
         return response if isinstance(response, Failure) else self._judge(response)
 
-    async def complete_whole(self, body: JsonObject, seconds: float) -> WholeReply:
-        """As `complete`, with the whole reply of the service."""
-        response = await self._send("POST", CHAT, _encode(body), seconds)
+    async def complete_whole(self, body: JsonObject, seconds: float, begun: Callable[[], None]) -> WholeReply:
+        """As `complete`, with the whole reply of the service. `begun` as in `Carrier.send`."""
+        response = await self._send("POST", CHAT, _encode(body), seconds, begun)
         judged = response if isinstance(response, Failure) else self._judge(response)
         if isinstance(response, Failure) or isinstance(judged, Failure):
             return WholeReply(judged=judged, payload={})
@@ -166,10 +167,17 @@ class Client:
             return text
         return json.dumps(self._secret.scrub_json(parse_json(text)))
 
-    async def _send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse | Failure:
+    async def _send(
+        self,
+        method: Method,
+        path: str,
+        content: bytes | None,
+        seconds: float,
+        begun: Callable[[], None] | None = None,
+    ) -> RawResponse | Failure:
         """One call with its whole response. No exception of a carrier leaves this function: they may hold the key."""
         try:
-            return await self._carrier.send(method, path, content, seconds)
+            return await self._carrier.send(method, path, content, seconds, begun)
         except TimeoutError:
             return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except UnreadableBodyError as error:

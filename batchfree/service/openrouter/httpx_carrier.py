@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import anyio
 import httpx
@@ -17,10 +17,14 @@ class HttpxCarrier:
     def __init__(self, base_url: str, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport) -> None:
         self._base_url, self._headers, self._transport = base_url, dict(headers), transport
 
-    async def send(self, method: Method, path: str, content: bytes | None, seconds: float) -> RawResponse:
+    async def send(
+        self, method: Method, path: str, content: bytes | None, seconds: float, begun: Callable[[], None] | None = None
+    ) -> RawResponse:
         """Sends a request and reads the whole response, as described at `Carrier.send`."""
         headers = self._headers if content is None else self._headers | {"Content-Type": "application/json"}
         request = httpx.Request(method, self._base_url + path, headers=headers, content=content)
+        if content is not None and begun is not None:
+            request.stream = _ToldStream(content, begun)
         request.extensions["timeout"] = {"connect": CONNECT_TIMEOUT_S}
         try:
             with anyio.fail_after(seconds):
@@ -37,6 +41,17 @@ class HttpxCarrier:
     async def aclose(self) -> None:
         """Closes all connections."""
         await self._transport.aclose()
+
+
+class _ToldStream(httpx.AsyncByteStream):
+    """Content that says when it begins to be written."""
+
+    def __init__(self, content: bytes, begun: Callable[[], None]) -> None:
+        self._content, self._begun = content, begun
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._begun()
+        yield self._content
 
 
 async def _read(response: httpx.Response) -> bytes:
