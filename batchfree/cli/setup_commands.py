@@ -23,7 +23,7 @@ def init(directory: Path) -> int:
 
 def schema() -> int:
     """Prints the JSON Schema of job files."""
-    from batchfree.jobspec import json_schema
+    from batchfree.jobspec.editor_schema import json_schema
 
     print_json(json_schema())
     return OK

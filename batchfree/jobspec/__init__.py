@@ -4,7 +4,6 @@ Imports: core.
 Pure: all but env_files, job, loader, near_jobs, schema_file, spec_files.
 """
 
-from batchfree.jobspec.editor_schema import json_schema
 from batchfree.jobspec.loader import check_spec, load_default_spec, load_endpoint, load_spec
 from batchfree.jobspec.schema import (
     AnswerSpec,
@@ -27,7 +26,6 @@ __all__ = [
     "RetrySpec",
     "RouterSpec",
     "check_spec",
-    "json_schema",
     "load_default_spec",
     "load_endpoint",
     "load_spec",

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from batchfree.jobspec import json_schema, load_spec
+from batchfree.jobspec import load_spec
+from batchfree.jobspec.editor_schema import json_schema
 
 EXAMPLE = """
 name: reviews                  # default: the job file's stem. Names the run folder

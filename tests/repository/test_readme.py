@@ -19,7 +19,8 @@ from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.stops import BUG, EXIT_CODES, OK, ROWS_FAILED, USAGE
 from batchfree.core.version import __version__
 from batchfree.data.output.columns import COLUMNS, SCORE_COLUMNS, VOTE_COLUMNS
-from batchfree.jobspec import json_schema, load_spec
+from batchfree.jobspec import load_spec
+from batchfree.jobspec.editor_schema import json_schema
 
 
 def first_code_block(text: str) -> str:
