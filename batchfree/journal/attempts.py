@@ -159,10 +159,19 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The models that received the request, or may have: the requested models up to the one that answered, and
         those in the routing metadata of the reply.
         """
-        routed = (self.router or {}).get("attempts")
-        names = [each.get("model") for each in routed if isinstance(each, dict)] if isinstance(routed, list) else []
         asked = self.models[: self.models.index(self.model) + 1] if self.model in self.models else self.models
-        return frozenset(name for name in (*asked, *names, self.model) if isinstance(name, str) and name != FREE_ROUTER)
+        models = {*asked, *(_models_routed(self.router) if self.router else ())}
+        if self.model is not None:
+            models.add(self.model)
+        models.discard(FREE_ROUTER)
+        return frozenset(models)
+
+
+def _models_routed(router: JsonObject) -> list[str]:
+    """The models in the routing metadata of a reply."""
+    routed = router.get("attempts")
+    names = [each.get("model") for each in routed if isinstance(each, dict)] if isinstance(routed, list) else []
+    return [name for name in names if isinstance(name, str)]
 
 
 def next_status(status: Status, outcome: Outcome) -> Status:

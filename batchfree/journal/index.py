@@ -21,7 +21,7 @@ STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
 NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 NO_LINK = -1
 RECENT_LINES = 512
-"""Lines that are kept in memory after they were read: all rows of a pack share a line."""
+"""Lines of packs that are kept in memory after they were read: all rows of a pack share a line."""
 
 
 class JournalIndex:
@@ -110,27 +110,28 @@ class JournalIndex:
     def attempts(self, question: str) -> Iterator[Attempt]:
         """The attempts of a question, oldest first, read from the journal. Raises StorageError."""
         link = self._questions.get(question)
-        return iter(()) if link is None else self._attempts(link)
+        return iter(() if link is None else self._attempts(link))
 
     def close(self) -> None:
         """Closes the files. Without this call they are closed when no table uses the index any more."""
         self._recent.clear()
         self._files.close()
 
-    def _attempts(self, link: int) -> Iterator[Attempt]:
+    def _attempts(self, link: int) -> list[Attempt]:
         """The attempts of the chain that ends at `link`, oldest first."""
-        links = []
+        attempts = []
         while link != NO_LINK:
-            links.append(link)
+            attempts.append(self._line(self._places[link], self._lengths[link]))
             link = self._previous[link]
-        for each in reversed(links):
-            yield self._line(self._places[each], self._lengths[each])
+        return attempts[::-1]
 
     def _line(self, place: int, length: int) -> Attempt:
-        """The attempt of a line. Those that were read last are remembered. Raises StorageError."""
+        """The attempt of a line. The packs that were read last are remembered. Raises StorageError."""
         found = self._recent.get(place)
         if found is None:
             found = self._files.read(place, length)
+            if len(found.outcomes) == 1:
+                return found
             if len(self._recent) >= RECENT_LINES:
                 del self._recent[next(iter(self._recent))]
             self._recent[place] = found
