@@ -53,7 +53,7 @@ class Rounds:
             return
         await workforce.prepare()
         if self._state.pilots and self._spec.pilot is not None:
-            workforce.keep(self._state.pilots[-1].kept)
+            workforce.keep(self._state.pilots[-1])
         workforce.require_voters(self.first)
 
     def tasks(self) -> Iterator[Tasks]:
@@ -120,7 +120,7 @@ class Rounds:
         if self._workforce is not None:
             decision = decide_pilot(self._state, questions)
             self._workforce.record_pilot(decision)
-            self._workforce.keep(decision.kept)
+            self._workforce.keep(decision)
 
     def _first_questions(self, rows: int) -> frozenset[str]:
         """The digests of the first questions of the input."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from batchfree.core.routes import LOCAL
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.job.endpoint import Endpoint, retry_policy
 from batchfree.job.state import JobState
-from batchfree.journal.attempts import Attempt, PilotDecision, Status
+from batchfree.journal.attempts import Attempt, PilotDecision, RankedPilotModel, Status
 from batchfree.journal.file import Journal, JournalLine
 from batchfree.journal.rehearsals import rehearsal_at
+from batchfree.quality.reliability import RIGHT, WRONG
 from batchfree.run.packer import Packer
 from batchfree.run.progress import ProgressTracker
 from batchfree.run.sender import AskingRules, Sender
@@ -22,7 +23,7 @@ from batchfree.run.tasks import Task
 from batchfree.run.worker_pool import WorkerPool
 from batchfree.service.exchange import Exchange
 from batchfree.service.quota.rate_limiter import WaitPolicy
-from batchfree.service.routing import analyze
+from batchfree.service.routing import PilotRating, analyze
 
 
 class Workforce:
@@ -103,9 +104,10 @@ class Workforce:
             message = f"votes.min asks for {least} answers per row, each from another model, and {models} may answer"
             self._switch.throw(Stopped(reason=StopReason.NO_MODEL, message=message))
 
-    def keep(self, models: Collection[str]) -> None:
-        """Draws only these models from now on."""
-        self._router.keep(models)
+    def keep(self, decision: PilotDecision) -> None:
+        """Draws only the models that a pilot kept from now on, the better ones more often."""
+        ratings = {each.model: _rating(each) for each in decision.ranking if each.model in decision.kept}
+        self._router.keep(ratings)
 
     def record_pilot(self, decision: PilotDecision) -> None:
         """Writes the decision of a pilot into the journal. Raises StorageError."""
@@ -117,3 +119,9 @@ class Workforce:
     def _record(self, line: JournalLine) -> None:
         new = self._state.add(line)
         self._tracker.record(line.attempt, ok=new.count(Status.OK), failed=new.count(Status.FAILED))
+
+
+def _rating(ranked: RankedPilotModel) -> PilotRating:
+    """The votes of a model in the pilot, with the pseudo-votes of every consensus."""
+    right = ranked.right * ranked.votes
+    return PilotRating(right=right + RIGHT, wrong=ranked.votes - right + WRONG)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from batchfree.service.routing import (
     Health,
     Model,
     ModelPool,
+    PilotRating,
     Requirements,
     RoutedRow,
     RoutingPolicy,
@@ -92,10 +93,10 @@ class Router:
             self._offered, self._pool = offered, ModelPool(offered, self.policy)
             self.changes += 1
 
-    def keep(self, models: Collection[str]) -> None:
-        """Draws only these models from now on, as a pilot decided; all models if none of these is on offer."""
+    def keep(self, models: Mapping[str, PilotRating]) -> None:
+        """Draws only these models from now on, the better ones more often; all models if none of these is on offer."""
         on_offer = {model.id for model in self._offered or ()}
-        self.policy = replace(self.policy, kept=frozenset(models) if on_offer & set(models) else None)
+        self.policy = replace(self.policy, kept=models if on_offer & models.keys() else None)
         self._pool = ModelPool(self._offered, self.policy)
 
     def eligible(self, needs: Requirements) -> int:

@@ -30,6 +30,7 @@ from batchfree.service.routing import (
     Model,
     ModelPool,
     Nothing,
+    PilotRating,
     Requirements,
     Rest,
     RoutingPolicy,
@@ -373,7 +374,7 @@ class Row:
 
 def draw(models: Any = POOL, **changes: Any) -> Draw | Rest | Nothing:
     salt = str(changes.pop("rng", random.Random(1)).getrandbits(64))
-    pool = ModelPool(models, RoutingPolicy())
+    pool = ModelPool(models, changes.pop("policy", RoutingPolicy()))
     situation = Situation(pool=pool, now=changes.pop("now", NOON), health=changes.pop("health", {}))
     rows = [Row(frozenset(changes.pop("tried", ())))] * changes.pop("rows", 1)
     fallbacks = changes.pop("fallbacks", 0)
@@ -482,6 +483,23 @@ def test_models_from_which_a_request_brings_less_are_drawn_less() -> None:
     draws = (draw(rng=rng, rows=10, pack_size=lambda model_id: few.get(model_id, 10)) for _ in range(10_000))
     counts = Counter(drawn.models[0] for drawn in draws)
     assert 80 < counts[POOL[0].id] < 140
+
+
+def test_after_a_pilot_better_models_are_drawn_more_and_doubtful_ones_still_now_and_then() -> None:
+    def counted(better: PilotRating, **changes: Any) -> Counter[str]:
+        worse = {each.id: PilotRating(right=20, wrong=20) for each in POOL}
+        policy = RoutingPolicy(kept={**worse, POOL[0].id: better})
+        rng = random.Random(4)
+        return Counter(draw(rng=rng, policy=policy, **changes).models[0] for _ in range(2_000))
+
+    equal = counted(PilotRating(right=20, wrong=20))
+    assert all(abs(number - 2_000 / len(POOL)) < 150 for number in equal.values())
+    better = PilotRating(right=24, wrong=16)
+    drawn = counted(better)
+    assert 2 * 2_000 / len(POOL) < drawn[POOL[0].id] < 1_900
+    assert min(drawn.values()) > 0
+    shaky = after(Health(), failed(), NOON - 40)
+    assert counted(better, health={POOL[0].id: shaky})[POOL[0].id] < drawn[POOL[0].id] / 2
 
 
 def test_only_free_models_get_siblings() -> None:

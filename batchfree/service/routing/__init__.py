@@ -18,7 +18,7 @@ from batchfree.service.routing.health import Health, hinted_seconds
 from batchfree.service.routing.learn import claim, learn, release
 from batchfree.service.routing.model import Model, is_safety_classifier
 from batchfree.service.routing.model_pool import ModelPool
-from batchfree.service.routing.policy import RoutingPolicy
+from batchfree.service.routing.policy import PilotRating, RoutingPolicy
 from batchfree.service.routing.requirements import STRUCTURED, Requirements, analyze
 from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
 
@@ -34,6 +34,7 @@ __all__ = [
     "ModelPool",
     "NoVoterLeft",
     "Nothing",
+    "PilotRating",
     "Reject",
     "Requirements",
     "Rest",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -138,8 +139,10 @@ def _shuffled(
 ) -> list[Model]:
     """The models in random order. Models of more weight tend to come first (Efraimidis and Spirakis, 2006).
 
-    The weight is that of the health, times the share of the rows that the model takes. Each model's rank depends only
-    on the salt, its id and its weight, so adding or removing other models never changes the order of two.
+    The weight is that of the health, times the share of the rows that the model takes. After a pilot the order is that
+    of Thompson sampling (1933, doi.org/10.1093/biomet/25.3-4.285): an accuracy is drawn for each model from what the
+    pilot showed of it, and the weight times that accuracy decides. Each model's rank depends only on the salt, its id
+    and its weight, so adding or removing other models never changes the order of two.
     """
 
     if len(models) == 1:
@@ -148,6 +151,9 @@ def _shuffled(
     def rank(model: Model) -> float:
         heavy = weight(situation.health_of(model.id), situation.now) * criteria.load(model, rows) / len(rows)
         digest = hashlib.blake2b(f"{criteria.salt} {model.id}".encode(), digest_size=8).digest()
-        return math.log((int.from_bytes(digest) + 1) / 2**64) / max(heavy, 1e-9)
+        seed, rating = int.from_bytes(digest), situation.pool.rating(model.id)
+        if rating is not None:
+            return heavy * random.Random(seed).betavariate(rating.right, rating.wrong)
+        return math.log((seed + 1) / 2**64) / max(heavy, 1e-9)
 
     return sorted(models, key=rank, reverse=True)

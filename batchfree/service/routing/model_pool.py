@@ -7,7 +7,7 @@ from datetime import date
 
 from batchfree.service.routing.eligibility import eligible, is_large_enough, offer, why_none, without_lengths
 from batchfree.service.routing.model import Model
-from batchfree.service.routing.policy import RoutingPolicy
+from batchfree.service.routing.policy import PilotRating, RoutingPolicy
 from batchfree.service.routing.requirements import Requirements
 
 
@@ -41,6 +41,10 @@ class ModelPool:
             reasons = why_none(self.models or (), key[0], self._policy, today)
             self._reasons[key] = "; ".join(reasons) or "the catalogue is empty"
         return self._reasons[key]
+
+    def rating(self, model_id: str) -> PilotRating | None:
+        """What a pilot showed of the model; None without a pilot."""
+        return None if self._policy.kept is None else self._policy.kept.get(model_id)
 
     def named(self, model_id: str | None) -> Model | None:
         """The model of this id, if it is on offer."""

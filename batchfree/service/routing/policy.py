@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchfree.core.routes import FREE_ROUTER, ROUTERS, is_free_route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PilotRating:
+    """What a pilot showed of a model: its right and its wrong answers, pseudo-votes included."""
+
+    right: float
+    wrong: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +29,8 @@ class RoutingPolicy:
     exclude: tuple[str, ...] = ()
     min_context: int | None = None
     fallbacks: int = 2
-    kept: frozenset[str] | None = None
-    """The models that a pilot kept; None without a pilot."""
+    kept: Mapping[str, PilotRating] | None = None
+    """The models that a pilot kept, by their ids; None without a pilot."""
     token_limit: int | None = None
     own_endpoint: bool = False
 
