@@ -89,6 +89,8 @@ def _without_list(spec: JobSpec, failure: Failure | None, error: UnavailableErro
         return Stopped(reason=StopReason.REFUSED, message=f"the server refuses to list its models: {failure.message}")
     if spec.endpoint.base_url.endswith(OPENROUTER_PATH):
         return _free(spec)  # a mirror of OpenRouter on a bad day needs no list
+    if failure.status == 200:
+        return _stop(f"the server gives no list of models ({failure.message}); {NAME_ONE}")
     return Stopped(reason=StopReason.SERVICE_DOWN, message=str(error))
 
 

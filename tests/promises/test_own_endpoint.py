@@ -281,6 +281,14 @@ def test_a_url_without_its_version_is_recognised(
     assert "may lack its /v1: try http://own.invalid:8000/v1" in summary.stopped.message
 
 
+def test_a_page_in_place_of_the_list_is_named_at_once(tmp_path: Path) -> None:
+    page = Answering(httpx.Response(200, text="<!doctype html><title>Sign in</title>"))
+    summary = job(tmp_path, router={}).run_over(page)
+    assert (summary.exit_code, summary.requests) == (3, 0)
+    assert summary.stopped is not None
+    assert "no list of models (the response is an HTML page); name the model" in summary.stopped.message
+
+
 @pytest.mark.parametrize("route", [{}, {"route": MODEL}], ids=["left out", "named"])
 def test_a_key_that_is_missing_is_named_by_its_variable(tmp_path: Path, route: dict[str, str]) -> None:
     endpoint = {"base_url": "http://own.invalid/v1", "api_key_env": "MY_KEY"}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -132,6 +136,62 @@ def test_a_request_that_finds_no_connection_was_not_sent(fast: bool, url: str, s
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
     assert failure.message.startswith(says)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed, with its key beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    file = tmp_path / "certificate.pem"
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=own"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(file)]
+    subprocess.run([*new, *files, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return file
+
+
+def test_a_servers_own_certificate_is_trusted_once_it_is_named(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only aiohttp is tried: httpx carries requests to OpenRouter, never to this machine."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+
+    async def asked() -> Judged:
+        server = await asyncio.start_server(LocalServer().serve, "127.0.0.1", 0, ssl=context)
+        client = Client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", fast=True)
+        try:
+            return await client.complete(BODY, 9)
+        finally:
+            await client.aclose()
+            server.close()
+
+    failure = anyio.run(asked)
+    assert isinstance(failure, Failure)
+    assert failure.unsent
+    assert "no secure connection: self-signed certificate; " in failure.message
+    assert "name its file in SSL_CERT_FILE" in failure.message
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert isinstance(anyio.run(asked), Completion)
+
+
+def test_a_server_without_tls_is_no_secure_connection() -> None:
+    async def in_plain_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def main() -> Judged:
+        server = await asyncio.start_server(in_plain_text, "127.0.0.1", 0)
+        client = Client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", fast=True)
+        try:
+            return await client.complete(BODY, 9)
+        finally:
+            await client.aclose()
+            server.close()
+
+    failure = anyio.run(main)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
 
 
 @both

@@ -253,6 +253,14 @@ def test_broken_entries_are_skipped_and_broken_fields_left_out() -> None:
     assert (own.context_length, here.context_length) == (4096, 2048)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [["llama3"], {"data": ["llama3"]}, {"models": ["llama3"]}, {"models": [{"name": "llama3"}]}, [{"id": "llama3"}]],
+)
+def test_other_servers_list_their_models_in_other_forms(payload: Any) -> None:
+    assert read_catalogue(json.dumps(payload)) == (Model(id="llama3"),)
+
+
 @given(st.text())
 def test_no_text_makes_the_reader_raise(text: str) -> None:
     assert read_catalogue(text) == ()

@@ -16,9 +16,9 @@ from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError
 class AiohttpCarrier:
     """One aiohttp session; it is opened with the first request, since it belongs to the running event loop."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], connections: int, *, trust_env: bool) -> None:
+    def __init__(self, base_url: str, headers: Mapping[str, str], connections: int) -> None:
         self._base_url, self._headers, self._connections = base_url, headers, connections
-        self._ssl = _certificates(trust_env) if base_url.startswith("https:") else True
+        self._ssl = _certificates() if base_url.startswith("https:") else True
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -71,11 +71,11 @@ class _ToldPayload(aiohttp.BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
-def _certificates(trust_env: bool) -> ssl.SSLContext:
-    """The certificates that httpx trusts. Raises OSError if the environment names some that can't be used."""
+def _certificates() -> ssl.SSLContext:
+    """The certificates that httpx trusts, with those of SSL_CERT_FILE. Raises OSError if these can't be used."""
     import httpx
 
-    return httpx.create_ssl_context(trust_env=trust_env)
+    return httpx.create_ssl_context()
 
 
 def _merged(headers: Mapping[str, str]) -> dict[str, str]:

@@ -52,15 +52,22 @@ class Carrier(Protocol):
         """Closes all connections."""
 
 
+TRUSTED = "if the server's certificate is your own, name its file in SSL_CERT_FILE"
+
+
 def known_cause(error: BaseException) -> str | None:
-    """Why no connection came about, in words; None if none of the errors behind `error` tells."""
+    """Why there is no connection, or no longer, in words; None if none of the errors behind `error` tells."""
     each: BaseException | None = error
     while each is not None:
         if isinstance(each, ConnectionRefusedError):
             return "connection refused"
+        if isinstance(each, ConnectionResetError):
+            return "the connection was reset"
         if isinstance(each, socket.gaierror):
             return f"host unknown ({each.strerror})"
-        if isinstance(each, ssl.SSLError):
-            return f"no secure connection ({each.verify_message if hasattr(each, 'verify_message') else each.reason})"
+        if isinstance(each, ssl.SSLCertVerificationError) and hasattr(each, "verify_message"):
+            return f"no secure connection: {each.verify_message}; {TRUSTED}"
+        if isinstance(each, ssl.SSLError) and hasattr(each, "reason"):  # those of aiohttp have none, but a cause
+            return f"no secure connection ({each.reason})"
         each = each.__cause__ or each.__context__
     return None

@@ -165,7 +165,9 @@ class ModelCatalogue:
             return
         models = wire.read_catalogue(text)
         if not models:
-            self.last_failure = Failure(kind=Kind.BAD_RESPONSE, message="the response contains no models")
+            is_page = text.lstrip().startswith("<")
+            message = "the response is an HTML page" if is_page else "the response contains no models"
+            self.last_failure = Failure(kind=Kind.BAD_RESPONSE, message=message, status=200)
             return
         self.last_failure, self._loaded = None, LoadedCatalogue(fetched_at=now, text=text, models=models)
         self._write_copy(CachedCatalogue(fetched_at=now, text=text))

@@ -18,14 +18,14 @@ def open_carrier(
 ) -> Carrier:
     """A carrier for this number of connections at a time, which sends these headers with every request.
 
-    `fast`: by aiohttp. `trust_env`: proxies and certificates come from the environment; a proxy is always left to
-    httpx. Raises BatchfreeError where the environment names a proxy or certificates that can't be used.
+    `fast`: by aiohttp. `trust_env`: a proxy of the environment is used; it is always left to httpx. Raises
+    BatchfreeError where the environment names a proxy or certificates that can't be used.
     """
     try:
         if fast and not (trust_env and urllib.request.getproxies()):
             from batchfree.service.openrouter.aiohttp_carrier import AiohttpCarrier
 
-            return AiohttpCarrier(base_url, headers, connections, trust_env=trust_env)
+            return AiohttpCarrier(base_url, headers, connections)
         from batchfree.service.openrouter.httpx_carrier import HttpxCarrier, NetworkTransport
 
         return HttpxCarrier(base_url, headers, NetworkTransport(connections, trust_env=trust_env))

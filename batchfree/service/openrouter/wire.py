@@ -90,9 +90,15 @@ def _may_be_pdf(part: Json) -> bool:
 
 
 def read_catalogue(text: str) -> tuple[Model, ...]:
-    """The models of `GET /models`. Unreadable entries are skipped. An id is free only if all its entries are free."""
+    """The models of `GET /models`. Unreadable entries are skipped. An id is free only if all its entries are free.
+
+    Other servers than OpenRouter may list bare names, or call the list `models` and an id `name`, as Ollama does.
+    """
     payload = parse_json(text) if count_values(text) <= MOST_VALUES else None
-    entries = as_list(payload) or as_list(as_object(payload).get("data"))
+    whole = as_object(payload)
+    entries = as_list(payload) or as_list(whole.get("data")) or as_list(whole.get("models"))
+    if all(isinstance(each, str) for each in entries):
+        entries = [{"id": each} for each in entries]
     models: dict[str, Model] = {}
     for entry in entries:
         for model in _model(as_object(entry)):
@@ -102,7 +108,7 @@ def read_catalogue(text: str) -> tuple[Model, ...]:
 
 
 def _model(entry: JsonObject) -> Iterator[Model]:
-    name = entry.get("id")
+    name = entry.get("id", entry.get("name"))
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST_NAME or not name.isprintable():
         return
     architecture, top = as_object(entry.get("architecture")), as_object(entry.get("top_provider"))
