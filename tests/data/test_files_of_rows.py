@@ -100,6 +100,44 @@ def test_the_words_of_a_query_may_stand_in_texts(folder: Path, where: str) -> No
     assert open_input(rows_where(folder, where)) == []
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "length(lpad(file, 1000000000, 'x')) > 1",
+        "length(RPAD (file, 1000000000, 'x')) > 1",
+        "array_length(range(1, 1000000000)) > 1",
+        "replace(replace(replace(replace(file, 'a', 'aa'), 'a', 'aa'), 'a', 'aa'), 'a', 'aa') = 'b'",
+        "not (" * 50 + "file = 'a'" + ")" * 50,
+        "file = 'a' or " * 20_000 + "file = 'b'",
+        "file || " * 500 + "file = 'a'",
+        "length(file)" + " & 1" * 900 + " = 1",
+        "interval " * 1490 + "'1 day' is null",
+        "file = '" + "a" * 1_000_000 + "'",
+    ],
+)
+def test_a_condition_that_would_hang_or_crash_polars_never_reaches_it(folder: Path, where: str) -> None:
+    (mistake,) = open_input(rows_where(folder, where))
+    assert mistake.key == "input.where"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "file in (" + "'x', " * 20_000 + "'y') or file is not null",
+        "not (" * 15 + "file = 'a'" + ")" * 15 + " or file is not null",
+        "file = 'lpad(' or " * 200 + "replace(file, ' ', '') <> 'b'",
+    ],
+)
+def test_long_lists_and_usual_conditions_are_fine(folder: Path, where: str) -> None:
+    assert open_input(rows_where(folder, where)) == []
+
+
+def test_an_input_without_columns_has_no_rows_whatever_the_condition(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(b"\n")
+    dataset = open_dataset(InputSpec(path=(str(tmp_path / "rows.csv"),), where="lang = 'en'"))
+    assert (list(dataset.rows({"lang"})), dataset.count()) == ([], 0)
+
+
 def rows_where(folder: Path, where: str) -> InputSpec:
     (folder / "rows.jsonl").write_text('{"file": "a"}\n')
     return InputSpec(path=(str(folder / "rows.jsonl"),), where=where)

@@ -76,8 +76,8 @@ class Dataset:
         return self._filtered(self._all_rows())
 
     def _filtered(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The rows that `where` keeps. Raises DatasetError."""
-        return rows if self._where is None else rows.filter(self._condition())
+        """The rows that `where` keeps. An input without columns has no rows. Raises DatasetError."""
+        return rows if self._where is None or not self.schema else rows.filter(self._condition())
 
     def batches(self, size: int = BATCH_ROWS, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """The rows in order, at most `size` at a time. `columns` limits the columns; they keep the input's order.
