@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from batchfree.core.chat import Json
-from batchfree.quality.intervals import Proportion
+from batchfree.quality.intervals import Interval, Proportion, Z
 from batchfree.quality.normalise import normalise
 from batchfree.quality.scoring import ScoringRule, field_of, is_correct, scored_text
 
@@ -41,6 +42,23 @@ class LabelScore:
         together = self.precision.total + self.recall.total
         return 2 * self.recall.count / together if together else None
 
+    @property
+    def rows(self) -> int:
+        """Number of rows that should have this label or were given it."""
+        return self.precision.total + self.recall.total - round(self.recall.count)
+
+    @property
+    def f1_interval(self) -> Interval | None:
+        """The 95 % interval of F1; None if the label never occurs.
+
+        F1 is 2 J / (1 + J) with the share J of right answers among `rows`, so the ends are those of Wilson's interval
+        of J.
+        """
+        if not self.rows:
+            return None
+        ends = Proportion(count=self.recall.count, total=self.rows).interval
+        return Interval(low=2 * ends.low / (1 + ends.low), high=2 * ends.high / (1 + ends.high))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
@@ -55,8 +73,37 @@ class Score:
     @property
     def macro_f1(self) -> float | None:
         """The mean F1 of the labels that are expected; None if there is none."""
-        scores = [each.f1 for each in self.labels if each.recall.total and each.f1 is not None]
+        scores = [each.f1 for each in self._expected if each.f1 is not None]
         return sum(scores) / len(scores) if scores else None
+
+    @property
+    def macro_f1_interval(self) -> Interval | None:
+        """The 95 % interval of the mean F1, by the delta method over the cells of the confusion matrix."""
+        mean, labels = self.macro_f1, {each.label: each for each in self._expected}
+        if mean is None:
+            return None
+
+        def slope(label: LabelScore | None, *, right: bool) -> float:
+            """How F1 of a label changes with one more row that should have it, or that is given it, or both."""
+            if label is None:
+                return 0.0
+            together, count = label.precision.total + label.recall.total, label.recall.count
+            return (2 * right * together - 2 * count * (1 + right)) / together**2
+
+        variance = 0.0
+        for (expected, given), rows in self.confusion.items():
+            if expected == given:
+                change = slope(labels.get(expected), right=True)
+            else:
+                change = slope(labels.get(expected), right=False) + slope(labels.get(given), right=False)
+            variance += rows * (change / len(labels)) ** 2
+        half = Z * math.sqrt(variance)
+        return Interval(low=max(0.0, mean - half), high=min(1.0, mean + half))
+
+    @property
+    def _expected(self) -> list[LabelScore]:
+        """The labels that are expected of some row."""
+        return [each for each in self.labels if each.recall.total]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,10 @@ class Interval:
     low: float
     high: float
 
+    def to_json(self) -> list[float]:
+        """As `--json` prints it."""
+        return [round(self.low, 4), round(self.high, 4)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proportion:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from batchfree.core.stops import Counts
 from batchfree.quality.evaluation import Evaluation
-from batchfree.quality.intervals import Proportion
+from batchfree.quality.intervals import LEAST_FOR_SHARE, Proportion, Z
 from batchfree.report.figures import Advice, ModelFigures
 
 
@@ -36,13 +36,20 @@ def next_steps(job_file: str, counts: Counts, *, requests: int, begun: bool, may
 
 
 def forecast(counts: Counts, requests: int, day_limit: int | None, busiest_day: int) -> Advice | None:
-    """How many requests and days the pending rows need at the rate so far; None if nothing is known or pending."""
+    """How many requests and days the pending rows need at the rate so far; None if nothing is known or pending.
+
+    The interval is that of a number of requests that varies like a Poisson number.
+    """
     finished = counts.ok + counts.failed
     if not counts.pending or not finished or not requests:
         return None
-    per_row = requests / finished
+    per_row, half = requests / finished, Z * math.sqrt(requests) / finished
     needed = math.ceil(counts.pending * per_row)
-    text = f"Forecast: about {needed:,} more requests, at {per_row:.2f} per finished row so far (n = {finished:,})"
+    text = f"Forecast: about {needed:,} more requests"
+    if finished >= LEAST_FOR_SHARE:
+        least, most = (max(1, math.ceil(counts.pending * (per_row + way * half))) for way in (-1, 1))
+        text += f" (95 % interval {least:,}–{most:,})"
+    text += f", at {per_row:.2f} per finished row so far (n = {finished:,})"
     pace, words = (day_limit, "as the job allows") if day_limit else (busiest_day, "as on the busiest day so far")
     if pace:
         days = math.ceil(needed / pace)

@@ -33,6 +33,7 @@ from batchfree.report.advice import forecast, models_to_exclude, next_steps
 from batchfree.report.count_attempts import AttemptCounter
 from batchfree.report.count_rows import ReportedRow, RowCounter, row_record
 from batchfree.report.figures import (
+    Advice,
     AgreementFigures,
     EstimatedModel,
     JobOutcome,
@@ -40,6 +41,7 @@ from batchfree.report.figures import (
     Provenance,
     Report,
     pack_figures,
+    pilot_figures,
 )
 from batchfree.report.timeline import pauses
 from batchfree.run.summary import Tally
@@ -79,11 +81,12 @@ def collect(job: Job, now: float) -> CollectedReport:
         job=spec.name,
         written_at=datetime.fromtimestamp(now, UTC),
         outcome=_outcome(state, attempts, tally, now),
+        forecast=_forecast(state, attempts, tally),
         labels=rows.labels(),
         evaluation=evaluation,
         models=models,
         estimates=[] if votes is None else _estimates(values, votes, labels),
-        pilot=state.pilots[-1] if state.pilots else None,
+        pilot=pilot_figures(state.pilots[-1]) if state.pilots else None,
         exclude=models_to_exclude(models, evaluation, spec.router.exclude, least=spec.votes.min),
         agreement=None if votes is None else _agreement(votes),
         timeline=attempts.starts.timeline(waits),
@@ -138,9 +141,6 @@ def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float
         begun=state.begun,
         may_get_votes=tally.may_get_votes,
     )
-    limit = spec.limits.requests_per_day
-    days = max(attempts.busiest.values(), default=0)
-    coming = forecast(counts, attempts.requests, limit if isinstance(limit, int) else None, days)
     return JobOutcome(
         counts=counts,
         requests=attempts.requests,
@@ -150,8 +150,15 @@ def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float
         last=attempts.last,
         waiting_for=waiting_for if counts.pending else None,
         until=until if counts.pending else None,
-        next=[*steps, *([coming] if coming else [])],
+        next=steps,
     )
+
+
+def _forecast(state: JobState, attempts: AttemptCounter, tally: Tally) -> Advice | None:
+    """How much is still to be done, at the rate so far."""
+    limit = state.opened.spec.limits.requests_per_day
+    busiest = max(attempts.busiest.values(), default=0)
+    return forecast(tally.counts(), attempts.requests, limit if isinstance(limit, int) else None, busiest)
 
 
 def _estimates(values: RowValues, votes: pl.DataFrame, labels: tuple[str, ...] | None) -> list[EstimatedModel]:

@@ -174,8 +174,11 @@ def cut(text: str, most: int = TEXT) -> str:
 
 
 def row_record(row: ReportedRow, attempts: Sequence[Attempt]) -> JsonObject:
-    """A row as the page's script reads it. Keys are short, since there are thousands of rows."""
-    values = row.values
+    """A row as the page's script reads it. Keys are short, since there are thousands of rows.
+
+    The reply is left out where it is the answer.
+    """
+    values, response = row.values, row.values.get("response") or ""
     record: JsonObject = {
         "n": row.number + 1,
         "s": str(values["status"]),
@@ -185,7 +188,7 @@ def row_record(row: ReportedRow, attempts: Sequence[Attempt]) -> JsonObject:
     optional = {
         "i": row.name,
         "m": values.get("model"),
-        "r": cut(values.get("response") or "") or None,
+        "r": None if response == answer_text(values.get("answer")) else cut(response) or None,
         "e": values.get("error") and cut(f"{values.get('error_kind')}: {values['error']}"),
         "x": None if row.expected is None else cut(scored_text(row.expected)),
         "c": values.get("correct"),

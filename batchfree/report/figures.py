@@ -16,8 +16,8 @@ from batchfree.core.text import iso, without_surrogates
 from batchfree.journal.attempts import PilotDecision
 from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.quality.agreement import Coefficient
-from batchfree.quality.evaluation import Evaluation
-from batchfree.quality.intervals import Median, Proportion
+from batchfree.quality.evaluation import Evaluation, Score
+from batchfree.quality.intervals import LEAST_FOR_SHARE, Median, Proportion
 from batchfree.quality.pack_comparison import PackComparison
 
 
@@ -82,6 +82,43 @@ class EstimatedModel:
 
     model: str
     right: Proportion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PilotRank:
+    """A model in the ranking of a pilot. Without `measured`, `right` is estimated and not counted."""
+
+    model: str
+    right: Proportion
+    measured: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PilotFigures:
+    """What a pilot decided: the models that stay, and all models, the best first."""
+
+    kept: Sequence[str]
+    ranking: Sequence[PilotRank]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the models were ranked by expected values, and not by an estimate."""
+        return any(each.measured for each in self.ranking)
+
+
+def pilot_figures(decision: PilotDecision) -> PilotFigures:
+    """The figures of a pilot's decision."""
+    ranking = [
+        PilotRank(
+            model=each.model,
+            right=Proportion(count=each.right * each.votes, total=each.votes),
+            measured=each.measured,
+            kept=each.model in decision.kept,
+        )
+        for each in decision.ranking
+    ]
+    return PilotFigures(kept=decision.kept, ranking=ranking)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +200,9 @@ class PackFigures:
     packs: int
     rows: int
     sizes: Sequence[PackSizeFigures]
+    """By model and size."""
+    all_sizes: Sequence[PackSizeFigures]
+    """By size, over all models; `model` is empty."""
     places: Sequence[Mapping[str, Proportion]]
     """The share of each label at each place of a pack, from the first place on; empty without labels."""
 
@@ -171,9 +211,11 @@ def pack_figures(statistics: PackStatistics | None, labels: Sequence[str]) -> Pa
     """The figures of packs; None without packs."""
     if statistics is None:
         return None
+    sizes = sorted({each.size for each in statistics.yields})
     return PackFigures(
         packs=statistics.packs,
         rows=statistics.rows,
+        all_sizes=[_of_size(statistics, size) for size in sizes],
         sizes=[
             PackSizeFigures(
                 model=each.model,
@@ -189,6 +231,13 @@ def pack_figures(statistics: PackStatistics | None, labels: Sequence[str]) -> Pa
             if labels
         ],
     )
+
+
+def _of_size(statistics: PackStatistics, size: int) -> PackSizeFigures:
+    """The figures of all packs of one size."""
+    alike = [each for each in statistics.yields if each.size == size]
+    answered = Proportion(count=sum(each.answered for each in alike), total=sum(each.rows for each in alike))
+    return PackSizeFigures(model="", size=size, packs=sum(each.packs for each in alike), answered=answered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,10 +281,12 @@ class Report:
     """Measured against expected values: all answers of the table, and all answers of each model."""
     models: Sequence[ModelFigures]
     estimates: Sequence[EstimatedModel]
-    pilot: PilotDecision | None
+    pilot: PilotFigures | None
     exclude: Sequence[Advice]
     agreement: AgreementFigures | None
     timeline: Timeline | None
+    forecast: Advice | None
+    """What the pending rows still need; None if nothing is known or pending."""
     failures: Sequence[FailureFigures]
     account_limits: Mapping[str, int]
     """Refusals by a limit of the account, which are nobody's failure."""
@@ -264,16 +315,20 @@ def as_json(value: Any) -> Json:
     return without_surrogates(value)
 
 
-def _score_json(score: Any) -> JsonObject:
+def _score_json(score: Score) -> JsonObject:
+    is_shown = score.accuracy.is_shown
     return {
         "accuracy": score.accuracy.to_json(),
-        "macro_f1": score.macro_f1 if score.accuracy.is_shown else None,
+        "macro_f1": score.macro_f1 if is_shown else None,
+        "macro_f1_interval": as_json(score.macro_f1_interval) if is_shown else None,
         "labels": [
             {
                 "label": each.label,
                 "precision": each.precision.to_json(),
                 "recall": each.recall.to_json(),
-                "f1": each.f1 if each.recall.is_shown else None,
+                "rows": each.rows,
+                "f1": each.f1 if each.rows >= LEAST_FOR_SHARE else None,
+                "f1_interval": as_json(each.f1_interval) if each.rows >= LEAST_FOR_SHARE else None,
             }
             for each in score.labels
         ],

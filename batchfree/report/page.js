@@ -53,7 +53,7 @@
       for (const [model, answer] of row.v) list.append(element("li", `${model}: ${answer}`, { className: "text" }));
       cell.append(list);
     }
-    if (row.r) add("Raw reply", row.r);
+    if (row.r || row.a) add("Raw reply", row.r || row.a);
     cell.append(element("h4", "Attempts"));
     const list = element("ol");
     for (const [at, model, what, seconds, size] of row.t) {

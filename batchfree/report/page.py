@@ -22,6 +22,13 @@ from batchfree.quality.normalise import normalise
 from batchfree.report.collect import CollectedReport
 from batchfree.report.page_rows import page_rows
 
+WAITS = {
+    "minute": "the requests of the minute were used up",
+    "day": "the requests of the day were used up",
+    "quota": "the requests of the day were used up",
+    "ledger": "the quota ledger could not be reached",
+}
+"""Why a run waits, by the reason in the log."""
 SHADES = 6
 """Number of shades of a cell in a confusion matrix."""
 
@@ -62,6 +69,7 @@ def _hash(text: str) -> str:
 
 
 FILTERS: dict[str, Callable[[Any], Any]] = {
+    "wait": lambda reason: WAITS.get(reason, reason),
     "percent": lambda share: f"{_percent(share)} %",
     "number": lambda value: f"{value:,}",
     "decimals": lambda value: f"{value:.2f}".replace("-", "−"),
@@ -86,7 +94,8 @@ def _environment() -> jinja2.Environment:
 
 def _percent(share: float) -> str:
     """A share in per cent; with a decimal near 0 and near 100."""
-    return f"{100 * share:.{int(0 < share < 0.01 or 0.99 < share < 1)}f}"
+    text = f"{100 * share:.{int(0 < share < 0.01 or 0.99 < share < 1)}f}"
+    return text.removesuffix(".0") if text in ("0.0", "100.0") else text
 
 
 def _moment(value: datetime | float) -> str:

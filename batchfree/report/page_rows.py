@@ -14,7 +14,7 @@ from batchfree.report.count_rows import TEXT
 
 MOST_BYTES = 1_500_000
 """Most bytes of the rows on the page. If they are longer, their texts are cut shorter."""
-LIMITS = (TEXT, TEXT // 2, TEXT // 4, TEXT // 8, TEXT // 16)
+LIMITS = (TEXT, 450, 300, 200, 150, 100, 75, 40)
 """Most characters of a text, tried one after the other."""
 TEXTS = ("p", "a", "x", "e")
 """The keys of a row that hold long texts of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -55,19 +56,30 @@ class StartCounter:
 
 
 def pauses(events: Iterable[Mapping[str, Any]]) -> list[TimelineWait]:
-    """The waits of the runs, from the events of the log: each begins with `waiting` and ends with the next event."""
+    """The waits of the job, from the events of the log.
+
+    A wait begins with `waiting` and ends with the next event. A run that was `stopped` until a known moment, as by a
+    spent day, waits until then or until the next run.
+    """
     found, begun, reason = list[TimelineWait](), None, ""
+    stopped: TimelineWait | None = None
     for event in events:
         at = _seconds(event.get("at"))
         if at is None:
             continue
+        if stopped is not None and event.get("event") == "started":
+            found.append(replace(stopped, end=min(at, stopped.end)))
+            stopped = None
         if begun is not None and event.get("event") != "warning":
             if at > begun:
                 found.append(TimelineWait(start=begun, end=at, reason=reason))
             begun = None
         if event.get("event") == "waiting":
             begun, reason = at, str(event.get("reason"))
-    return _joined(found)
+        until = _seconds(event.get("until"))
+        if event.get("event") == "stopped" and until is not None and until > at:
+            stopped = TimelineWait(start=at, end=until, reason=str(event.get("reason")))
+    return _joined(found if stopped is None else [*found, stopped])
 
 
 def _joined(found: Sequence[TimelineWait]) -> list[TimelineWait]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from batchfree.quality.evaluation import MOST_LABELS, Evaluation, ScoredAnswer, evaluate, score_answer
+from batchfree.quality.evaluation import MOST_LABELS, Evaluation, Score, ScoredAnswer, evaluate, score_answer
 from batchfree.quality.intervals import Proportion
 from batchfree.quality.normalise import answer_key, normalise
 from batchfree.quality.scoring import ScoringRule, field_of, is_correct
@@ -301,3 +303,23 @@ def test_a_share_is_written_with_its_counts_and_its_interval_and_not_at_all_belo
     proportion = Proportion(count=count, total=total)
     assert str(proportion) == text
     assert (proportion.to_json()["share"] is None) == (total < 10)
+
+
+def test_intervals_of_f1_are_those_of_other_samples_of_the_same_answers() -> None:
+    rng = random.Random(3)
+    cells = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "a"), ("c", "c"), ("c", "a")]
+    weights = [40, 20, 50, 10, 15, 15]
+
+    def drawn() -> Score:
+        pairs = rng.choices(cells, weights, k=150)
+        return evaluate(ScoredAnswer(model=None, expected=a, answer=b, correct=a == b) for a, b in pairs).overall
+
+    samples = [drawn() for _ in range(1_000)]
+    means = sorted(score.macro_f1 or 0.0 for score in samples)
+    found = [score.macro_f1_interval for score in samples[:100]]
+    widths = [each.high - each.low for each in found if each is not None]
+    assert sum(widths) / 100 == pytest.approx(means[975] - means[25], rel=0.15)
+    (label,) = [each for each in samples[0].labels if each.label == "a"]
+    scores = sorted(score.labels[0].f1 or 0.0 for score in samples)
+    assert label.f1_interval is not None
+    assert label.f1_interval.high - label.f1_interval.low == pytest.approx(scores[975] - scores[25], rel=0.25)

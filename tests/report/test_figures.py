@@ -21,7 +21,7 @@ from batchfree.report.collect import collect
 from batchfree.report.count_rows import MOST_ROWS, doubt
 from batchfree.report.figures import ModelFigures, as_json
 from batchfree.report.page import render_page
-from batchfree.report.page_rows import MOST_BYTES
+from batchfree.report.page_rows import MOST_BYTES, page_rows
 from batchfree.report.timeline import MOST_BARS, StartCounter, pauses
 
 POOL = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\npool: {accuracy: 0.7}\n"
@@ -165,7 +165,7 @@ def test_the_forecast_says_on_what_it_rests() -> None:
     found = forecast(Counts(ok=90, failed=10, pending=100), 150, 50, 40)
     assert found is not None
     assert found.text == (
-        "Forecast: about 150 more requests, at 1.50 per finished row so far (n = 100); "
+        "Forecast: about 150 more requests (95 % interval 126–175), at 1.50 per finished row so far (n = 100); "
         "that is 3 days at 50 requests a day, as the job allows."
     )
     assert forecast(Counts(pending=5), 0, 50, 0) is None
@@ -242,6 +242,32 @@ def test_a_wait_ends_with_the_next_event() -> None:
     events += [event(20, "waiting", reason="day"), event(20, "stopped"), event(21, "ended")]
     (wait,) = pauses(events)
     assert (wait.end - wait.start, wait.reason) == (9, "minute")
+
+
+def test_a_run_that_a_spent_day_has_stopped_waits_for_the_next_day_or_run() -> None:
+    def event(hour: int, name: str, **more: str) -> dict[str, str]:
+        return {"at": f"2026-10-06T{hour:02}:00:00+00:00", "event": name, **more}
+
+    stopped = event(12, "stopped", reason="quota", until="2026-10-07T00:00:00+00:00")
+    events = [event(9, "started"), stopped, event(12, "ended")]
+    (wait,) = pauses(events)
+    assert (wait.end - wait.start, wait.reason) == (12 * 3600, "quota")
+    (wait,) = pauses([*events, event(18, "started")])
+    assert wait.end - wait.start == 6 * 3600
+
+
+def test_long_texts_are_cut_until_the_rows_fit_and_models_stay_whole() -> None:
+    def row(number: int) -> dict[str, Any]:
+        text = f"{number} " + "x" * 590
+        tries = [["2026-10-06 12:00:00", "a/" + "m" * 90, "answered", 0.1, 10]]
+        return {"n": number, "s": "ok", "p": text, "a": text, "m": "a/" + "m" * 90, "r": "reply", "t": tries}
+
+    few, many = page_rows([row(n) for n in range(10)]), page_rows([row(n) for n in range(4_000)])
+    assert (few.limit, len(many.text) <= MOST_BYTES) == (600, True)
+    assert many.limit < 300
+    data = json.loads(many.text)
+    assert (data["models"], data["replies"]) == (["a/" + "m" * 90], ["reply"])
+    assert len(data["rows"][0]["p"]) == many.limit + 1
 
 
 @pytest.mark.usefixtures("no_network")
