@@ -20,7 +20,7 @@ from batchfree.service.quota.account import fingerprint, ledger_path, state_dir
 from batchfree.service.quota.learned import LAG
 from batchfree.service.quota.ledger import GRACE, POLL, Ledger
 from batchfree.service.quota.ledger_entries import Start
-from batchfree.service.quota.limits import DAY, FREE, WINDOW, Limits, Opening
+from batchfree.service.quota.limits import DAY, FREE, WINDOW, Limits, Opening, counts_until
 
 MIDNIGHT = 20_000 * DAY
 NOON = MIDNIGHT + DAY / 2
@@ -107,8 +107,8 @@ def test_ledgers_are_in_the_state_directory(tmp_path):
 
 def test_starts_are_granted_up_to_the_limit_and_then_delayed(ledger, virtual_time):
     first, *_ = take(ledger, virtual_time, 20, Limits(per_minute=20))
-    assert ledger.reserve(Limits(per_minute=20), "reviews") == Opening(at=first.at + WINDOW, reason="minute")
-    virtual_time.move_to(first.at + WINDOW)
+    assert ledger.reserve(Limits(per_minute=20), "reviews") == Opening(at=counts_until(first.at), reason="minute")
+    virtual_time.move_to(counts_until(first.at))
     take(ledger, virtual_time, 20, Limits(per_minute=20))
 
 
@@ -136,7 +136,7 @@ def test_starts_survive_the_process(ledger_place, virtual_time):
     with Ledger(ledger_place, virtual_time.clock) as ledger:
         first, *_ = take(ledger, virtual_time, 20, FREE)
     with Ledger(ledger_place, virtual_time.clock) as ledger:
-        assert ledger.reserve(FREE, "reviews") == Opening(at=first.at + WINDOW, reason="minute")
+        assert ledger.reserve(FREE, "reviews") == Opening(at=counts_until(first.at), reason="minute")
 
 
 def test_a_start_that_was_never_sent_can_be_given_back(ledger, virtual_time):
@@ -164,7 +164,7 @@ def test_after_the_clock_was_set_back_nobody_waits_longer_than_a_minute(ledger, 
     ledger.close_account(virtual_time.clock() + 60, "minute")
     virtual_time.set_clock(-7200)
     opening = ledger.reserve(Limits(per_minute=20), "reviews")
-    assert opening == Opening(at=virtual_time.clock() + WINDOW, reason="minute")
+    assert opening == Opening(at=counts_until(virtual_time.clock()), reason="minute")
     virtual_time.move_to(opening.at)
     take(ledger, virtual_time, 20, Limits(per_minute=20))
 
@@ -287,9 +287,9 @@ ONE = Limits(per_minute=1)
 def test_waiting_processes_start_in_the_order_of_their_arrival(ledger, virtual_time, ledger_place):
     take(ledger, virtual_time, 1, ONE)
     with Ledger(ledger_place, virtual_time.clock) as second, Ledger(ledger_place, virtual_time.clock) as third:
-        assert second.reserve(ONE, "b").at == NOON + WINDOW
-        assert third.reserve(ONE, "c").at == NOON + 2 * WINDOW
-        virtual_time.move_to(NOON + WINDOW)
+        assert second.reserve(ONE, "b").at == counts_until(NOON)
+        assert third.reserve(ONE, "c").at == counts_until(counts_until(NOON))
+        virtual_time.move_to(counts_until(NOON))
         assert ledger.reserve(ONE, "a") == Opening(at=virtual_time.clock() + POLL, reason="minute")
         assert third.reserve(ONE, "c") == Opening(at=virtual_time.clock() + POLL, reason="minute")
         assert isinstance(second.reserve(ONE, "b"), Start)
@@ -300,9 +300,9 @@ def test_a_ticket_that_nobody_uses_is_ignored_after_a_second(ledger, virtual_tim
     with Ledger(ledger_place, virtual_time.clock) as dead:
         dead.reserve(ONE, "b")
         ledger.reserve(ONE, "a")
-        virtual_time.move_to(NOON + WINDOW + 0.5)
+        virtual_time.move_to(counts_until(NOON) + 0.5)
         assert isinstance(ledger.reserve(ONE, "a"), Opening)
-        virtual_time.move_to(NOON + WINDOW + GRACE + 0.1)
+        virtual_time.move_to(counts_until(NOON) + GRACE + 0.1)
         assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
@@ -311,7 +311,7 @@ def test_a_withdrawn_ticket_delays_nobody(ledger, virtual_time, ledger_place):
     with Ledger(ledger_place, virtual_time.clock) as other:
         other.reserve(ONE, "b")
         ledger.reserve(ONE, "a")
-    virtual_time.move_to(NOON + WINDOW)
+    virtual_time.move_to(counts_until(NOON))
     assert isinstance(ledger.reserve(ONE, "a"), Start)
 
 
@@ -319,8 +319,8 @@ def test_a_job_that_waits_for_the_next_day_does_not_delay_others(ledger, virtual
     take(ledger, virtual_time, 1, Limits(per_minute=1, per_day=10))
     with Ledger(ledger_place, virtual_time.clock) as thrifty:
         assert thrifty.reserve(Limits(per_day=10, reserve=9), "b").at == NEXT
-        assert ledger.reserve(Limits(per_minute=1, per_day=10), "a").at == NOON + WINDOW
-        virtual_time.move_to(NOON + WINDOW)
+        assert ledger.reserve(Limits(per_minute=1, per_day=10), "a").at == counts_until(NOON)
+        virtual_time.move_to(counts_until(NOON))
         assert isinstance(ledger.reserve(Limits(per_minute=1, per_day=10), "a"), Start)
 
 
@@ -361,7 +361,7 @@ def test_six_processes_of_two_jobs_stay_within_the_limits_and_lose_nothing(ledge
     granted = sorted((start for _, starts in found for start in starts), key=lambda start: start.at)
     ats = [start.at for start in granted]
     assert len(ats) == HAMMERED.per_day
-    assert all(later - earlier >= WINDOW for earlier, later in zip(ats, ats[HAMMERED.per_minute :], strict=False))
+    assert all(later >= counts_until(earlier) for earlier, later in zip(ats, ats[HAMMERED.per_minute :], strict=False))
     with Ledger(ledger_place, lambda: NEXT - 1) as ledger:
         assert sum(ledger.usage(HAMMERED).jobs.values()) == len(ats)
         counts = {job: sum(start.job == job for start in granted) for job in ("one", "two")}

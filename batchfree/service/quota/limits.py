@@ -1,11 +1,13 @@
 """The rules for when the next request may start. All times are epoch seconds.
 
-Four things can delay a start: the starts in a sliding window of 61 seconds, the requests of the UTC day, a closure of
-the account after a 429, and a short distance between two starts.
+Four things can delay a start: the starts of the last minute, the requests of the UTC day, a closure of the account
+after a 429, and a short distance between two starts.
 
-The service counts arrivals per clock minute (OpenRouter's reset times are exact minutes). A request travels for up to
-a second, so the window is one second longer than a minute: then 21 starts at a limit of 20 can never arrive within
-one minute. For the same reason no request starts in the last second of a UTC day with a limit.
+The service counts arrivals per clock minute (OpenRouter's reset times are exact minutes), and a request travels for up
+to a second. So a start counts for a quarter of a second more than a minute; a start in the last second of a clock
+minute, which may arrive in the next one, counts until that is over. Then 21 starts at a limit of 20 can never arrive
+within one minute, as far as the two clocks agree. For the same reason no request starts in the last second of a UTC
+day with a limit.
 
 If the clock is set back, some starts and closures are in the future. Such a start counts as one of this moment (the
 ledger corrects it, so nobody waits longer than 61 seconds for it); such a closure is ignored. If the clock is set
@@ -28,7 +30,11 @@ MINUTE, DAY = 60.0, 86400.0
 SLACK = 1.0
 """Seconds that a request may travel before the service counts it."""
 WINDOW = MINUTE + SLACK
-SPACING = 0.1
+"""No start counts for longer than this number of seconds."""
+MARGIN = 0.25
+"""Seconds beyond a minute for which every start counts, since clocks differ and the first request of a connection
+travels longer than the next ones."""
+SPACING = 0.05
 """Longest distance in seconds between two starts. Without it, many requests would leave before a first 429 is back."""
 BURST = 3.0
 """Longest time in seconds over which the starts of a whole minute are spread."""
@@ -124,13 +130,20 @@ def _opens(
     if limits.per_minute is not None and window:
         minute.append(window[-1] + min(SPACING, BURST / limits.per_minute))
         if len(window) >= limits.per_minute:
-            minute.append(window[-limits.per_minute] + WINDOW)
+            minute.append(counts_until(window[-limits.per_minute]))
     if limits.allowed is not None and used_today >= limits.allowed:
         day.append(next_day(now))
     at = max(now, *minute, *day) if minute or day else now
     if limits.allowed is not None and next_day(at) - at < SLACK:
         at = next_day(at)
     return Opening(at=at, reason="day" if day else "minute" if at > now else None)
+
+
+def counts_until(start: float) -> float:
+    """When a start no longer counts against the limit per minute."""
+    next_minute = start - start % MINUTE + MINUTE
+    may_arrive_then = next_minute - start < SLACK
+    return max(start + MINUTE + MARGIN, next_minute + MINUTE if may_arrive_then else 0.0)
 
 
 def is_in_force(closure: Closure, now: float) -> bool:
