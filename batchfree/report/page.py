@@ -69,6 +69,7 @@ def _hash(text: str) -> str:
 
 
 FILTERS: dict[str, Callable[[Any], Any]] = {
+    "duration": lambda seconds: _duration(seconds),
     "wait": lambda reason: WAITS.get(reason, reason),
     "percent": lambda share: f"{_percent(share)} %",
     "number": lambda value: f"{value:,}",
@@ -96,6 +97,16 @@ def _percent(share: float) -> str:
     """A share in per cent; with a decimal near 0 and near 100."""
     text = f"{100 * share:.{int(0 < share < 0.01 or 0.99 < share < 1)}f}"
     return text.removesuffix(".0") if text in ("0.0", "100.0") else text
+
+
+def _duration(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    left, parts = round(seconds), list[str]()
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        number, left = divmod(left, length)
+        if number:
+            parts.append(f"{number} {unit}{'s' * (number > 1)}")
+    return " ".join(parts[:2]) or "no time"
 
 
 def _moment(value: datetime | float) -> str:
