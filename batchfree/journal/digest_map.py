@@ -1,7 +1,7 @@
 """A map from digests to integers for millions of entries.
 
-A dict needs over 150 bytes per entry. This map needs 24 per slot (16 for the key, 8 for the value), and at most two
-thirds of the slots are used.
+A dict needs over 150 bytes per entry. This map needs 24 per entry (16 for the key, 8 for the value), and 4 per slot of
+its hash table, of which at most two thirds are used.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ LOW = (1 << 64) - 1
 class DigestMap:
     """A hash table with linear probing. Keys are 128-bit digests in hex, values are 64-bit integers.
 
-    The two halves of a key are in two arrays; in a free slot both are zero. `get` and `put` each contain the search
-    loop, because a call per row and per journal line would cost too much time.
+    A slot holds the number of an entry, counted from one; a free slot holds zero. The two halves of a key are in two
+    arrays. `get` and `put` each contain the search loop, because a call per row and per journal line would cost too
+    much time.
     """
 
     def __init__(self) -> None:
-        self._count = 0
-        self._allocate(SLOTS)
+        self._highs, self._lows, self._values = array("Q", [0]), array("Q", [0]), array("q", [0])
+        self._mask = SLOTS - 1
+        self._slots = array("I", bytes(4 * SLOTS))
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._values) - 1
 
     def __contains__(self, digest: str) -> bool:
         return self.get(digest) is not None
@@ -33,15 +35,13 @@ class DigestMap:
         """The value of `digest`; None if it is not in the map."""
         key = int(digest, 16)
         high, low = key >> 64, key & LOW
-        highs, lows, mask = self._highs, self._lows, self._mask
+        highs, lows, slots, mask = self._highs, self._lows, self._slots, self._mask
         slot = low & mask
-        while True:
-            found = lows[slot]
-            if found == low and highs[slot] == high:
-                return self._values[slot]
-            if not found and not highs[slot]:
-                return None
+        while entry := slots[slot]:
+            if lows[entry] == low and highs[entry] == high:
+                return self._values[entry]
             slot = (slot + 1) & mask
+        return None
 
     def add(self, digest: str) -> bool:
         """Puts `digest` into the map, with the value zero. Returns whether it was not there before."""
@@ -49,36 +49,30 @@ class DigestMap:
 
     def put(self, digest: str, value: int) -> int | None:
         """Sets the value of `digest`. Returns the value before, or None."""
-        if 3 * self._count >= 2 * self._mask:
+        if 3 * len(self._values) >= 2 * self._mask:
             self._grow()
         key = int(digest, 16)
         high, low = key >> 64, key & LOW
-        highs, lows, mask = self._highs, self._lows, self._mask
+        highs, lows, slots, mask = self._highs, self._lows, self._slots, self._mask
         slot = low & mask
-        while True:
-            found = lows[slot]
-            if found == low and highs[slot] == high:
-                before = self._values[slot]
-                self._values[slot] = value
+        while entry := slots[slot]:
+            if lows[entry] == low and highs[entry] == high:
+                before = self._values[entry]
+                self._values[entry] = value
                 return before
-            if not found and not highs[slot]:
-                highs[slot], lows[slot], self._values[slot] = high, low, value
-                self._count += 1
-                return None
             slot = (slot + 1) & mask
-
-    def _allocate(self, slots: int) -> None:
-        self._mask = slots - 1
-        self._highs, self._lows = array("Q", bytes(8 * slots)), array("Q", bytes(8 * slots))
-        self._values = array("q", bytes(8 * slots))
+        slots[slot] = len(self._values)
+        highs.append(high)
+        lows.append(low)
+        self._values.append(value)
+        return None
 
     def _grow(self) -> None:
-        old = zip(self._highs, self._lows, self._values, strict=True)
-        self._allocate(2 * (self._mask + 1))
-        highs, lows, values, mask = self._highs, self._lows, self._values, self._mask
-        for high, low, value in old:
-            if high or low:
-                slot = low & mask
-                while highs[slot] or lows[slot]:
-                    slot = (slot + 1) & mask
-                highs[slot], lows[slot], values[slot] = high, low, value
+        """Doubles the hash table."""
+        self._mask = mask = 2 * self._mask + 1
+        self._slots = slots = array("I", bytes(4 * (mask + 1)))
+        for entry in range(1, len(self._lows)):
+            slot = self._lows[entry] & mask
+            while slots[slot]:
+                slot = (slot + 1) & mask
+            slots[slot] = entry

@@ -18,7 +18,7 @@ import anyio
 import msgspec
 
 from batchfree.core.errors import StorageError, unwritable
-from batchfree.journal.attempts import Attempt
+from batchfree.journal.attempts import Attempt, is_digest
 from batchfree.journal.checked_lines import whole_lines_within, why_damaged, with_checksum
 
 FORMAT = 1
@@ -112,14 +112,14 @@ def read(path: Path, damaged: Callable[[DamagedLine], None] = lambda damage: Non
 
 def scan(file: Iterable[bytes], damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
     """The attempts in the lines of an open journal; calls `damaged` for every line that can't be read."""
-    start, decode = 0, _attempts.decode
+    start = 0
     for number, raw in enumerate(file, start=1):
         end = start + len(raw)
         if raw.endswith(b"\n"):
             why = why_damaged(raw)
             try:
                 if why is None:
-                    yield JournalLine(attempt=decode(raw), start=start, end=end)
+                    yield JournalLine(attempt=_decode(raw), start=start, end=end)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 why = str(error)
             if why is not None and raw.strip() and not (number == 1 and _is_header(raw)):
@@ -140,8 +140,17 @@ def _attempts_within(raw: bytes, start: int) -> Iterator[JournalLine]:
     """The first and the last whole attempt in a damaged line."""
     for part in whole_lines_within(raw):
         with suppress(msgspec.DecodeError, UnicodeDecodeError):
-            attempt = _attempts.decode(raw[part.start : part.stop])
+            attempt = _decode(raw[part.start : part.stop])
             yield JournalLine(attempt=attempt, start=start + part.start, end=start + part.stop)
+
+
+def _decode(raw: bytes) -> Attempt:
+    """The attempt in a line. Raises msgspec.DecodeError, and UnicodeDecodeError."""
+    attempt = _attempts.decode(raw)
+    for outcome in attempt.outcomes:
+        if not is_digest(outcome.question):
+            raise msgspec.ValidationError(f"`question` is no digest: {outcome.question!r}")
+    return attempt
 
 
 def read_at(fd: int, start: int, length: int) -> Attempt:

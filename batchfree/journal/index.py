@@ -50,22 +50,19 @@ class JournalIndex:
 
         Attempts for which `counts` returns False are left out; `left_out` then counts the rows that they answered.
         """
-        for placed in self._files.lines(damaged):
-            attempt = placed.line.attempt
+        for line in self._files.lines(damaged):
+            attempt = line.attempt
             if counts(attempt):
-                self._add(placed.line, placed.place)
+                self.add(line)
                 seen(attempt)
             else:
                 self.left_out += 0 if attempt.pack_check else attempt.answered
 
     def add(self, line: JournalLine) -> Sequence[Status]:
-        """Adds a new line of the journal that is written. Returns the new status of each question whose status changes.
+        """Adds a line. Returns the new status of each question whose status changes.
 
         A pack check belongs to no question, so it is left out.
         """
-        return self._add(line, line.start)
-
-    def _add(self, line: JournalLine, place: int) -> Sequence[Status]:
         if line.attempt.pack_check:
             return ()
         changed = []
@@ -78,7 +75,7 @@ class JournalIndex:
             if new is not status:
                 changed.append(new)
             self._statuses.append(NUMBERS[new])
-            self._places.append(place)
+            self._places.append(line.start)
             self._lengths.append(line.end - line.start)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
                 self._names.put(_hashed(outcome.id), link)

@@ -7,7 +7,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from batchfree.core.errors import StorageError
@@ -19,14 +19,6 @@ OFFSET_BITS = 48
 """A place holds the byte position of a line in this number of bits, and the number of its file above them."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedLine:
-    """A line of a journal, and the place at which it can be read again."""
-
-    line: JournalLine
-    place: int
-
-
 class JournalFiles:
     """The journals of a job. They are numbered from zero, and need not exist yet."""
 
@@ -35,10 +27,13 @@ class JournalFiles:
         self._fds = dict[int, int]()
         self._closing = weakref.finalize(self, _close, self._fds)
 
-    def lines(self, damaged: Callable[[DamagedLine], None]) -> Iterator[PlacedLine]:
-        """All attempts, in the order of time if there are several journals. Raises StorageError."""
+    def lines(self, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
+        """All attempts, in the order of time if there are several journals; each line starts and ends at a place.
+
+        Raises StorageError.
+        """
         streams = [self._lines_of(number, damaged) for number in range(len(self._paths)) if self._exists(number)]
-        yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda each: each.line.attempt.at)
+        yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda each: each.attempt.at)
 
     def read(self, place: int, length: int) -> Attempt:
         """The attempt whose line has this place and length in bytes. Raises StorageError."""
@@ -73,12 +68,15 @@ class JournalFiles:
             raise journal.unreadable(self._paths[number], error) from error
         return True
 
-    def _lines_of(self, number: int, damaged: Callable[[DamagedLine], None]) -> Iterator[PlacedLine]:
+    def _lines_of(self, number: int, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
         path, above = self._paths[number], number << OFFSET_BITS
         try:
             with open(self._open(number), "rb", closefd=False) as file:
-                for line in journal.scan(file, lambda damage: damaged(replace(damage, path=path))):
-                    yield PlacedLine(line, above | line.start)
+                lines = journal.scan(file, lambda damage: damaged(replace(damage, path=path)))
+                if not above:
+                    yield from lines
+                for line in lines:
+                    yield JournalLine(attempt=line.attempt, start=above + line.start, end=above + line.end)
         except OSError as error:
             raise journal.unreadable(path, error) from error
 
