@@ -9,7 +9,7 @@ import click
 
 from batchfree.cli.argument_types import PATH, duration, output_path, part, percentage, port, positive
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM, SHELLS, command_line, examples
-from batchfree.cli.shared_options import job_options, service_options
+from batchfree.cli.shared_options import job_options, server_options, service_options
 from batchfree.cli.terminal import explain_errors
 from batchfree.core.stops import OK
 
@@ -204,7 +204,7 @@ def emulate(port: int, scenario: str | None, book: Path | None, require_key: boo
 @command_line.command(
     epilog=examples("batchfree serve", "batchfree serve jobs/reviews.yaml --port 9000 --max-wait 30s")
 )
-@service_options
+@server_options
 @click.option("--port", type=port, default=8766, show_default=True, metavar="N", help="0 takes any free port.")
 @click.option(
     "--host",

@@ -27,11 +27,11 @@ def complete_endpoint(context: click.Context, parameter: click.Parameter, typed:
     return [word for word in WORDS if word.startswith(typed)]
 
 
-spec_options = together(
+change_options = together(
     click.option("--set", multiple=True, metavar="KEY=VALUE", help="Change a key of the job file; may be repeated."),
     click.option("--env-file", type=PATH, metavar="PATH", help="Read more environment variables from this file."),
-    click.option("--json", is_flag=True, help="Print the result as JSON."),
 )
+spec_options = together(change_options, click.option("--json", is_flag=True, help="Print the result as JSON."))
 endpoint_option = click.option(
     "--endpoint",
     metavar="URL|embedded|llama[:FILE]",
@@ -39,6 +39,6 @@ endpoint_option = click.option(
     help="Use this service; embedded is the emulation inside batchfree, llama a small model on this machine.",
 )
 job_options = together(click.argument("job", type=PATH, metavar="JOB"), endpoint_option, spec_options)
-service_options = together(
-    click.argument("job", type=PATH, required=False, metavar="[JOB]"), endpoint_option, spec_options
-)
+optional_job = click.argument("job", type=PATH, required=False, metavar="[JOB]")
+service_options = together(optional_job, endpoint_option, spec_options)
+server_options = together(optional_job, endpoint_option, change_options)

@@ -48,8 +48,8 @@ def event(value: Json) -> bytes:
 
 
 def chunks(reply: JsonObject) -> Iterator[JsonObject]:
-    """The `chat.completion.chunk` objects of a `chat.completion`."""
-    head: JsonObject = {key: reply[key] for key in OF_REPLY if key in reply}
+    """The `chat.completion.chunk` objects of a reply. OpenRouter's SDK for TypeScript refuses nulls in their head."""
+    head: JsonObject = {key: reply[key] for key in OF_REPLY if reply.get(key) is not None}
     head |= {"object": "chat.completion.chunk"}
     choice = reply["choices"][0]
     logprobs = choice.get("logprobs")
