@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ async def read_upload(request: Request, target: Path) -> Upload | HttpRefusal:
     kind = request.headers.get("content-type", "")
     if not kind.lower().startswith("multipart/form-data"):
         return invalid("send the file as multipart/form-data, with the fields `file` and `purpose`")
+    for warning in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
+        warnings.filterwarnings("ignore", category=warning)  # the words of a stranger, which nobody should read
     try:
         content = cast(Any, _BodyStream(request.stream()))
         return await _read_form(aiohttp.MultipartReader({"Content-Type": kind}, content), target)
