@@ -31,8 +31,8 @@ limits: {{per_minute: 20, per_day: 100000}}
 @pytest.mark.parametrize(
     ("model", "stream", "calls"),
     [
-        ("openrouter/free", False, 200),
-        ("local", True, 200),
+        ("openrouter/free", False, 320),
+        ("local", True, 320),
         *(pytest.param(model, stream, 1000, marks=pytest.mark.slow) for model in ROUTERS for stream in (False, True)),
     ],
 )

@@ -35,9 +35,9 @@ def settings(folder: Path) -> dict[str, str]:
 
 
 def spec_of(url: str = URL, *, concurrency: int = 64, **sections: dict[str, Any]) -> JobSpec:
-    """A spec without rows for an emulation, with keys of some sections replaced."""
+    """A spec without rows for an emulation, with keys of some sections replaced. Its draws are seeded."""
     spec = load_default_spec(url)
-    sections.setdefault("limits", {})
+    sections = {"limits": {}, **sections, "router": {"seed": 7, **sections.get("router", {})}}
     sections["limits"] = {"concurrency": concurrency, **sections["limits"]}
     changed = {name: getattr(spec, name).model_copy(update=keys) for name, keys in sections.items()}
     return spec.model_copy(update=changed)
