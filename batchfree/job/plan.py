@@ -211,14 +211,21 @@ def _agreement(state: JobState) -> float | None:
 
 def _work(spec: JobSpec, survey: RowSurvey, market: Market, agreement: float | None) -> Work:
     open_questions = survey.alone + survey.groups.total()
-    passes = 1.0
+    passes, first = 1.0, 1.0
     if spec.asks_votes and open_questions:
-        each = votes_expected(voting_rule(spec), ASSUMED_AGREEMENT if agreement is None else agreement)
-        passes = max(each - survey.votes_given / open_questions, 1.0 / open_questions)
+        rule = voting_rule(spec)
+        given = survey.votes_given / open_questions
+        each = votes_expected(rule, ASSUMED_AGREEMENT if agreement is None else agreement) - given
+        if rule.budget is not None:
+            of_pilot = (survey.pilot_alone + survey.pilot_groups.total()) * len(market.models)
+            left = rule.budget * survey.counts.total() - of_pilot
+            each = min(each, max(left / open_questions, rule.min) - given)
+        passes, first = max(each, 1.0 / open_questions), max(0.0, rule.min - given)
     return Work(
         groups=survey.groups,
         alone=survey.alone,
         passes=passes,
+        first=first,
         pilot_groups=survey.pilot_groups,
         pilot_alone=survey.pilot_alone,
         pilot_models=len(market.models),
@@ -261,7 +268,8 @@ def _assumptions(spec: JobSpec, experience: Experience, work: Work, agreement: f
         share = ASSUMED_AGREEMENT if agreement is None else agreement
         yield f"{share:.0%} of the votes agree on an answer ({known}); {work.passes:.1f} more votes per row"
     if work.pilot_alone or work.pilot_groups:
-        yield f"every one of {work.pilot_models} models answers the rows of the pilot"
+        half = ", in packs that are half full" if work.pilot_groups and spec.pack != 1 else ""
+        yield f"every one of {work.pilot_models} models answers the rows of the pilot{half}"
 
 
 def _matters(each: Alternative, requests: int, finishes_at: float | None) -> bool:

@@ -28,11 +28,13 @@ def work(rows: int = 0, alone: int = 0, **more: object) -> Work:
 
 @pytest.mark.parametrize(("of", "size", "requests"), [
     (work(100), 1, 100), (work(100), 10, 10), (work(101), 10, 11), (work(100, 5), 10, 15),
-    (work(100, passes=2.5), 10, 25),
-    (Work(groups={"a": 20}, alone=0, pilot_groups={"a": 10}, pilot_models=7), 10, 9),
+    (work(100, passes=2.5), 1, 250), (work(100, passes=2.5, first=2.5), 10, 25),
+    (work(100, 5, passes=2.5), 10, 10 + 1.5 * 100 / 7.75 + 5 * 2.5),  # further votes do not fill their packs
+    (Work(groups={"a": 20}, alone=0, pilot_groups={"a": 10}, pilot_models=7), 1, 20 + 7 * 10),
+    (Work(groups={"a": 20}, alone=0, pilot_groups={"a": 10}, pilot_models=7), 10, 2 + 7 * 10 / 5.23),
 ])  # fmt: skip
-def test_requests_are_packs_times_votes(of: Work, size: int, requests: int) -> None:
-    assert of.packs(size) == requests
+def test_requests_are_packs_times_votes(of: Work, size: int, requests: float) -> None:
+    assert of.packs(size) == pytest.approx(requests)
     assert of.requests(size, Experience()) == round(requests / ASSUMED_YIELD)
 
 
