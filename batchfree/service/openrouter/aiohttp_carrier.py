@@ -36,8 +36,8 @@ class AiohttpCarrier:
             ):
                 headers = _merged(response.headers)
                 reader, stream = BodyReader(headers), response.content
-                while chunk := await stream.readany():
-                    reader.feed(chunk)
+                while not stream.at_eof():
+                    reader.feed(await stream.readany())
                 return RawResponse(status=response.status, headers=headers, body=reader.end())
         except aiohttp.ClientError as error:
             unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)

@@ -54,7 +54,8 @@ class BodyReader:
     def __init__(self, headers: Mapping[str, str]) -> None:
         """Raises UnreadableBodyError for a body that is compressed twice or in an unknown way."""
         self._body = bytearray()
-        self._inflater = _inflater(find_header(headers, "content-encoding") or "")
+        coding = find_header(headers, "content-encoding")
+        self._inflater = None if coding is None else _inflater(coding)
 
     def feed(self, chunk: bytes) -> None:
         """Takes the next bytes as they came. Raises UnreadableBodyError."""

@@ -84,7 +84,7 @@ class ModelCatalogue:
         self._client, self._clock = client, clock
         self._loaded: LoadedCatalogue | None = None
         self._asked_at = self._looked_at = float("-inf")
-        self._lock = anyio.Lock()
+        self._lock, self._is_fetching = anyio.Lock(), False
         self.last_failure: Failure | None = None
 
     @property
@@ -135,7 +135,7 @@ class ModelCatalogue:
         return await self._models(lambda now: now - self._asked_at >= REFRESH_S, even_if_fresh=True)
 
     async def _models(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool = False) -> tuple[Model, ...]:
-        if even_if_fresh or self._lock.locked() or self._is_due(self._clock()):
+        if even_if_fresh or self._is_fetching or self._is_due(self._clock()):
             await self._update(may_ask, even_if_fresh=even_if_fresh)
         if self._loaded is None:
             raise self._unavailable()
@@ -159,7 +159,11 @@ class ModelCatalogue:
 
     async def _fetch(self, now: float) -> None:
         self._asked_at = now
-        text = await self._client.models()
+        self._is_fetching = True
+        try:
+            text = await self._client.models()
+        finally:
+            self._is_fetching = False
         if isinstance(text, Failure):
             self.last_failure = text
             return

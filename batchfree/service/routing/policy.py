@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from batchfree.core.routes import FREE_ROUTER, ROUTERS, is_free_route
 
@@ -16,7 +17,7 @@ class PilotRating:
     wrong: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RoutingPolicy:
     """The `router:` part of a job, and whether the endpoint is the user's own.
 
@@ -34,22 +35,22 @@ class RoutingPolicy:
     token_limit: int | None = None
     own_endpoint: bool = False
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...] | None:
         """The models that the route names, and no others may be asked; None where the route names a router."""
         return None if self.route[0] in ROUTERS else self.route
 
-    @property
+    @cached_property
     def own_models(self) -> bool:
         """Whether the route names models of the user's own: no free limits go with them."""
         return self.any_model and not any(map(is_free_route, self.route))
 
-    @property
+    @cached_property
     def any_model(self) -> bool:
         """Whether the models need be neither free nor in a catalogue: the user's own endpoint knows them."""
         return self.own_endpoint and self.ids is not None
 
-    @property
+    @cached_property
     def restricts(self) -> bool:
         """Whether the policy holds anything that the service's own draw does not know."""
         return bool(self.only or self.exclude or self.min_context or self.ids)

@@ -32,6 +32,9 @@ STRUCTURED = "structured_outputs"
 INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video_url": "video", "file": "file"}
 
 
+NONE = frozenset[str]()
+
+
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """What a model must be able to do.
 
@@ -70,7 +73,7 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
                 inputs.add(kind)
     return Requirements(
         inputs=frozenset(inputs),
-        parameters=frozenset(_needed(sent)) | ({STRUCTURED} if native_only else frozenset()),
+        parameters=(frozenset(_needed(sent)) if sent else NONE) | ({STRUCTURED} if native_only else NONE),
         prompt_tokens=tokens,
         completion_tokens=token_limit(sent),
         forbids_reasoning=_thinking(sent) is False,
