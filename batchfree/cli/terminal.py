@@ -28,6 +28,8 @@ before_saying: Callable[[], None] | None = None
 
 COLOURS = {"error": "1;31", "warning": "33", "stopped": "33"}
 """The first words of messages that stand out, with the codes of their colours (ECMA-48, SGR)."""
+YOUNG_OBJECTS = 20_000
+"""New objects after which Python looks for garbage in circles. Its own 700 are the values of 20 rows of a table."""
 LEAST_WIDTH = 40
 """A terminal that is narrower than this is taken to have this number of columns."""
 _BEYOND_ASCII = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -153,6 +155,7 @@ def wrapped(line: str, width: int | None = None) -> list[str]:
 def explain_errors(command: Callable[[T], int], arguments: T) -> int:
     """Runs the command and returns its exit code. An expected error becomes a sentence on stderr and an exit code."""
     gc.freeze()  # the modules of the command are loaded and stay
+    gc.set_threshold(YOUNG_OBJECTS)
     gc.enable()
     try:
         return command(arguments)

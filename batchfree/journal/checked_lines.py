@@ -31,9 +31,10 @@ def _tail(checked: bytes) -> bytes:
 def why_damaged(raw: bytes) -> str | None:
     """Why a line can't be believed; None for a line whose checksum is right, and for one of an older version."""
     body = raw[:-1] if raw.endswith(b"\n") else raw
-    tail = body[-TAIL_BYTES:]
-    if tail == _tail(body[:-TAIL_BYTES]):
+    checked = body[:-TAIL_BYTES]
+    if body.startswith(_tail(checked), len(checked)):
         return None
+    tail = body[-TAIL_BYTES:]
     if ENDING.fullmatch(tail):
         return "its checksum is wrong"
     if body.endswith(b"]}") or (body.startswith(HEADER_START) and MARK[:5] not in tail):

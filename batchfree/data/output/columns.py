@@ -94,7 +94,9 @@ class JobColumn:
     def series(self, rows: Sequence[Mapping[str, Any]]) -> pl.Series:
         """The column's values for some rows, each given by column name."""
         default, fit, name = self.column.default, self.fit, self.column.name
-        values = [default if (value := row.get(name)) is None else value for row in rows]
+        values = [row.get(name) for row in rows]
+        if default is not None:
+            values = [default if value is None else value for value in values]
         if not self.must_fit:
             try:
                 return _series(self.name, values, self.dtype)
