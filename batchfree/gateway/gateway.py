@@ -74,6 +74,7 @@ class Gateway:
             yields=lambda: self.queue.waiting > 0,
             clock=self.clock,
             transport=transport,
+            server_url=None if (server := endpoint.connection.server) is None else server.base_url,
         )
         self.runner = BatchRunner(
             batches=self.batches, files=self.files, settings=settings, charged=self.failover.close, log=self.log

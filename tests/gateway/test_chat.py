@@ -255,3 +255,37 @@ def test_a_pool_that_was_given_up_is_tried_once_a_minute(tmp_path):
     assert down <= 45
     assert statuses[-1] == 503
     assert later[-10:] == [200] * 10
+
+
+def test_the_job_names_the_only_models_that_may_be_asked(tmp_path):
+    two = ("emulated/glm-5.2:free", "emulated/dots-3-note:free")
+
+    async def act(served):
+        models = ("openrouter/free", "local", *two, "emulated/gemma-4-31b-it:free")
+        return [await served.http.post(CHAT, json=asking_for(model=model)) for model in models]
+
+    *good, bad = in_virtual_time(act, tmp_path, spec=spec_of(router={"route": two}))
+    assert all(reply.json()["model"] in two for reply in good)
+    assert bad.status_code == 400
+    assert "is not served here; the job allows" in bad.json()["error"]["message"]
+
+
+def test_the_rules_of_the_job_hold_for_every_route(tmp_path):
+    async def act(served):
+        models = {(await served.http.post(CHAT, json=asking_for())).json()["model"] for _ in range(12)}
+        return models, await served.http.post(CHAT, json=asking_for(model="emulated/dots-3-note:free"))
+
+    models, left_out = in_virtual_time(act, tmp_path, spec=spec_of(router={"only": ("emulated/g*",)}))
+    assert models <= {"emulated/glm-5.2:free", "emulated/gemma-4-31b-it:free", "emulated/gemma-4-26b-a4b-it:free"}
+    assert left_out.status_code == 404
+    assert "router.only leaves it out" in left_out.json()["error"]["message"]
+
+
+def test_a_list_of_free_models_is_asked_and_no_other(tmp_path):
+    two = ["emulated/glm-5.2:free", "emulated/dots-3-note:free"]
+
+    async def act(served):
+        body = asking_for(model=two[0], models=two)
+        return [(await served.http.post(CHAT, json=body)).json()["model"] for _ in range(8)]
+
+    assert set(in_virtual_time(act, tmp_path, "faults: [{fault: upstream_429, nth: 3}]")) <= set(two)

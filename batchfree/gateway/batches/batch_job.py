@@ -40,6 +40,8 @@ class BatchSettings:
     yields: Callable[[], bool]
     clock: Callable[[], float]
     transport: Transport = None
+    server_url: str | None = None
+    """The base URL of the server that `serve` itself has started, if it has; it differs from start to start."""
 
 
 def write_job(folder: Path, spec: JobSpec, model: str) -> None:
@@ -98,7 +100,8 @@ class BatchJob:
         return job.spec.output.path
 
     def _load(self) -> Job:
-        return load(self._folder / JOB_FILE, environment=self._settings.environment)
+        settings = self._settings
+        return load(self._folder / JOB_FILE, environment=settings.environment, endpoint=settings.server_url)
 
     def _run(self) -> Summary:
         job = self._load()
