@@ -295,3 +295,27 @@ def test_batches_leave_a_part_of_each_minute_to_chat_calls(tmp_path):
         client.batches.cancel(id)
         assert ended(client, id).request_counts.completed == 16
     assert len(app.state.log.requests) == 17
+
+
+def test_a_charged_answer_ends_the_batch_and_all_requests_of_the_server(tmp_path):
+    app = emulation(CALM + "faults: [{fault: charged, nth: 3}]")
+    with client_over(app, tmp_path, limits=FAST, concurrency=1) as client:
+        batch = ended(client, started(client, [line(n) for n in range(20)]).id)
+        assert (batch.status, batch.errors.data[0].code) == ("failed", "charged")
+        assert len(results(client, batch.output_file_id)) == len(app.state.log.requests) == 3
+        with pytest.raises(openai.APIStatusError, match="charged") as refused:
+            client.chat.completions.create(model=FREE, messages=[{"role": "user", "content": "Hello"}])
+        assert refused.value.status_code == 402
+    assert len(app.state.log.requests) == 3
+
+
+def test_a_batch_waits_while_the_key_is_refused(tmp_path):
+    app = emulation(CALM + "faults: [{fault: key_401, nth: 1}]")
+    with client_over(app, tmp_path, limits=FAST, concurrency=1) as client:
+        id = started(client, [line(1)]).id
+        while not app.state.log.requests:
+            time.sleep(0.01)
+        assert client.batches.retrieve(id).status == "in_progress"
+        client.batches.cancel(id)
+        assert ended(client, id).status == "cancelled"
+    assert len(app.state.log.requests) == 1
