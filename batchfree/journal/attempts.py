@@ -155,7 +155,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Why the request brought no answer at all: its own failure, or that of its first row; None if it did."""
         if self.kind is not None:
             return self.kind
-        return self.outcomes[0].kind if self.outcomes and not self.answered else None
+        first = self.outcomes[0].kind if self.outcomes else None
+        return None if first is None or self.answered else first
 
     @property
     def model_or_route(self) -> str:

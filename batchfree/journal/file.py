@@ -178,6 +178,7 @@ class Journal:
             if not self._end:
                 self._write(with_checksum(self._encoder.encode(header)))
             os.fsync(self._fd)
+            self._opened = os.fstat(self._fd)
         except OSError as error:
             os.close(self._fd)
             raise self._unwritable(error) from error
@@ -251,7 +252,7 @@ class Journal:
 
     def _check_place(self) -> None:
         with suppress(OSError):
-            if os.path.samestat(os.stat(self._name), os.fstat(self._fd)):  # noqa: PTH116 - pathlib takes thrice as long
+            if os.path.samestat(os.stat(self._name), self._opened):  # noqa: PTH116 - pathlib takes thrice as long
                 return
         raise StorageError(
             f"{self._path}: the journal was moved or deleted during the run. Put the run folder back, so that "

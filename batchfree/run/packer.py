@@ -59,7 +59,7 @@ class Packer:
 
     def learn(self, attempt: Attempt) -> None:
         """Takes in a reply, including one that was cut off before its first answer."""
-        if attempt.kind not in (None, Kind.TRUNCATED):
+        if self._sizes.cap == 1 or attempt.kind not in (None, Kind.TRUNCATED):
             return
         cut_off = any(outcome.kind is Kind.TRUNCATED for outcome in attempt.outcomes)
         self._sizes = self._sizes.after(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import clean, single_line
@@ -113,8 +114,13 @@ def one_line(text: str) -> str:
 def masked_name(value: Json) -> str | None:
     """A name or an id from outside, masked, on one line and cut to 200 characters; None if there is none."""
     text = as_text(value)
-    name = mask(single_line(text[:LONGEST_NAME])) if text else ""
-    return name or None
+    return _masked_line(text[:LONGEST_NAME]) or None if text else None
+
+
+@lru_cache(maxsize=256)
+def _masked_line(text: str) -> str:
+    """The text, masked and on one line. The same few models, providers and finish reasons come with every reply."""
+    return mask(single_line(text))
 
 
 def masked_object(value: Json) -> JsonObject | None:
