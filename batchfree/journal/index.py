@@ -18,7 +18,6 @@ from batchfree.journal.file import DamagedLine, JournalLine
 from batchfree.journal.journal_files import JournalFiles
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
-NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 NO_LINK = -1
 RECENT_LINES = 512
 """Lines of packs that are kept in memory after they were read: all rows of a pack share a line."""
@@ -74,7 +73,7 @@ class JournalIndex:
             new = next_status(status, outcome)
             if new is not status:
                 changed.append(new)
-            self._statuses.append(NUMBERS[new])
+            self._statuses.append(STATUSES.index(new))
             self._places.append(line.start)
             self._lengths.append(line.end - line.start)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
