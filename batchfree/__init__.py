@@ -29,7 +29,8 @@ from batchfree.core.version import __version__
 if TYPE_CHECKING:
     from batchfree.cli.notebook import arun
     from batchfree.core.stops import Counts, Stopped
-    from batchfree.job.api import run, table
+    from batchfree.executors.run_job import run
+    from batchfree.job.api import table
     from batchfree.job.options import RunOptions
     from batchfree.jobspec.job import Job, load
     from batchfree.run.progress import Progress
@@ -59,7 +60,8 @@ __all__ = [
 
 _LATE = {
     "arun": "batchfree.cli.notebook",
-    **dict.fromkeys(("run", "table"), "batchfree.job.api"),
+    "run": "batchfree.executors.run_job",
+    "table": "batchfree.job.api",
     **dict.fromkeys(("Job", "load"), "batchfree.jobspec.job"),
     "RunOptions": "batchfree.job.options",
     **dict.fromkeys(("Counts", "Stopped"), "batchfree.core.stops"),

@@ -1,6 +1,6 @@
 """The command line. Messages for a person go to stderr; results and `--json` go to stdout.
 
-Imports: core, jobspec, data, service, run, job, report, gateway, emulator.
+Imports: core, jobspec, data, service, run, job, report, executors, gateway, emulator.
 Pure: none.
 """
 

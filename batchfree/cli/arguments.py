@@ -75,4 +75,6 @@ class RunArguments(JobArguments):
     quiet: bool = False
     verbose: bool = False
     part: Part | None = None
+    executor: Literal["local", "ray"] | None = None
+    parts: int | None = None
     typed: tuple[str, ...] = ()

@@ -39,6 +39,8 @@ def complete_command(context: click.Context, parameter: click.Parameter, typed: 
 @click.option("--fresh", is_flag=True, help="Start anew; earlier progress is kept under another name.")
 @click.option("--until", metavar="HH:MM|DURATION", help="Stop at this local time, or after 90s, 15m, 2h or 1h30m.")
 @click.option("--part", type=part, metavar="K/N", help="Answer only part K of N; other processes answer the others.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), help="Run in this process, or in parts on Ray.")
+@click.option("--parts", type=positive, metavar="N", help="With --executor ray: the number of parts.")
 @click.option("--on-quota", type=click.Choice(["stop", "wait"]), help="What to do when the day's requests are used up.")
 @click.option(
     "--progress",

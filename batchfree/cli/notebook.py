@@ -11,6 +11,7 @@ from html import escape
 from importlib import import_module
 
 from batchfree.cli.progress_text import Rate, view_lines
+from batchfree.executors.run_job import arun as arun_job
 from batchfree.job import api
 from batchfree.job.options import RunOptions
 from batchfree.jobspec.job import Job
@@ -39,9 +40,9 @@ async def arun(
     """
     draw = None if observer is not None else _cell()
     if draw is None:
-        return await api.arun(job, options, observer, clock, transport)
+        return await arun_job(job, options, observer, clock, transport)
     with shown_below(draw, job.spec.name) as watching:
-        return await api.arun(job, options, watching, clock, transport)
+        return await arun_job(job, options, watching, clock, transport)
 
 
 def _cell() -> Callable[[str], None] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from batchfree.cli.arguments import RunArguments
@@ -12,14 +13,16 @@ from batchfree.cli.show_progress import show_progress
 from batchfree.cli.terminal import ignore_closed_terminal, print_json, say
 from batchfree.cli.times import seconds_in
 from batchfree.core.errors import Mistake, SpecError
-from batchfree.job.api import run as run_job
+from batchfree.core.parts import MOST_PARTS
+from batchfree.executors.run_job import run as run_job
 from batchfree.job.options import RunOptions
+from batchfree.jobspec.job import Job
 from batchfree.run.progress import Observer, Progress
 
 
 def run(arguments: RunArguments) -> int:
     """Runs the job and prints the summary."""
-    job = load_job(arguments.job, arguments)
+    job = with_executor(load_job(arguments.job, arguments), arguments)
     options = RunOptions(
         limit=arguments.limit,
         retry_failed=arguments.retry_failed,
@@ -32,12 +35,27 @@ def run(arguments: RunArguments) -> int:
     )
     printed: list[str] = []
     with show_progress(arguments, job.spec.name) as observer:
-        summary = run_job(job, options, observer if arguments.quiet else with_warnings(observer, printed))
+        watching = observer if arguments.quiet else with_warnings(observer, printed)
+        summary = run_job(job, options, watching)
     if arguments.json:
         print_json(summary.to_json(), indent=None)
     with ignore_closed_terminal():
         print_summary(summary, arguments, printed)
     return summary.exit_code
+
+
+def with_executor(job: Job, arguments: RunArguments) -> Job:
+    """The job with the executor that the options name. Raises SpecError if they contradict each other."""
+    executor = job.spec.executor
+    name = arguments.executor or ("local" if arguments.part is not None else executor.name)
+    if name == "local" and arguments.parts is not None:
+        raise SpecError([Mistake(key="--parts", message="this needs --executor ray; a single part is --part K/N")])
+    if name == "ray" and arguments.part is not None:
+        raise SpecError([Mistake(key="--part", message="Ray runs all parts; leave --executor or --part out")])
+    if arguments.parts is not None and arguments.parts > MOST_PARTS:
+        raise SpecError([Mistake(key="--parts", message=f"expected at most {MOST_PARTS}, got {arguments.parts}")])
+    changed = executor.model_copy(update={"name": name, "parts": arguments.parts or executor.parts})
+    return replace(job, spec=job.spec.model_copy(update={"executor": changed}))
 
 
 def with_warnings(observer: Observer, printed: list[str]) -> Observer:

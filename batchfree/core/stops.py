@@ -19,6 +19,7 @@ class StopReason(StrEnum):
     LOCKED = "locked"
     SERVICE_DOWN = "service_down"
     LEDGER_DOWN = "ledger_down"
+    WORKERS_LOST = "workers_lost"
     INTERRUPTED = "interrupted"
     TERMINATED = "terminated"
     KEY_REFUSED = "key_refused"
@@ -40,6 +41,7 @@ EXIT_CODES = {
     StopReason.LOCKED: TRY_LATER,
     StopReason.SERVICE_DOWN: TRY_LATER,
     StopReason.LEDGER_DOWN: TRY_LATER,
+    StopReason.WORKERS_LOST: TRY_LATER,
     StopReason.INTERRUPTED: INTERRUPTED,
     StopReason.TERMINATED: TERMINATED,
     StopReason.KEY_REFUSED: NEEDS_A_PERSON,

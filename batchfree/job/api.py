@@ -24,7 +24,7 @@ DEFAULTS = RunOptions()
 
 def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = None) -> Summary:
     """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
-    if _is_loop_running():
+    if is_loop_running():
         raise RuntimeError("an event loop is running here, as in a notebook: write `await batchfree.arun(job)`")
     has_uvloop = find_spec("uvloop") is not None
     return anyio.run(arun, job, options, observer, backend_options={"use_uvloop": has_uvloop})
@@ -46,7 +46,7 @@ async def arun(
     try:
         return await Session(job, options, observer or _unobserved, clock, transport, switch).run()
     except BaseExceptionGroup as group:
-        raise _single(group) from None
+        raise single(group) from None
 
 
 def table(job: Job) -> pl.LazyFrame:
@@ -54,7 +54,8 @@ def table(job: Job) -> pl.LazyFrame:
     return read_state(job).table()
 
 
-def _is_loop_running() -> bool:
+def is_loop_running() -> bool:
+    """Whether this thread is inside a running event loop, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -62,7 +63,7 @@ def _is_loop_running() -> bool:
     return True
 
 
-def _single(error: BaseException) -> BaseException:
+def single(error: BaseException) -> BaseException:
     """The one exception inside the groups that task groups wrap it in."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]

@@ -26,5 +26,7 @@ class RunOptions:
     on_quota: Literal["stop", "wait"] | None = None
     signals: bool = False
     yields: Callable[[], bool] | None = None
+    table: bool = True
+    """Whether the run writes the table at its end."""
     part: Part | None = None
     """The part of the job that this run answers; None for the whole job."""

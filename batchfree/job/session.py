@@ -228,9 +228,22 @@ class Session:
                 raise
             raise StorageError(f"{self._switch.stopped.message}; {error}") from error
 
+    async def set_aside(self) -> Stopped | None:
+        """Sets earlier progress aside, for the runs of parts that follow. Returns why it could not. Raises
+        BatchfreeError."""
+        self._open_checked()
+        with ExitStack() as locks:
+            holder = locks.enter_context(hold_job(self._job_folder, None))
+            if holder is not None:
+                return Stopped(reason=StopReason.LOCKED, message=f"another run of this job is going: {holder}")
+            await self._start_afresh(locks)
+            return self._switch.stopped
+
     def _table(self) -> Path | None:
         """The path of the table that this run writes. A part writes one only into a folder of parts."""
         part, output = self._options.part, self._spec.output
+        if not self._options.table:
+            return None
         if part is None:
             return output.path
         return None if output.folder is None else output.folder / part.file

@@ -17,7 +17,7 @@ from batchfree.jobspec.rules.base_url import base_url_complaints
 
 LLAMA_CONCURRENCY = 2
 """Requests in flight at llama.cpp, which answers one at a time: the next one is there when the last is answered."""
-SECTIONS = ("answer", "request", "router", "votes", "limits", "retry", "output", "endpoint")
+SECTIONS = ("answer", "request", "router", "votes", "limits", "retry", "output", "endpoint", "executor")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 

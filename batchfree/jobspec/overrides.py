@@ -15,7 +15,7 @@ SET, ENDPOINT, OUTPUT = "--set", "--endpoint", "--output"
 COMMAND_LINE = (SET, ENDPOINT, OUTPUT)
 """What a mistake names as its file when the value came from the command line."""
 
-SHORT_FORMS = {"input": "path", "output": "path", "endpoint": "base_url"}
+SHORT_FORMS = {"input": "path", "output": "path", "endpoint": "base_url", "executor": "name"}
 """Key → the key inside it that a bare value stands for."""
 TEXTS = (("prompt",), ("system",))
 """Keys whose values are taken literally where YAML reads something else than text, as in `{{ text }}`."""

@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.formats import Format
-from batchfree.core.parts import WHOLE
+from batchfree.core.parts import MOST_PARTS, WHOLE
 from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
 from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter
 from batchfree.jobspec.rules.chat_messages import Message
@@ -218,6 +218,17 @@ class EndpointSpec(Section):
         return is_openrouter(self.base_url)
 
 
+class ExecutorSpec(Section):
+    """Where the job runs: in this process, or in parts on Ray."""
+
+    name: Literal["local", "ray"] = "local"
+    """local: in one process on this machine; ray: in parts, as tasks of a Ray cluster."""
+    parts: Annotated[int, Field(ge=1, le=MOST_PARTS)] | None = None
+    """With ray: number of parts; by default as many as the cluster runs at a time."""
+    cpus: float = Field(default=1, gt=0)
+    """With ray: cores that Ray counts for one part."""
+
+
 class JobSpec(Section):
     """A batchfree job: the rows, the question for each of them, the models to ask, and the table."""
 
@@ -259,6 +270,9 @@ class JobSpec(Section):
     """The table: a path or a mapping; by default <name>.parquet beside the job file."""
     endpoint: Annotated[EndpointSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = EndpointSpec()
     """The service to ask: a URL, embedded, llama, or a mapping."""
+
+    executor: Annotated[ExecutorSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = ExecutorSpec()
+    """Where the job runs: local, ray, or a mapping."""
 
     _sources: tuple[Path, ...] = PrivateAttr()
 

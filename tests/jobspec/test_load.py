@@ -78,6 +78,7 @@ def test_the_smallest_job_gets_every_default(load, tmp_path):
             "context": None,
             "threads": None,
         },
+        "executor": {"name": "local", "parts": None, "cpus": 1.0},
     }
 
 

@@ -1,0 +1,45 @@
+"""The Python function `run`: in this process, or in parts on Ray, as the job says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from batchfree.job import api
+from batchfree.job.options import RunOptions
+from batchfree.jobspec.job import Job
+from batchfree.run.progress import Observer
+from batchfree.run.summary import Summary
+from batchfree.service.connection import Transport
+
+
+def run(job: Job, options: RunOptions = api.DEFAULTS, observer: Observer | None = None) -> Summary:
+    """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
+    if not is_on_ray(job, options) or api.is_loop_running():
+        return api.run(job, options, observer)
+    from batchfree.executors.ray_run import run_on_ray
+
+    return run_on_ray(job, options, observer)
+
+
+async def arun(
+    job: Job,
+    options: RunOptions = api.DEFAULTS,
+    observer: Observer | None = None,
+    clock: Callable[[], float] = time.time,
+    transport: Transport = None,
+) -> Summary:
+    """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
+
+    `clock` and `transport` as in `batchfree.job.api.arun`; workers of Ray have their own.
+    """
+    if not is_on_ray(job, options):
+        return await api.arun(job, options, observer, clock, transport)
+    from batchfree.executors.ray_run import arun_on_ray
+
+    return await arun_on_ray(job, options, observer)
+
+
+def is_on_ray(job: Job, options: RunOptions) -> bool:
+    """Whether the job runs in parts on Ray. A single part always runs in this process."""
+    return job.spec.executor.name == "ray" and options.part is None
