@@ -20,7 +20,7 @@ from batchfree.run.signals import is_interruption
 
 KEY_VARIABLE = "BATCHFREE_SERVE_KEY"
 SHORTEST_KEY = 16
-"""Characters that a key must have at least; whoever guesses it uses up the account."""
+"""Characters that a key should have; whoever guesses it uses up the account."""
 AT_ONCE = 64
 """Requests in flight at once without a job: more than 20 a minute of two minutes each."""
 
@@ -34,8 +34,7 @@ def serve(arguments: ServeArguments) -> int:
         say(f"error: --host {arguments.host} is open to other machines; set {KEY_VARIABLE} to a key for your clients")
         return USAGE
     if key is not None and len(key) < SHORTEST_KEY:
-        say(f"error: {KEY_VARIABLE} is shorter than {SHORTEST_KEY} characters; it must be hard to guess")
-        return USAGE
+        say(f"warning: {KEY_VARIABLE} is shorter than {SHORTEST_KEY} characters; a key must be hard to guess")
     options = ServeOptions(host=arguments.host, port=arguments.port, max_wait=arguments.max_wait, key=key)
     try:
         serving = partial(serve_clients, _spec(arguments, job), environment, options, time.time, say)

@@ -60,7 +60,8 @@ async def serve_clients(
                 return gateway
             server = make_gateway_server(guarded_app(gateway, options, say))
             url = url_of(listener)
-            say(f"serving free models at {url}/api/v1; the page is {url}/")
+            say(f"serving free models at {url}/api/v1")
+            say(f"the page about them is {url}/")
             return await _until_signal(gateway, server, listener)
 
 

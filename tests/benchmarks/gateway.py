@@ -35,7 +35,7 @@ def serving(folder: Path, service: str) -> Iterator[tuple[str, int]]:
     with batchfree(folder, command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            yield process.stderr.readline().split()[4].rstrip(";"), process.pid
+            yield process.stderr.readline().split()[-1], process.pid
         finally:
             process.terminate()
 

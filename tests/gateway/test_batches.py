@@ -260,7 +260,7 @@ def serving(folder: Path, url: str) -> Iterator[tuple[OpenAI, Any]]:
     command = ["serve", str(job), "--port", "0", "--endpoint", url]
     with batchfree(folder, command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            base = process.stderr.readline().split()[4].rstrip(";")
+            base = process.stderr.readline().split()[-1]
             with OpenAI(base_url=base.replace("/api/v1", "/v1"), api_key="any") as client:
                 yield client, process
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from support.gateway import asking_for, in_virtual_time, spec_of
+from support.gateway import KEY, asking_for, in_virtual_time, spec_of
 
 CHAT = "/chat/completions"
 
@@ -289,3 +289,16 @@ def test_a_list_of_free_models_is_asked_and_no_other(tmp_path):
         return [(await served.http.post(CHAT, json=body)).json()["model"] for _ in range(8)]
 
     assert set(in_virtual_time(act, tmp_path, "faults: [{fault: upstream_429, nth: 3}]")) <= set(two)
+
+
+@pytest.mark.parametrize("quoted", [KEY, "".join(f"\\u{ord(letter):04x}" for letter in KEY)])
+def test_the_key_of_the_server_reaches_no_client(quoted, tmp_path):
+    body = f'{{"model": "a/b:free", "choices": [{{"message": {{"content": "Your key is {quoted}."}}}}]}}'
+    scenario = f"faults: [{{respond: {{body: {json.dumps(body)}}}}}]"
+
+    async def act(served):
+        return await served.http.post(CHAT, json=asking_for())
+
+    reply = in_virtual_time(act, tmp_path, scenario)
+    assert reply.status_code == 200
+    assert KEY not in reply.json()["choices"][0]["message"]["content"]

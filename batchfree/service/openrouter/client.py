@@ -43,6 +43,8 @@ UNHANDLED = "Internal Server Error"
 """The whole body of a server that has no better words for an error of its own."""
 VERSION = re.compile(r"/v\d")
 """The version in the path of an API such as OpenAI's."""
+ESCAPED_LETTER = re.compile(r"\\[^nrt]")
+"""An escape in JSON that may hide a letter of the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,10 @@ class Client:
         if isinstance(response, Failure) or isinstance(judged, Failure):
             return WholeReply(judged=judged, payload={})
         text = body_text(response.headers, response.body)
-        return WholeReply(judged=judged, payload=as_object(self._secret.scrub_json(parse_json(text))))
+        payload = as_object(parse_json(text))
+        if ESCAPED_LETTER.search(text) or self._secret.scrub(text) != text:
+            payload = as_object(self._secret.scrub_json(payload))
+        return WholeReply(judged=judged, payload=payload)
 
     async def key(self) -> wire.KeyState | Failure:
         """The state of the key. The call costs no request; a cancellation leaves nothing behind."""
