@@ -18,7 +18,7 @@ import click
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM
 from batchfree.cli.commands import command_line
 from batchfree.cli.terminal import drop_stdout, open_missing_streams, report_bug, say, usage_message
-from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, USAGE
+from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, OUT_OF_MEMORY, USAGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         drop_stdout()  # else the interpreter complains when it exits
         return OK
+    except MemoryError:
+        say(f"error: {OUT_OF_MEMORY.message}")
+        return NEEDS_A_PERSON
     except Exception as error:  # noqa: BLE001 - the one place where a person sees a bug in batchfree
         if isinstance(error, FileNotFoundError) and not _has_current_folder():
             say("error: the current folder no longer exists; change to another one")

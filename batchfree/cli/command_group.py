@@ -18,7 +18,7 @@ Exit codes:
   1         finished, but some rows failed for good
   2         the command line, job, input or output is wrong; nothing was sent
   3         a person is needed: key, credits, a charge, privacy settings,
-            no suitable model, full disk
+            no suitable model, full disk or memory
   70        a bug in batchfree
   75        rows are pending and nothing is lost: run the command again later
   130, 143  interrupted; the answers in flight were recorded

@@ -30,6 +30,7 @@ class StopReason(StrEnum):
     NO_MODEL = "no_model"
     REFUSED = "refused"
     DISK = "disk"
+    MEMORY = "memory"
     INPUT = "input"
     REQUEST = "request"
 
@@ -52,6 +53,7 @@ EXIT_CODES = {
     StopReason.NO_MODEL: NEEDS_A_PERSON,
     StopReason.REFUSED: NEEDS_A_PERSON,
     StopReason.DISK: NEEDS_A_PERSON,
+    StopReason.MEMORY: NEEDS_A_PERSON,
     StopReason.INPUT: USAGE,
     StopReason.REQUEST: USAGE,
 }
@@ -74,6 +76,13 @@ class Stopped:
     def exit_code(self) -> int:
         """The exit code of this reason."""
         return EXIT_CODES[self.reason]
+
+
+OUT_OF_MEMORY = Stopped(
+    reason=StopReason.MEMORY,
+    message="there is not enough memory. Recorded answers are safe; give the run more memory, or lower "
+    "limits.concurrency, and run the command again",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

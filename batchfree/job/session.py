@@ -14,7 +14,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from batchfree.core.errors import BatchfreeError, DatasetError, Mistake, SpecError, StorageError
-from batchfree.core.stops import Stopped, StopReason, exit_code
+from batchfree.core.stops import OUT_OF_MEMORY, Stopped, StopReason, exit_code
 from batchfree.data import output
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.hold_job import hold_job
@@ -38,6 +38,8 @@ from batchfree.run.tasks import Task
 from batchfree.service.connection import Transport, connect, find_api_key, missing_key
 from batchfree.service.quota.rate_limiter import WaitPolicy, unless
 
+NO_THREAD = "can't start new thread"
+"""What Python says if there is no memory for a thread."""
 GRACE = 30.0
 """Seconds that answers in flight have to arrive after an interruption."""
 
@@ -82,7 +84,7 @@ class Session:
                 self._tracker.warn(warning)
             async with stop_on_signals(self._switch) if self._options.signals else nullcontext():
                 try:
-                    await self._answer(state)
+                    await self._answer_or_stop(state)
                     tally = await self._export(state)
                 except BatchfreeError as error:
                     self._tracker.fail(error)
@@ -105,6 +107,13 @@ class Session:
             self._spec, opened.dataset, protected=self._job.protected, any_plain=self._options.fresh, part=part
         )
         return opened
+
+    async def _answer_or_stop(self, state: JobState) -> None:
+        """As `_answer`; if memory runs out where no row is to blame, the run stops."""
+        try:
+            await self._answer(state)
+        except* MemoryError:
+            self._switch.throw(OUT_OF_MEMORY)
 
     async def _answer(self, state: JobState) -> None:
         """Sends what is to be sent. Does not touch the network if there is nothing to send."""
@@ -222,7 +231,9 @@ class Session:
         try:
             path = self._table()
             end = state.counts if path is None else partial(state.export, path)
-            return await anyio.to_thread.run_sync(end) if self._options.signals else end()
+            return await _beside_event_loop(end) if self._options.signals else end()
+        except MemoryError as error:
+            raise StorageError(f"the table can't be written: {OUT_OF_MEMORY.message}") from error
         except StorageError as error:
             if self._switch.stopped is None:
                 raise
@@ -312,3 +323,13 @@ class Session:
             pilot=state.pilots[-1] if state.pilots else None,
             same_alone=state.same_alone(),
         )
+
+
+async def _beside_event_loop(end: Callable[[], Tally]) -> Tally:
+    """The result of `end`, called in a thread; without one if there is not enough memory for a thread."""
+    try:
+        return await anyio.to_thread.run_sync(end)
+    except RuntimeError as error:
+        if str(error) != NO_THREAD:
+            raise
+        return end()

@@ -162,7 +162,11 @@ class Sender:
     def _settle(self, response: Response[Task], sent: Outgoing, criteria: Criteria) -> AttemptResult:
         """Records the attempt and draws the conclusions. Synchronous from end to end, so nothing can be lost."""
         parcel, draw, judged = response.ask.rows, response.ask.draw, response.judged
-        reply = read(judged, parcel, sent.codes, self._rules.answer)
+        try:
+            reply = read(judged, parcel, sent.codes, self._rules.answer)
+        except MemoryError:
+            judged = Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the reply")
+            reply = read(judged, parcel, sent.codes, self._rules.answer)
         too_small = None
         if isinstance(judged, Failure) and judged.kind is Kind.CONTEXT_LENGTH:
             too_small = self._exchange.router.context_too_small(judged, draw, criteria.needs)

@@ -15,7 +15,7 @@ import anyio.lowlevel
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from batchfree.core.errors import DatasetError, StorageError, UnavailableError
-from batchfree.core.stops import Stopped, StopReason
+from batchfree.core.stops import OUT_OF_MEMORY, Stopped, StopReason
 from batchfree.run.backoff import backoff
 from batchfree.run.sender import AttemptResult, Sender
 from batchfree.run.switch import Switch
@@ -89,6 +89,8 @@ class WorkerPool:
             self._switch.throw(Stopped(reason=StopReason.INPUT, message=str(error)))
         except StorageError as error:
             self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
+        except MemoryError:
+            self._switch.throw(OUT_OF_MEMORY)
         return None
 
     def _retrying(self) -> AsyncRetrying:
@@ -135,6 +137,8 @@ class WorkerPool:
             return await self._sender.send(parcel, self._queue.put_back)
         except StorageError as error:
             return AttemptResult(stopped=Stopped(reason=StopReason.DISK, message=str(error)))
+        except MemoryError:
+            return AttemptResult(stopped=OUT_OF_MEMORY)
         except UnavailableError as error:
             return AttemptResult(stopped=Stopped(reason=StopReason.SERVICE_DOWN, message=str(error)))
 

@@ -112,6 +112,8 @@ class Template:
 
 
 def _sentence(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to fill the template from this row"
     text = str(error)[:LONGEST_ERROR] or type(error).__name__
     return text if isinstance(error, TemplateError | ValueError) else f"{type(error).__name__}: {text}"
 

@@ -38,6 +38,7 @@ HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ACCEPTED,
 }
+NO_MEMORY = Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the response")
 CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
 UNHANDLED = "Internal Server Error"
 """The whole body of a server that has no better words for an error of its own."""
@@ -143,7 +144,7 @@ class Client:
         try:
             judged = judge(response.status, response.headers, response.body, self._secret)
         except MemoryError:
-            return Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the response")
+            return NO_MEMORY
         return self._with_advice(judged) if isinstance(judged, Failure) else judged
 
     def _with_advice(self, failure: Failure) -> Failure:
@@ -187,6 +188,8 @@ class Client:
             return Failure(kind=Kind.TIMEOUT, message=f"no complete response within {seconds:g} s")
         except UnreadableBodyError as error:
             return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)))
+        except MemoryError:
+            return NO_MEMORY
         except CarrierError as error:
             return Failure(kind=Kind.CONNECTION, message=self._describe(error), unsent=error.unsent)
 
