@@ -107,6 +107,8 @@ def _request_parts(progress: Progress, now: float, *, short: bool) -> Iterator[s
     usage = progress.usage
     today = f", {usage.left('day')} left today" if usage is not None and usage.day_limit is not None else ""
     yield count(progress.requests, "request") + today
+    if progress.checks and progress.stopped is None:
+        yield f"{count(progress.checks, 'row')} of packs asked alone as well"
     if progress.in_flight and progress.stopped is None and not short:
         yield f"{progress.in_flight} in flight"
 

@@ -88,16 +88,6 @@ class PilotDecision(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the models were ranked by expected values, and not by an estimate."""
         return any(each.measured for each in self.ranking)
 
-    def to_json(self) -> JsonObject:
-        """As `run --json` prints it."""
-        return {
-            "kept": list(self.kept),
-            "ranking": [
-                {"model": each.model, "right": each.right, "votes": each.votes, "measured": each.measured}
-                for each in self.ranking
-            ],
-        }
-
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request to the service and its result; one line of the journal.

@@ -66,11 +66,12 @@ class PackStatistics:
     places: tuple[Mapping[str, int], ...]
 
     def __str__(self) -> str:
-        losses = (each for each in PackedRowStatus if each is not PackedRowStatus.ANSWERED)
-        lost = (f"{self.shares[each]:.1%} {each.replace('_', ' ')}" for each in losses)
+        counts = {each: round(self.shares[each] * self.rows) for each in PackedRowStatus}
+        answered = counts.pop(PackedRowStatus.ANSWERED)
+        lost = (f"{number:,} {status.replace('_', ' ')}" for status, number in counts.items())
         return (
-            f"{self.packs} replies to packs of {self.rows / self.packs:.1f} rows on average: "
-            f"{self.shares[PackedRowStatus.ANSWERED]:.1%} of the rows answered, {', '.join(lost)}"
+            f"{self.packs:,} replies to packs of {self.rows / self.packs:.1f} rows on average: "
+            f"{answered:,} of {self.rows:,} rows answered, {', '.join(lost)}"
         )
 
     def to_json(self) -> JsonObject:

@@ -46,6 +46,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """What each model did with the rows that it was asked in this run."""
     failures: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Requests of this run that brought no answer, by kind of failure."""
+    checks: int = 0
+    """Rows of packs that were asked alone as well in this run."""
     usage: QuotaUsage | None = None
     """The quota, a few seconds old at most; None on an endpoint without limits."""
     stopped: Stopped | None = None
@@ -98,7 +100,10 @@ class ProgressTracker:
             if attempt.main_failure is not None:
                 self._failures[attempt.main_failure] += 1
         requests = now.requests + bool(attempt.models)
-        now = replace(self._with_usage(now), requests=requests, ok=now.ok + ok, failed=now.failed + failed)
+        checks = now.checks + (attempt.pack_check and bool(attempt.models))
+        now = replace(
+            self._with_usage(now), requests=requests, ok=now.ok + ok, failed=now.failed + failed, checks=checks
+        )
         self._show(replace(now, recorded=attempt))
         self.progress = now
         if now.ok + now.failed >= self._logged + LOG_EVERY:

@@ -191,6 +191,16 @@ class Summary:
             "warnings": list(self.warnings),
             "packs": self.packs and self.packs.to_json(),
             "correct": self.correct and self.correct.to_json(),
-            "pilot": self.pilot and self.pilot.to_json(),
+            "pilot": self.pilot and _pilot_json(self.pilot),
             "pack_check": self.same_alone and self.same_alone.to_json(),
         }
+
+
+def _pilot_json(pilot: PilotDecision) -> JsonObject:
+    """A pilot's decision; the shares of right votes with their intervals, both null if there are too few votes."""
+    ranking = []
+    for each in pilot.ranking:
+        right = Proportion(count=each.right * each.votes, total=each.votes).to_json()
+        shown = {"right": right["share"], "votes": each.votes, "interval": right["interval"], "count": right["count"]}
+        ranking.append({"model": each.model, **shown, "measured": each.measured})
+    return {"kept": list(pilot.kept), "ranking": ranking}

@@ -12,6 +12,7 @@ import pytest
 from support.rehearsal import Rehearsal, scenario
 
 from batchfree.cli.print_summary import result_lines
+from batchfree.core.parts import Part
 from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.job.plan import plan
 from batchfree.job.state import read_state
@@ -211,3 +212,13 @@ def test_under_ten_pairs_only_counts_are_shown(tmp_path: Path, check: int) -> No
     found = figures(job)
     assert (found["equal"]["total"], found["equal"]["share"], found["kappa"]["value"]) == (check, None, None)
     assert found["mcnemar"]["p_value"] is None
+
+
+def test_the_parts_of_a_job_check_as_many_rows_as_the_whole(tmp_path: Path) -> None:
+    job = rehearse(tmp_path)
+    for number in (1, 2, 3):
+        job.run(part=Part(number=number, count=3))
+    found = [line.attempt for path in (tmp_path / "job.run").rglob("journal.jsonl") for line in read(path)]
+    asked = [attempt.outcomes[0].question for attempt in found if attempt.pack_check]
+    assert len(asked) == len(set(asked)) == 20
+    assert job.run().requests == 0
