@@ -16,6 +16,7 @@ STYLES = {
     re.compile(r"(?<![\d,])(?!0 )[\d,]+ failed"): "31",
     re.compile(r"[\d,]+ without answer"): "33",
     re.compile(r"(waiting for the )?\w+ limit until [-\d: A-Z]+"): "33",
+    re.compile(r"models failed: trying again at [-\d: A-Z]+"): "33",
     re.compile(r"stopping: [^·\n]*"): "1;33",
 }
 """What stands out, with the codes of its colours (ECMA-48, SGR). rich would take most of the view's CPU time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from batchfree.cli.terminal import count
+from batchfree.core.routes import ROUTERS
 from batchfree.job.status import JobStatus
 from batchfree.run.summary import Summary
 
@@ -12,6 +13,10 @@ ERROR_WIDTH = 60
 """Most characters of an example of an error."""
 LABELS = 20
 """Labels that are counted one by one."""
+UNUSED = 3
+"""Most labels without any row that are named."""
+NO_MODEL = "(no model named)"
+"""Stands for the model of a failure that names none."""
 MODELS = 12
 """Models that are named one by one."""
 
@@ -39,7 +44,11 @@ def _label_lines(labels: Mapping[str, int]) -> Iterator[str]:
     if not any(labels.values()):
         return
     ranked = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
+    unused = [label for label, rows in ranked if not rows]
+    if len(unused) > UNUSED:
+        ranked = ranked[: -len(unused)]
     more = f", {len(ranked) - LABELS} more labels" if len(ranked) > LABELS else ""
+    more += f"; {len(unused)} labels on no row" if len(unused) > UNUSED else ""
     yield "  answers: " + ", ".join(f"{label} {rows}" for label, rows in ranked[:LABELS]) + more
 
 
@@ -47,7 +56,8 @@ def _model_lines(outcome: Summary | JobStatus) -> Iterator[str]:
     """One line for each model: the rows of the table that it answered, and its requests without an answer."""
     statistics = outcome.statistics
     names = sorted({*outcome.models, *statistics.wasted}, key=lambda name: (-outcome.models.get(name, 0), name))
-    width = max((len(name) for name in names[:MODELS]), default=0)
+    shown = {name: NO_MODEL if name in ROUTERS else name for name in names[:MODELS]}
+    width = max(map(len, shown.values()), default=0)
     for name in names[:MODELS]:
         rows, wasted = outcome.models.get(name, 0), statistics.wasted.get(name)
         answered = f"{count(rows, 'row')} answered" if rows else ""
@@ -55,7 +65,7 @@ def _model_lines(outcome: Summary | JobStatus) -> Iterator[str]:
         if wasted:
             kinds = ", ".join(f"{number} {kind}" for kind, number in wasted.most_common())
             lost = f"{count(wasted.total(), 'request')} without answer: {kinds}"
-        yield f"  {name:<{width}}  " + "; ".join(part for part in (answered, lost) if part)
+        yield f"  {shown[name]:<{width}}  " + "; ".join(part for part in (answered, lost) if part)
     if len(names) > MODELS:
         yield f"  and {count(len(names) - MODELS, 'other model')}"
 

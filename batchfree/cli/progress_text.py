@@ -54,15 +54,17 @@ def finishes_at(progress: Progress, rate: Rate, now: float) -> float | None:
     if not rate.rows or not answered:
         return None
     usage = progress.usage
-    if usage is None or usage.day_limit is None:
+    if usage is None or (usage.day_limit is None and usage.minute_limit is None):
         return now + left / rate.rows
+    least = 60.0 / usage.minute_limit if usage.minute_limit else 0.0  # a burst at the begin of a run is no pace
     pace = Pace(
         left=usage.left("day"),
         per_day=usage.day_limit,
         resets_at=max(usage.day_resets_at, now + 1) if usage.day_resets_at else next_day(now),
-        seconds_each=1 / max(rate.requests, 1e-9),
+        seconds_each=max(1 / max(rate.requests, 1e-9), least),
     )
-    return pace.finishes_at(max(1, round(left * progress.requests / answered)), now)
+    begin = max(now, progress.until or now)
+    return pace.finishes_at(max(1, round(left * progress.requests / answered)), begin)
 
 
 def view_lines(job: str, progress: Progress, rate: Rate, now: float, width: int) -> list[str]:
@@ -133,7 +135,9 @@ def _brief(model: str) -> str:
 def wait_note(progress: Progress, now: float) -> str | None:
     """What all workers wait for and until when; None if they don't."""
     if progress.waiting_for is None or progress.until is None:
-        return None
+        if progress.goes_on_at is None or progress.in_flight or progress.goes_on_at <= now:
+            return None
+        return f"models failed: trying again at {moment(progress.goes_on_at, now)}"
     what = "quota ledger" if progress.waiting_for == "ledger" else f"{progress.waiting_for} limit"
     return f"waiting for the {what} until {moment(progress.until, now)}"
 

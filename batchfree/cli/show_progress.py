@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from batchfree.cli import terminal
@@ -15,6 +16,7 @@ from batchfree.cli.arguments import RunArguments
 from batchfree.cli.progress_text import Rate, plain_line, stopping_note, view_lines
 from batchfree.cli.terminal import count, say
 from batchfree.core.stops import INTERRUPTED, TERMINATED
+from batchfree.run import signals
 from batchfree.run.progress import Observer, Progress
 
 if TYPE_CHECKING:
@@ -25,12 +27,16 @@ PLAIN_EVERY = ((120.0, 10.0), (3600.0, 60.0), (float("inf"), 300.0))
 """Up to this second of a run, this number of seconds lies between two plain lines."""
 
 
+LEFT = "left at once; the next run asks the rows in flight again"
+
+
 @contextmanager
 def show_progress(arguments: RunArguments, job: str) -> Iterator[Observer]:
     """The observer that shows the progress of a run, as `--progress`, `-q` and `-v` ask for it."""
     style = arguments.progress
     if style == "auto":
         style = "bar" if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else "plain"
+    signals.before_leaving = None if arguments.quiet else partial(say, LEFT)
     if arguments.quiet:
         yield lambda progress: None
     elif style == "none":

@@ -87,6 +87,7 @@ class Workforce:
             workers=self._spec.limits.concurrency,
             max_wait=self._spec.retry.max_wait,
             rng=self._rng,
+            pause=self._tracker.pause,
         )
         await pool.run(grace)
         if self._switch.stopped is None:

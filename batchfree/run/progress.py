@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -19,6 +20,8 @@ from batchfree.run.summary import Summary
 from batchfree.run.tasks import Task
 from batchfree.service.quota.account import QuotaUsage
 
+LEAST_PAUSE = 2.0
+"""Seconds of the shortest pause of a worker that is shown."""
 LOG_EVERY = 100
 """Rows between two entries of the log about the progress."""
 USAGE_EVERY = 5.0
@@ -50,6 +53,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of packs that were asked alone as well in this run."""
     usage: QuotaUsage | None = None
     """The quota, a few seconds old at most; None on an endpoint without limits."""
+    goes_on_at: float | None = None
+    """When the first of the workers that wait for a retry asks again, in epoch seconds; None if none waits."""
     stopped: Stopped | None = None
     """Why no more requests are started; `until_cut_off` says how long answers in flight are waited for."""
     until_cut_off: float | None = None
@@ -75,6 +80,7 @@ class ProgressTracker:
         self._usage: Callable[[], QuotaUsage] | None = None
         self._looked_at = float("-inf")
         self._logged = 0
+        self._pauses: list[float] = []
 
     def start(self, job: str, endpoint: str, total: int) -> None:
         """Sets the number of rows in the input, and logs that the run has started."""
@@ -117,6 +123,21 @@ class ProgressTracker:
     def in_flight(self, change: int) -> None:
         """Counts the requests in flight: `change` is 1 when a request is sent and -1 when it is over."""
         self._show(replace(self.progress, in_flight=self.progress.in_flight + change))
+
+    @contextmanager
+    def pause(self, seconds: float) -> Iterator[None]:
+        """Shows that a worker waits this long before it asks again. Short pauses are not worth a word."""
+        if seconds < LEAST_PAUSE:
+            yield
+            return
+        until = self._clock() + seconds
+        self._pauses.append(until)
+        self._show(replace(self.progress, goes_on_at=min(self._pauses)))
+        try:
+            yield
+        finally:
+            self._pauses.remove(until)
+            self._show(replace(self.progress, goes_on_at=min(self._pauses, default=None)))
 
     def wait(self, reason: str | None, until: float | None) -> None:
         """Shows that all workers wait for `reason` until a moment in epoch seconds; two Nones end the wait."""

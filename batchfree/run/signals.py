@@ -25,6 +25,10 @@ SIGNALS = {
     signal.SIGTERM: StopReason.TERMINATED,
     signal.SIGHUP: StopReason.TERMINATED,
 }
+LAST_WORD_S = 0.5
+"""Seconds that `before_leaving` may take; a terminal that is stopped takes no word."""
+before_leaving: Callable[[], object] | None = None
+"""Called before a second signal ends the process, to clear the terminal and say so."""
 SAME_WISH_S = 1.0
 """Seconds in which the same signal counts once. `timeout` of coreutils sends SIGTERM twice within a millisecond."""
 
@@ -54,13 +58,22 @@ async def _throw(switch: Switch, stopped: Stopped) -> None:
     switch.throw(stopped, force=True)
 
 
+def _leave(code: int) -> None:
+    """Ends the process at once."""
+    if before_leaving is not None:
+        last_word = threading.Thread(target=before_leaving, daemon=True)
+        last_word.start()
+        last_word.join(LAST_WORD_S)
+    os._exit(code)
+
+
 class SignalReader:
     """Decides what each signal means: the first one stops the run, another one ends the process."""
 
     def __init__(
         self,
         stop: Callable[[signal.Signals], None],
-        leave: Callable[[int], object] = os._exit,
+        leave: Callable[[int], object] = _leave,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stop, self._leave, self._monotonic = stop, leave, monotonic

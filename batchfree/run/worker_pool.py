@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import anyio
@@ -38,9 +39,18 @@ class WorkerPool:
     """The workers of one run."""
 
     def __init__(
-        self, *, queue: TaskQueue, sender: Sender, switch: Switch, workers: int, max_wait: float, rng: random.Random
+        self,
+        *,
+        queue: TaskQueue,
+        sender: Sender,
+        switch: Switch,
+        workers: int,
+        max_wait: float,
+        rng: random.Random,
+        pause: Callable[[float], AbstractContextManager[None]],
     ) -> None:
-        """`max_wait` is the cap of one backoff, in seconds."""
+        """`max_wait` is the cap of one backoff, in seconds. A worker waits that long inside of `pause`."""
+        self._pause = pause
         self._queue, self._sender, self._switch = queue, sender, switch
         self._workers, self._max_wait, self._rng = workers, max_wait, rng
         self._no_model: Stopped | None = None
@@ -109,7 +119,7 @@ class WorkerPool:
         """Sleeps, at most until the switch is thrown."""
         await anyio.lowlevel.checkpoint()
         if seconds > 0:
-            with anyio.move_on_after(seconds):
+            with self._pause(seconds), anyio.move_on_after(seconds):
                 await self._switch.event.wait()
 
     async def _attempt(self, errand: Errand) -> float | None:

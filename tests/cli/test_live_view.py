@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from support.processes import JobFolder, emulator, environment
 
-from batchfree.cli.progress_text import Rate, plain_line, view_lines
+from batchfree.cli.progress_text import Rate, finishes_at, plain_line, view_lines
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.journal.model_statistics import ModelStatistics
 from batchfree.run.progress import Progress
@@ -44,11 +44,10 @@ def running(rows: int = 300, **changes: Any) -> tuple[Progress, Rate]:
         ok=40,
         failed=2,
         requests=60,
-        in_flight=3,
         usage=usage(30),
         failures={"upstream_rate_limit": 12, "timeout": 4, "bad_answer": 2},
         models={f"author/model-number-{n}:free": ModelStatistics(answered=9 - n, failed=n) for n in range(8)},
-        **changes,
+        **{"in_flight": 3, **changes},
     )
     rate = Rate()
     rate.add(0.0, Progress(total=rows))
@@ -60,14 +59,25 @@ WAITS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "the minute": {"waiting_for": "minute", "until": NOW + 50},
     "the day": {"waiting_for": "day", "until": NOW + 43_200},
+    "a retry": {"goes_on_at": NOW + 40, "in_flight": 0},
     "answers": {"stopped": Stopped(reason=StopReason.INTERRUPTED, message=""), "until_cut_off": NOW + 20},
 }
 MUST: dict[str, list[str]] = {
     "nothing": [],
     "the minute": [r"minute limit until 12:00:50"],
     "the day": [r"day limit until 2026-10-07 00:00 \w+"],
+    "a retry": [r"models failed: trying again at 12:00:40"],
     "answers": [r"stopping: waiting up to 20 s for 3 answers in flight"],
 }
+
+
+def test_a_burst_and_a_wait_do_not_shorten_the_time_that_is_left() -> None:
+    """20 requests in the first 5 seconds, then a wait for the minute's limit: 20 a minute is all there is."""
+    progress = Progress(total=100, ok=20, requests=20, usage=usage(500), waiting_for="minute", until=NOW + 50)
+    rate = Rate()
+    rate.add(0.0, Progress(total=100))
+    rate.add(5.0, progress)
+    assert finishes_at(progress, rate, NOW) == NOW + 50 + 80 * 60 / 20
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -28,6 +28,14 @@ def test_this_run_and_all_runs_are_told_apart(job: JobHere) -> None:
     assert re.search(r"answers: (odd|even) \d, (odd|even) \d\n", second)
 
 
+def test_labels_without_rows_are_named_only_if_they_are_few(job: JobHere) -> None:
+    three, ten = ["odd", "even", "none"], [*(f"label-{number}" for number in range(9)), "none"]
+    for labels, shown in ((three, "answers: none 3, even 0, odd 0\n"), (ten, "answers: none 3; 9 labels on no row\n")):
+        name = f"of-{len(labels)}"
+        job.spec(name=name, answer={"labels": labels}, prompt="Say none", output=f"{name}.parquet")
+        assert shown in job("run").err
+
+
 def test_nothing_to_do_is_one_line(job: JobHere) -> None:
     job("run", "-q")
     output = job("run")

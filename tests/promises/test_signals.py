@@ -77,7 +77,7 @@ def test_a_second_signal_leaves_at_once_and_blocks_nothing(tmp_path: Path, secon
             if ends_within(process, 0.5):
                 break
         assert process.poll() == 130, "the answers in flight have 30 seconds to land, and the process left before"
-        finished(process)
+        assert "left at once; the next run asks the rows in flight again" in finished(process).stderr
     assert not (tmp_path / "table.parquet").exists()
     assert len(job.attempts()) == FIRST
     again = job.run(None)
