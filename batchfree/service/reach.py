@@ -7,6 +7,10 @@ from batchfree.core.stops import Stopped, StopReason
 
 LOST_S = 30.0
 """Nothing but failed connections for this number of seconds ends the run."""
+LONGEST_GAP_S = 35.0
+"""After a longer time without a request, in which the run has waited for a limit, a few failures are forgotten."""
+FEW = 5
+"""From this number of failed connections on, none is forgotten."""
 REFUSED_S = 900.0
 """Nothing but refusals by the limit per minute for this number of seconds ends the run."""
 
@@ -17,13 +21,16 @@ class Reach:
     def __init__(self) -> None:
         self.lost_since: float | None = None
         """The first of the failed connections since anything else came back."""
+        self._last_lost, self._losses = float("-inf"), 0
         self._refused_since: float | None = None
 
     def note(self, judged: Judged, now: float) -> Stopped | None:
         """Takes in what came of a request at `now`. Returns the reason to end the run, if there is one."""
         kind = judged.kind if isinstance(judged, Failure) else None
         if isinstance(judged, Failure) and kind is Kind.CONNECTION:
-            self.lost_since = now if self.lost_since is None else self.lost_since
+            if self.lost_since is None or (now - self._last_lost > LONGEST_GAP_S and self._losses < FEW):
+                self.lost_since, self._losses = now, 0
+            self._last_lost, self._losses = now, self._losses + 1
             return _lost(judged) if now - self.lost_since >= LOST_S else None
         self.lost_since = None
         if isinstance(judged, Failure) and kind is Kind.MINUTE_LIMIT:

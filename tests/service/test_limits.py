@@ -19,6 +19,7 @@ from batchfree.service.quota.learned import (
     ends_day_closure,
     is_stale,
     learn_cap,
+    least_guess,
     minute_start,
     provisional_closure,
     used_elsewhere,
@@ -279,6 +280,23 @@ def test_refusals_of_requests_sent_before_a_guess_only_lower_it():
     assert lesson(through=8, cap=12, known=by_name) == lesson(through=8, cap=12, known=by_name, named=20) == by_name
     assert lesson(through=8, cap=12, known=known, named=10) == LearnedCap(per_minute=10, at=NOON, named=True)
     assert lesson(through=8, cap=12, known=known, refused_at=NOON) == LearnedCap(per_minute=8, at=NOON, named=False)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "through", "cap", "learned"),
+    [(1, 2, None, 60), (3, 25, None, 25), (58, 20, None, 20), (None, 0, None, 10), (1, 2, 60, 60), (1, 2, 100, 60)],
+)
+def test_a_server_that_says_to_wait_for_a_second_takes_sixty_a_minute(retry_after, through, cap, learned):
+    guess = learn_cap(
+        NOON,
+        refused_at=NOON - 1,
+        named=None,
+        through=through,
+        cap=cap,
+        known=None,
+        least=least_guess(retry_after),
+    )
+    assert guess.per_minute == learned
 
 
 CAPS = [

@@ -22,6 +22,8 @@ BUSY = Failure(kind=Kind.UPSTREAM_ERROR, message="busy")
         ([(0, REFUSED), (29.9, REFUSED)], False),
         ([(0, REFUSED), (30, REFUSED)], True),
         ([(0, REFUSED), (10, CUT), (20, REFUSED), (31, CUT)], True),
+        ([(0, CUT), (61, CUT), (122, CUT)], False),
+        ([(0, CUT), (61, CUT), (81, CUT), (92, CUT)], True),
         ([(0, REFUSED), (10, ANSWER), (31, REFUSED)], False),
         ([(0, REFUSED), (10, BUSY), (31, REFUSED)], False),
         ([(0, REFUSED), (10, MINUTE), (31, REFUSED)], False),

@@ -20,6 +20,8 @@ DOUBLES_S = 300.0
 """Seconds in which a guess doubles where the job has no limit: a server that was busy once is not slow for long."""
 NAMED_HOLD = 3600.0
 """Seconds for which a cap that the service named overrides a higher one in the spec."""
+LARGEST_LEAST = 600
+"""A hint of less than a tenth of a second is no rate."""
 LEAST_GUESS = FREE_REQUESTS_PER_MINUTE // 2
 """The smallest guess, unless half of the current cap is even smaller. A far too large cap in the spec says nothing."""
 ASK_EVERY = 3600.0
@@ -53,21 +55,39 @@ def minute_start(at: float, resets_at: float | None) -> float:
     return at - at % MINUTE
 
 
+def least_guess(retry_after: float | None) -> int:
+    """The smallest guess where the job has no limit: a server that says "wait 3 seconds" takes 20 a minute or more.
+
+    Such a server may also refuse at random, or for the requests in flight, so what went through says little.
+    """
+    return LEAST_GUESS if not retry_after else max(1, min(int(MINUTE / retry_after), LARGEST_LEAST))
+
+
 def learn_cap(
-    now: float, *, refused_at: float, named: int | None, through: int, cap: int | None, known: LearnedCap | None
+    now: float,
+    *,
+    refused_at: float,
+    named: int | None,
+    through: int,
+    cap: int | None,
+    known: LearnedCap | None,
+    least: int = 1,
 ) -> LearnedCap:
     """The cap per minute after a minute 429.
 
     The refused request started at `refused_at`; `cap` applied, and `through` other starts of the same minute are not
     refused so far. A lower cap that the 429 names (`named`) is taken as it is. Otherwise others use the account too,
     or `cap` was too high: the guess is the number of starts that went through, but at least half of `cap` (or
-    `LEAST_GUESS`). Later refusals of requests that started before the guess lower it further.
+    `LEAST_GUESS`). Later refusals of requests that started before the guess lower it further. No guess is below
+    `least`, unless `cap` is.
     """
+    through = max(through, least)
     if named is not None and named >= 1 and (cap is None or named < cap):
         return LearnedCap(per_minute=named, at=now, named=True)
     if known is not None and refused_at <= known.at:
         return known if known.named else replace(known, per_minute=max(1, min(known.per_minute, through)))
-    guess = through if cap is None else max(min(cap // 2, LEAST_GUESS), min(through, cap - 1))
+    lower = cap if cap is not None and least >= cap else (cap or 0) - 1
+    guess = through if cap is None else max(min(cap // 2, LEAST_GUESS), min(through, lower))
     return LearnedCap(per_minute=max(1, guess), at=now, named=False)
 
 

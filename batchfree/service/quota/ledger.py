@@ -154,8 +154,20 @@ class Ledger:
 
         self._write(close)
 
-    def learn_cap(self, limits: Limits, refused: Start, *, named: int | None, resets_at: float | None) -> None:
-        """Learns from a minute 429 that refused this start; `named` is the limit per minute that the 429 named."""
+    def learn_cap(
+        self,
+        limits: Limits,
+        refused: Start,
+        *,
+        named: int | None,
+        resets_at: float | None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Learns from a minute 429 that refused this start; `named` is the limit per minute that the 429 named.
+
+        `resets_at` is in epoch seconds, `retry_after` in seconds.
+        """
+        least = learned.least_guess(retry_after) if limits.per_minute is None else 1
 
         def learn(db: Database) -> None:
             now = self.clock()
@@ -164,7 +176,9 @@ class Ledger:
             since = learned.minute_start(refused.at, resets_at)
             through = entries.starts_not_refused(db, since, since + rules.MINUTE)
             cap = learned.effective_limits(limits, known, (), now).per_minute
-            new = learned.learn_cap(now, refused_at=refused.at, named=named, through=through, cap=cap, known=known)
+            new = learned.learn_cap(
+                now, refused_at=refused.at, named=named, through=through, cap=cap, known=known, least=least
+            )
             if new != known:
                 entries.put_learned_cap(db, new)
 

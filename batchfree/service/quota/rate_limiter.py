@@ -132,7 +132,13 @@ class RateLimiter:
         self._count_all()
         closure = rules.closure_after_429(reason, now, failure.resets_at, failure.retry_after)
         if reason == "minute":
-            self._ledger.learn_cap(self._limits, start, named=failure.limit, resets_at=failure.resets_at)
+            self._ledger.learn_cap(
+                self._limits,
+                start,
+                named=failure.limit,
+                resets_at=failure.resets_at,
+                retry_after=failure.retry_after,
+            )
         elif failure.limit is not None:
             self._ledger.record_day_report(day_limit=failure.limit, day_used=None)
         self._ledger.close_account(closure.until, reason)
