@@ -8,6 +8,7 @@ import json
 import sqlite3
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -250,3 +251,19 @@ def test_other_endpoints_are_refused_by_name(tmp_path, url):
 def test_lines_of_another_vendors_batches_are_named(tmp_path):
     line = json.dumps({"custom_id": "a", "params": {"messages": []}}).encode()
     assert "Anthropic's Message Batches" in problem_of(tmp_path, "x.jsonl", line, format="openai-batch")
+
+
+@pytest.mark.parametrize("write", [pl.DataFrame.write_ipc, pl.DataFrame.write_ipc_stream])
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "uncompressed"])
+def test_an_arrow_file_whose_lengths_are_damaged_ends_no_process(
+    tmp_path: Path, write: Callable[..., None], compression: str
+) -> None:
+    path = tmp_path / "rows.arrow"
+    write(pl.DataFrame({"prompt": ["a" * 40] * 1000}), path, compression=compression)
+    data = path.read_bytes()
+    assert open_dataset(InputSpec(path=(str(path),))).check() == []
+    damaged = data.replace((16_000).to_bytes(8, "little"), (16_000 + (0x11 << 56)).to_bytes(8, "little"))
+    assert damaged != data
+    path.write_bytes(damaged)
+    with pytest.raises(DatasetError, match=r"claim to hold|would stand outside the file"):
+        list(open_dataset(InputSpec(path=(str(path),))).rows({"prompt"}))

@@ -16,6 +16,7 @@ from typing import IO
 
 import polars as pl
 
+from batchfree.data.input.arrow_lengths import check_message
 from batchfree.data.input.flatbuffer import FlatTable
 
 MARKER = b"\xff\xff\xff\xff"
@@ -61,6 +62,7 @@ def batches(path: str) -> Iterator[pl.DataFrame]:
     before: list[bytes] = []
     for message in _messages(path, BATCH):
         content = message.content or b""
+        check_message(content, 8 + int.from_bytes(content[4:8], "little", signed=True))
         if message.kind == BATCH:
             yield pl.read_ipc_stream(io.BytesIO(b"".join([*before, content, END])))
         else:

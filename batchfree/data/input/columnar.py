@@ -11,13 +11,16 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from batchfree.core.errors import Mistake
-from batchfree.data.input import arrow_stream, arrow_types
+from batchfree.data.input import arrow_lengths, arrow_stream, arrow_types
 from batchfree.data.input.input_files import is_remote
 from batchfree.data.input.survey import Findings, Places, Survey
 
 CAST = "cast it to another type where the file is made"
 
-UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, arrow_stream.BrokenStreamError, OSError)
+UNREADABLE = (
+    *(pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError),
+    *(arrow_stream.BrokenStreamError, arrow_lengths.AbsurdLengthError),
+)
 """What Polars raises for files and types that it can't read; some types make it panic."""
 
 
@@ -61,6 +64,8 @@ def survey(paths: Sequence[str], form: str) -> Survey:
         places.begin(path)
         try:
             with _silent_panics():
+                if form == "arrow" and not is_remote(path):
+                    arrow_lengths.check_file(path)
                 schema = scan(path, form).collect_schema()
                 places.add_rows(_count_rows(path, form))
         except UNREADABLE as error:

@@ -40,6 +40,12 @@ class FlatTable:
             entry = (at or 0) + 4 + 4 * place
             yield FlatTable(self._data, entry + self._unpack("<I", entry))
 
+    def structs(self, field: int, form: str) -> Iterator[tuple[int, ...]]:
+        """The structs of a vector, each unpacked by `form`; none if it is left out."""
+        at = self._target(field)
+        for place in range(0 if at is None else self._unpack("<I", at)):
+            yield struct.unpack_from(form, self._data, (at or 0) + 4 + struct.calcsize(form) * place)
+
     def text(self, field: int) -> str:
         """The text of a field, empty if it is left out."""
         at = self._target(field)
