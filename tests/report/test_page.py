@@ -83,7 +83,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a job with votes and expected values."""
+    """The report of a job with packs, a pilot, votes, expected values and pack checks; some packs mix rows up."""
     words = ("awful bad", "great lovely")
     rows = [
         {"prompt": f"Review {n}: {words[n % 2]} food.", "gold": ("negative", "positive")[n % 2]} for n in range(120)
@@ -91,9 +91,12 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = {
         "answer": {"labels": ["positive", "negative"]},
         "votes": {"min": 2, "max": 4, "agree": 2},
-        "evaluate": {"expected": "gold"},
+        "pilot": {"rows": 15},
+        "pack": 5,
+        "evaluate": {"expected": "gold", "pack_check": 20},
     }
     text = SERVICE.replace("answers:", "#").replace("0.7", "0.6")
+    text += "faults: [{fault: swap_codes, content: '^<row', chance: 0.3}]\n"
     job = Rehearsal(tmp_path_factory.mktemp("calm"), rows, spec, scenario(text))
     job.run()
     return write_report(job.job(), None, job.time.clock()).path
@@ -194,6 +197,15 @@ def test_rows_can_be_searched_filtered_and_paged(calm: Path, browser: Any) -> No
     find(browser, "#search [name=status] [value=wrong]")[0].click()
     assert visible_rows(browser)
     assert [row.text for row in visible_rows(browser) if "not as expected" not in row.text] == []
+
+
+def test_the_pack_check_and_the_pilot_stand_on_the_page(calm: Path, browser: Any) -> None:
+    opened(browser, calm)
+    (packs,), (models,) = find(browser, "#packs"), find(browser, "#models")
+    assert "20 rows of packs, chosen at random, were also asked alone." in packs.text
+    assert "McNemar's test" in packs.text
+    assert "Cohen's kappa" in packs.text
+    assert "were kept, ranked by expected values" in models.text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
