@@ -1,10 +1,11 @@
 """CPU and speed per row against a server that always gives the same reply, as a ratio to a bare loop.
 
-    python tests/benchmarks/throughput.py [--rows 10000] [--runs 5] [--concurrency 32]
+    python tests/benchmarks/throughput.py [--rows 10000] [--runs 5] [--concurrency 32] [--tools …] [--peers PYTHON]
 
 The yardstick is a raw aiohttp loop that POSTs the same bodies and writes JSON lines. Both run in turn, each in its own
 process; the CPU is that of the whole process. Marginal CPU per row = (CPU at N rows − CPU at 64) / (N − 64). The table
-shows medians. With `--tools` the OpenAI client with a semaphore joins.
+shows medians. `--tools "aiohttp loop,batchfree,openai client,litellm"` lets other tools join, each with a semaphore;
+they have neither a journal nor a table. `--peers` is the Python of an environment in which they are installed.
 """
 
 from __future__ import annotations
@@ -80,6 +81,22 @@ async def main():
 asyncio.run(main())
 """
 
+LITELLM = """
+import asyncio, json, sys, litellm
+url, rows, out, concurrency = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+async def main():
+    free = asyncio.Semaphore(concurrency)
+    async def ask(line):
+        async with free:
+            messages = [{"role": "user", "content": json.loads(line)["prompt"]}]
+            reply = await litellm.acompletion(model="openai/one", api_base=url, api_key="none", messages=messages)
+            return json.dumps({"answer": reply.choices[0].message.content}) + "\\n"
+    with open(out, "w") as file:
+        for each in await asyncio.gather(*map(ask, open(rows))): file.write(each)
+asyncio.run(main())
+"""
+SCRIPTS = {"aiohttp loop": LOOP, "openai client": OPENAI, "litellm": LITELLM}
+
 
 @contextmanager
 def fixed_server() -> Iterator[str]:
@@ -117,8 +134,8 @@ def batchfree_command(folder: Path, url: str, rows: Path, name: str, concurrency
     return [sys.executable, "-m", "batchfree", "run", str(job), "-q"]
 
 
-def measure(url: str, rows: int, concurrency: int, tool: str) -> Measured:
-    """One run of a tool over so many rows."""
+def measure(url: str, rows: int, concurrency: int, tool: str, peers: str) -> Measured:
+    """One run of a tool over this number of rows."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         data = folder / "rows.jsonl"
@@ -131,8 +148,9 @@ def measure(url: str, rows: int, concurrency: int, tool: str) -> Measured:
         }
         if tool == "batchfree":
             return Measured(batchfree_command(folder, url, data, "job", concurrency), environment)
-        script = {"aiohttp loop": LOOP, "openai client": OPENAI}[tool]
-        return Measured([sys.executable, "-c", script, url, str(data), f"{folder}/out", str(concurrency)], environment)
+        python = sys.executable if tool == "aiohttp loop" else peers
+        arguments = [url, str(data), f"{folder}/out", str(concurrency)]
+        return Measured([python, "-c", SCRIPTS[tool], *arguments], environment)
 
 
 def main() -> None:
@@ -141,6 +159,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--tools", default="aiohttp loop,batchfree")
+    parser.add_argument("--peers", default=sys.executable)
     options = parser.parse_args()
     tools = options.tools.split(",")
     large: dict[str, list[Measured]] = {tool: [] for tool in tools}
@@ -148,8 +167,8 @@ def main() -> None:
     with fixed_server() as url:
         for _ in range(options.runs):
             for tool in tools:
-                small[tool].append(measure(url, SMALL, options.concurrency, tool))
-                large[tool].append(measure(url, options.rows, options.concurrency, tool))
+                small[tool].append(measure(url, SMALL, options.concurrency, tool, options.peers))
+                large[tool].append(measure(url, options.rows, options.concurrency, tool, options.peers))
 
     def median(measured: list[Measured], of: Callable[[Measured], float]) -> float:
         return statistics.median(map(of, measured))
