@@ -84,11 +84,22 @@ class Dataset:
 
         Raises DatasetError where a file turns out broken while it is read.
         """
-        rows = self.frame
-        if columns is not None:
-            # Polars needs at least one column: a frame without columns has no rows.
-            rows = rows.select([name for name in self.schema if name in columns] or list(self.schema)[:1])
-        yield from self._collect(rows, size)
+        # Polars needs at least one column: a frame without columns has no rows.
+        names = [name for name in self.schema if columns is None or name in columns] or list(self.schema)[:1]
+        yield from self._batches(size, names)
+
+    def _batches(self, size: int, names: Sequence[str], line: str | None = None) -> Iterator[pl.DataFrame]:
+        """The rows in order, at most `size` at a time: these columns, and of JSON Lines the lines as column `line`.
+
+        Without `where` a text is not sent through Polars, which would read ahead and hold many batches.
+        """
+        if self._where is None and self.schema and self.format in formats.TEXT_FORMATS:
+            for batch in self._read_batches(names, line):
+                yield from batch.iter_slices(size)
+        else:
+            rows = self._filtered(self._all_rows(line))
+            chosen = [*names, *([] if line is None else [line])]
+            yield from self._collect(rows.select(chosen) if self.schema else rows, size)
 
     def _collect(self, rows: pl.LazyFrame, size: int) -> Iterator[pl.DataFrame]:
         chunk = None if self.format in formats.TEXT_FORMATS else size
@@ -107,10 +118,7 @@ class Dataset:
             yield from (RowBatch(frame=batch) for batch in self.batches(size, columns))
             return
         line = unused_name(self.schema)
-        rows = self._filtered(self._all_rows(line))
-        if self.schema:
-            rows = rows.select([*(name for name in self.schema if name in columns), line])
-        for batch in self._collect(rows, size):
+        for batch in self._batches(size, [name for name in self.schema if name in columns], line):
             if batch.width:
                 yield RowBatch(frame=batch.drop(line), lines=batch.get_column(line))
 
