@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from batchfree.core.errors import UnavailableError
+from batchfree.core.errors import StorageError, UnavailableError
 from batchfree.gateway.batches.batch_routes import refused
 from batchfree.gateway.gateway import Gateway
 from batchfree.gateway.gateway_status import gateway_status
@@ -33,19 +33,32 @@ def gateway_app(gateway: Gateway) -> ASGIApp:
         "/models/{id:path}": _model(gateway),
         "/key": _key(gateway),
     }
-    routes += [Route(prefix + path, handler, methods=["GET"]) for prefix in PREFIXES for path, handler in gets.items()]
+    routes += [
+        Route(prefix + path, _explained(handler), methods=["GET"])
+        for prefix in PREFIXES
+        for path, handler in gets.items()
+    ]
     routes += [route for prefix in PREFIXES for route in gateway.batch_routes.routes(prefix)]
     watching = {"/": _page(gateway), "/status": _status(gateway), "/metrics": _metrics(gateway)}
-    routes += [Route(path, handler, methods=["GET"]) for path, handler in watching.items()]
+    routes += [Route(path, _explained(handler), methods=["GET"]) for path, handler in watching.items()]
     return Router(routes=routes, redirect_slashes=False, default=_not_found)
+
+
+def _explained(handler: Handler) -> Handler:
+    """The handler; if the service or the ledger can't be reached, it answers 503 with the reason."""
+
+    async def explained(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except (UnavailableError, StorageError) as error:
+            return refused(unavailable(str(error)))
+
+    return explained
 
 
 def _models(gateway: Gateway) -> Handler:
     async def models(request: Request) -> Response:
-        try:
-            eligible = await gateway.eligible()
-        except UnavailableError as error:
-            return refused(unavailable(str(error)))
+        eligible = await gateway.eligible()
         return JSONResponse(model_list(gateway.endpoint.connection.catalogue.text, eligible))
 
     return models
@@ -53,10 +66,7 @@ def _models(gateway: Gateway) -> Handler:
 
 def _model(gateway: Gateway) -> Handler:
     async def model(request: Request) -> Response:
-        try:
-            eligible = await gateway.eligible()
-        except UnavailableError as error:
-            return refused(unavailable(str(error)))
+        eligible = await gateway.eligible()
         listed = model_list(gateway.endpoint.connection.catalogue.text, eligible)["data"]
         asked = request.path_params["id"]
         found = next((entry for entry in listed if entry["id"] == asked), None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from copy import deepcopy
 from typing import Any
 
@@ -129,3 +131,15 @@ def test_the_page_fits_its_window(width, browser, tmp_path):
     wide, window = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert wide <= window
     assert browser.find_elements("tag name", "h2")[0].text == "Quota and queue"
+
+
+def test_a_ledger_that_can_not_be_read_is_told_as_it_is(tmp_path):
+    async def act(served):
+        (ledger,) = (tmp_path / "state").glob("*.sqlite3")
+        with closing(sqlite3.connect(ledger)) as database:
+            database.execute("DROP TABLE starts")
+        return [await served.http.get(path) for path in ("/key", "http://127.0.0.1/status")]
+
+    replies = in_virtual_time(act, tmp_path)
+    assert [reply.status_code for reply in replies] == [503, 503]
+    assert "ledger" in replies[0].json()["error"]["message"]
