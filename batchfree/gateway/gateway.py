@@ -50,20 +50,7 @@ class Gateway:
         self.shelf = RouteShelf(endpoint, self._note_rest)
         limiter = endpoint.rate_limiter(WaitPolicy(), lambda reason, until: None)
         self.queue = StartQueue(limiter, spec.limits.concurrency, self.clock)
-        self.failover = Failover(
-            shelf=self.shelf,
-            queue=self.queue,
-            send=endpoint.connection.client.complete_whole,
-            patience=Patience(
-                max_wait=max_wait,
-                max_attempts=spec.retry.max_attempts,
-                timeout=spec.retry.timeout,
-                longest_backoff=min(spec.retry.max_wait, max_wait),
-            ),
-            usage=self.usage,
-            sent=self.counts.add_request,
-            rng=random.Random(spec.router.seed),
-        )
+        self.failover = self._failover(max_wait)
         memory = BodyMemory()
         self.chat = ChatEndpoint(self.failover, memory, self._note_call)
         self.files = RecordStore(folder / "files", FileRecord, "file-")
@@ -80,6 +67,23 @@ class Gateway:
             batches=self.batches, files=self.files, settings=settings, charged=self.failover.close, log=self.log
         )
         self.batch_routes = BatchRoutes(self.batches, self.files, self.runner, memory)
+
+    def _failover(self, max_wait: float) -> Failover:
+        spec = self.endpoint.spec
+        return Failover(
+            shelf=self.shelf,
+            queue=self.queue,
+            send=self.endpoint.connection.client.complete_whole,
+            patience=Patience(
+                max_wait=max_wait,
+                max_attempts=spec.retry.max_attempts,
+                timeout=spec.retry.timeout,
+                longest_backoff=min(spec.retry.max_wait, max_wait),
+            ),
+            usage=self.usage,
+            sent=self.counts.add_request,
+            rng=random.Random(spec.router.seed),
+        )
 
     def stop(self) -> None:
         """Sends no more requests: waiting calls are refused, and batches end once their answers in flight are there."""
