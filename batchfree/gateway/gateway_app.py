@@ -21,7 +21,8 @@ from batchfree.gateway.model_list import model_list
 from batchfree.gateway.responses import send_refusal
 from batchfree.gateway.status_page import policy, status_page
 
-PREFIXES = ("/api/v1", "/v1")
+PREFIXES = ("/api/v1", "/v1", "")
+"""What the paths of OpenRouter's and OpenAI's API may begin with, since clients put it into their base URL or not."""
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 

@@ -35,6 +35,17 @@ def test_routers_and_free_ids_are_served(model, tmp_path):
     assert model in ("openrouter/free", "local", found)
 
 
+@pytest.mark.parametrize("prefix", ["/api/v1", "/v1", ""])
+def test_the_base_url_may_have_the_prefix_or_leave_it_out(prefix, tmp_path):
+    async def act(served):
+        site = served.http.base_url.copy_with(path="")
+        answered = await served.http.post(f"{site}{prefix}{CHAT}", json=asking_for())
+        asked = [await served.http.get(f"{site}{prefix}{path}") for path in ("/models", "/key")]
+        return [answered.status_code, *(reply.status_code for reply in asked)]
+
+    assert in_virtual_time(act, tmp_path) == [200, 200, 200]
+
+
 REFUSED = [
     ({"model": "emulated/glm-5.2"}, 400, "is not free"),
     ({"model": "openai/gpt-4o"}, 400, "is not free"),
