@@ -118,13 +118,18 @@ class JobState:
     def _tally(self) -> Tally:
         return Tally(labels=dict.fromkeys(self.opened.rule.labels or (), 0))
 
+    def _row_bytes(self) -> float:
+        """About the size of a row of the table: its part of the input and of the journal."""
+        dataset = self.opened.dataset
+        return (dataset.size_bytes + self.index.size_bytes) / max(1, dataset.count())
+
     def export(self, path: Path) -> Tally:
         """Writes the table; the suffix names the format. Raises StorageError and leaves the old table as it was.
 
         In a folder of parts, files of another number of parts are deleted when those of this number are complete.
         """
         tally, spec = self._tally(), self.opened.spec
-        output.write(self.table(tally), path, spec, self.opened.dataset.mixed)
+        output.write(self.table(tally), path, spec, self.opened.dataset.mixed, row_bytes=self._row_bytes())
         if spec.output.folder is not None:
             output.delete_stale_parts(spec, self.opened.part or WHOLE)
         return tally

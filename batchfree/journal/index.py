@@ -89,6 +89,11 @@ class JournalIndex:
         """Whether the journal has no attempts."""
         return not self._places
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of all lines; that of a pack counts for each of its rows, which all show its reply."""
+        return sum(self._lengths)
+
     def has_answered(self, id: str) -> bool:
         """Whether a row with this id has an answer, to any question. Always False without `names`."""
         return self._names is not None and _hashed(id) in self._names

@@ -340,6 +340,15 @@ def test_with_tools_the_answer_is_text_even_beside_a_schema(tmp_path):
     assert table_of(spec, facts).collect().get_column("answer").to_list() == [calls, '{"name": "B"}', None]
 
 
+def test_wide_rows_are_written_in_small_groups(tmp_path):
+    rows = [{"id": str(number), "n": number, "x": 0.5, "xs": ["u"]} for number in range(2_000)]
+    spec = job(tmp_path, rows, output="o.arrow")
+    for row_bytes, groups in ((300, 1), (1 << 16, 8)):
+        table = output.table(open_dataset(spec.input), spec, lambda row: OK)
+        output.write(table, tmp_path / "o.arrow", spec, row_bytes=row_bytes)
+        assert pl.read_ipc(tmp_path / "o.arrow").n_chunks() == groups
+
+
 def test_a_table_that_fails_to_be_written_leaves_the_old_one(tmp_path):
     spec, path = job(tmp_path), tmp_path / "o.parquet"
     path.write_text("old", encoding="utf-8")

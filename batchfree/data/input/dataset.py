@@ -134,6 +134,12 @@ class Dataset:
         for batch in self.row_batches(BATCH_ROWS, () if is_json else columns):
             yield from batch.rows(columns)
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the local files, as they are stored."""
+        local = [Path(file) for file in self.files if not is_remote(file)]
+        return sum(file.stat().st_size for file in local if file.exists())
+
     def count(self) -> int:
         """The number of rows. Raises DatasetError where a file turns out broken while it is read."""
         if self._where is None:

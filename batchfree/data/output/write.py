@@ -23,21 +23,26 @@ if TYPE_CHECKING:
 
 PROBE_BYTES = 4 << 20
 """A disk that takes this many more bytes is not full; Polars writes less at a time."""
-ROWS_PER_GROUP = 8_192
-"""Rows of one group in a Parquet or Arrow file. Polars holds a whole group in memory, and its own groups are huge."""
+GROUP_BYTES = 16 << 20
+"""About the size of a group of rows in a Parquet or Arrow file. Polars holds a whole group in memory, and its own
+groups are huge."""
+LEAST_ROWS, MOST_ROWS = 256, 8_192
+"""Limits for the rows of a group."""
 
 
-def write(table: pl.LazyFrame, path: Path, spec: JobSpec, mixed: Collection[str] = ()) -> None:
+def write(
+    table: pl.LazyFrame, path: Path, spec: JobSpec, mixed: Collection[str] = (), *, row_bytes: float = 0.0
+) -> None:
     """Writes the table in the format that the suffix names. Raises StorageError; the old file then stays as it was.
 
     `mixed` names the columns that hold fractions in some rows and whole numbers in others. In text formats these stay
-    whole numbers, and so do those of answers.
+    whole numbers, and so do those of answers. `row_bytes` is about the size of a row.
     """
     try:
         path.resolve().parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as unfinished:
             try:
-                _sink(table, unfinished, path, spec, mixed)
+                _sink(table, unfinished, path, spec, mixed, rows_per_group(row_bytes))
             except (OSError, pl.exceptions.PolarsError) as error:
                 raise _unwritten(path, _disk_trouble(unfinished) or _reason(error)) from error
     except OSError as error:
@@ -62,7 +67,12 @@ def _disk_trouble(unfinished: Path) -> str | None:
     return None
 
 
-def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec, mixed: Collection[str]) -> None:
+def rows_per_group(row_bytes: float) -> int:
+    """The rows of one group, for rows of about this size: wide rows must not fill the memory."""
+    return MOST_ROWS if row_bytes <= 0 else max(LEAST_ROWS, min(MOST_ROWS, int(GROUP_BYTES / row_bytes)))
+
+
+def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec, mixed: Collection[str], group: int) -> None:
     """Writes the table to the unfinished file, in the format that `path` ends in; without a known suffix Parquet."""
     match formats.output_format(path):
         case formats.OPENAI_BATCH:
@@ -83,10 +93,10 @@ def _sink(table: pl.LazyFrame, unfinished: Path, path: Path, spec: JobSpec, mixe
             ]
             _with_text(table.with_columns(changed), _is_beyond_csv).sink_csv(unfinished, check_extension=False)
         case "arrow":
-            table.sink_ipc(unfinished, compression="zstd", record_batch_size=ROWS_PER_GROUP)
+            table.sink_ipc(unfinished, compression="zstd", record_batch_size=group)
         case _:
             written = _with_text(table, _is_beyond_parquet)
-            written.sink_parquet(unfinished, row_group_size=ROWS_PER_GROUP, metadata=metadata_of(spec, path))
+            written.sink_parquet(unfinished, row_group_size=group, metadata=metadata_of(spec, path))
 
 
 def _mixed(table: pl.LazyFrame, spec: JobSpec, mixed: Collection[str]) -> list[str]:
