@@ -11,6 +11,7 @@ from pathlib import Path
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
+from batchfree.journal.regular_file import regular
 
 TAIL = 1 << 20
 """Bytes at the end of the log that are read."""
@@ -59,7 +60,7 @@ def read_events(log: Path) -> list[JsonObject]:
 
 def _events_in(path: Path) -> Iterator[JsonObject]:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=regular) as file:
             file.seek(max(0, path.stat().st_size - TAIL))
             lines = file.read().splitlines()
     except OSError:

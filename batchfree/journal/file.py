@@ -20,6 +20,7 @@ import msgspec
 from batchfree.core.errors import StorageError, unwritable
 from batchfree.journal.attempts import Attempt, is_digest
 from batchfree.journal.checked_lines import whole_lines_within, why_damaged, with_checksum
+from batchfree.journal.regular_file import regular
 
 FORMAT = 1
 SYNC_EVERY = 1.0
@@ -73,7 +74,7 @@ _formats = msgspec.json.Decoder(AnyHeader)
 def read_header(path: Path, *, any_format: bool = False) -> Header | None:
     """The header; None if missing or damaged. Raises StorageError, also for another format without `any_format`."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=regular) as file:
             first = file.readline()
     except FileNotFoundError:
         return None
@@ -102,7 +103,7 @@ def unreadable(path: Path, error: OSError) -> StorageError:
 def read(path: Path, damaged: Callable[[DamagedLine], None] = lambda damage: None) -> Iterator[JournalLine]:
     """All attempts of the journal in the order of writing, also during a run. Raises StorageError."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=regular) as file:
             yield from scan(file, damaged)
     except FileNotFoundError:
         return

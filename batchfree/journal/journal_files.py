@@ -14,6 +14,7 @@ from batchfree.core.errors import StorageError
 from batchfree.journal import file as journal
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import DamagedLine, JournalLine
+from batchfree.journal.regular_file import regular
 
 OFFSET_BITS = 48
 """A place holds the byte position of a line in this number of bits, and the number of its file above them."""
@@ -84,7 +85,7 @@ class JournalFiles:
         """The file descriptor; opens the file at the first call."""
         fd = self._fds.get(number)
         if fd is None:
-            fd = self._fds[number] = os.open(self._paths[number], os.O_RDONLY | os.O_CLOEXEC)
+            fd = self._fds[number] = regular(str(self._paths[number]), os.O_RDONLY | os.O_CLOEXEC)
         return fd
 
 

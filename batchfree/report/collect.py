@@ -25,6 +25,7 @@ from batchfree.job.state import JobState, read_state
 from batchfree.jobspec.job import Job
 from batchfree.journal.file import read_header
 from batchfree.journal.questions import digest
+from batchfree.journal.regular_file import regular
 from batchfree.quality.agreement import gwet_ac1, krippendorff_alpha
 from batchfree.quality.intervals import Proportion
 from batchfree.quality.paired_votes import pairwise_kappa
@@ -184,7 +185,7 @@ def _agreement(votes: pl.DataFrame) -> AgreementFigures:
 def _events(log: Path) -> Iterator[Mapping[str, Any]]:
     """The events of the log; lines that can't be read are left out."""
     try:
-        with log.open("rb") as file:
+        with open(log, "rb", opener=regular) as file:
             for raw in file:
                 try:
                     event: Any = json.loads(raw)

@@ -159,6 +159,7 @@ BROKEN = [
     (X + "endpoint: https://me:pw@host/v1\n", 2, "endpoint.base_url", "user name or a password"),
     (X + "endpoint: http://openrouter.ai/api/v1\n", 2, "endpoint.base_url", "write https://: over http://"),
     (X + "endpoint: https://openrouter。ai/api/v1\n", 2, "endpoint.base_url", "ASCII"),
+    (X + "router: {seed: 0x" + "f" * 5_000 + "}\n", 2, "router.seed", "this number is too large"),
     (X + "name: a/b\n", 2, "name", "no slashes"),
     (X + "output: x.xlsx\n", 2, "output.path", ".parquet"),
     ("input: '*.jsonl'\noutput: x.jsonl\n", 2, "output.path", "over the input"),

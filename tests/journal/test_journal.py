@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
@@ -257,3 +260,11 @@ def test_a_line_of_megabytes_is_read_in_linear_time(tmp_path: Path, piece: bytes
     began = time.process_time()
     assert read_rows(path) == [1, 2]
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("read_file", [read_header, lambda path: list(read(path))])
+def test_a_pipe_in_the_place_of_the_journal_is_not_waited_for(tmp_path: Path, read_file: Callable[[Path], Any]) -> None:
+    path = tmp_path / "journal.jsonl"
+    os.mkfifo(path)
+    with pytest.raises(StorageError, match="the journal can't be read: It is no regular file"):
+        read_file(path)

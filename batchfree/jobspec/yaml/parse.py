@@ -201,6 +201,7 @@ class _NodeReader:
             self.blame(path, line, f"`{node.value}` is no finite number; put it in quotes if it is text")
         elif type(value) is int and abs(value) >= MAX_INTEGER:
             self.blame(path, line, "this number is too large; put it in quotes if it is text")
+            return None
         return value
 
     def text(self, text: str, path: KeyPath, line: int) -> str:
