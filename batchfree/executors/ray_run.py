@@ -24,6 +24,7 @@ from batchfree.core.stops import NEEDS_A_PERSON, TRY_LATER, USAGE, Stopped, Stop
 from batchfree.core.version import __version__
 from batchfree.executors.part_task import PartTask, run_task
 from batchfree.executors.whole_run import PartResult, progress_of, result_of, worst
+from batchfree.job.api import single
 from batchfree.job.open_job import open_job
 from batchfree.job.options import RunOptions
 from batchfree.job.session import Session
@@ -55,7 +56,14 @@ def run_on_ray(job: Job, options: RunOptions, observer: Observer | None) -> Summ
 
 async def arun_on_ray(job: Job, options: RunOptions, observer: Observer | None) -> Summary:
     """`run_on_ray` inside a running event loop. A cancellation ends the tasks; the next run continues."""
-    observer, executor = observer or _unobserved, job.spec.executor
+    try:
+        return await _run_parts(job, options, observer or _unobserved)
+    except BaseExceptionGroup as group:
+        raise single(group) from None
+
+
+async def _run_parts(job: Job, options: RunOptions, observer: Observer) -> Summary:
+    executor = job.spec.executor
     began, switch = time.time(), Switch()
     rows = open_job(job.spec).dataset.count()
     if options.fresh:

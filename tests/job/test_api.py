@@ -23,7 +23,7 @@ def rehearse(folder: Path) -> Rehearsal:
 
 def test_run_stays_the_function_when_the_room_of_that_name_is_imported() -> None:
     import_module("batchfree.run.progress")
-    assert batchfree.run is import_module("batchfree.job.api").run
+    assert batchfree.run is import_module("batchfree.executors.run_job").run
 
 
 def test_run_inside_an_event_loop_names_the_function_to_await(tmp_path: Path) -> None:
