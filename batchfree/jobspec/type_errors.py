@@ -194,5 +194,5 @@ def _inner(model: type[BaseModel], key: str) -> type[BaseModel] | None:
     if (model, key) == (JobSpec, "messages"):
         return Message
     field = model.model_fields.get(key)
-    kind = None if field is None else field.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

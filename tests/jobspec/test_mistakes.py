@@ -52,6 +52,8 @@ BROKEN = [
     ("input: {format: csv}\n", 1, "input.path", "needs a path"),
     (X + "limitz: {}\n", 2, "limitz", "did you mean `limits`?"),
     (X + "limits:\n  reserve: 1\n  concurency: 3\n", 4, "limits.concurency", "did you mean `limits.concurrency`?"),
+    (X + "evaluate: {exspected: a}\n", 2, "evaluate.exspected", "did you mean `evaluate.expected`?"),
+    (X + "pilot: {rovs: 3}\n", 2, "pilot.rovs", "did you mean `pilot.rows`?"),
     (X + "concurrency: 3\n", 2, "concurrency", "did you mean `limits.concurrency`?"),
     (X + "temperature: 0\n", 2, "temperature", "did you mean `request.temperature`?"),
     (X + "model: a/b\n", 2, "model", "did you mean `router.route`?"),
