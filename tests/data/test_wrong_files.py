@@ -267,3 +267,12 @@ def test_an_arrow_file_whose_lengths_are_damaged_ends_no_process(
     path.write_bytes(damaged)
     with pytest.raises(DatasetError, match=r"claim to hold|would stand outside the file"):
         list(open_dataset(InputSpec(path=(str(path),))).rows({"prompt"}))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.truncate(20 << 30)  # a hole of 20 GB, which takes no room on the disk
+    (mistake,) = open_dataset(InputSpec(path=(str(path),))).check()
+    assert (mistake.line, mistake.message) == (1, "this line is longer than 256 MB")

@@ -14,6 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
@@ -26,6 +27,8 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 SKIPPABLE = b"\x2a\x4d\x18"
 """Bytes 1 to 3 of a skippable Zstandard frame (RFC 8878, 3.1.2); byte 0 is 0x50 to 0x5f. pzstd writes such frames."""
 BUFFER = 1 << 20
+LONGEST_LINE = 256 << 20
+"""Most bytes of one line. A file without line breaks, or a few compressed bytes, would fill the memory."""
 BOM = codecs.BOM_UTF8
 WIDE = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -81,8 +84,11 @@ def _local_lines(file: str) -> Iterator[bytes]:
         with _open(file) as stream:
             mark = stream.peek(4)[:4]
             encoding = next((name for start, name in WIDE.items() if mark.startswith(start)), None)
-            lines: Iterable[bytes] = stream if encoding is None else _decoded(stream, encoding)
-            for number, line in enumerate(lines, start=1):  # noqa: B007
+            plain = iter(partial(stream.readline, LONGEST_LINE + 1), b"")
+            lines: Iterable[bytes] = plain if encoding is None else _decoded(stream, encoding)
+            for number, line in enumerate(lines, start=1):
+                if len(line) > LONGEST_LINE:
+                    raise mistake_at(file, number, f"this line is longer than {LONGEST_LINE >> 20} MB")
                 yield line
     except UnicodeError as error:
         raise mistake_at(file, number + 1, f"broken UTF-16 text: {error.args[-1]}") from error
