@@ -151,8 +151,8 @@ LARGEST_LOG = 4 * 1024 * 1024
 
 
 def _private(path: str, flags: int) -> int:
-    """Opens a file that is for its owner alone where it is new."""
-    return os.open(path, flags, 0o600)
+    """Opens a file; a new one is for its owner alone. Raises OSError for a link, so that its target is not changed."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 class EventLog:

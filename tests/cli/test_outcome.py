@@ -116,6 +116,13 @@ def test_the_log_is_rotated(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "log.jsonl").read_text()) == {"at": "1970-01-01T00:00:00Z", "event": "started"}
 
 
+def test_nothing_is_logged_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "log.jsonl").symlink_to(tmp_path / "mine.txt")
+    EventLog(tmp_path / "log.jsonl", lambda: 0.0).write("started")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
 def test_moments_have_a_date_and_a_zone_where_they_are_not_today() -> None:
     noon = time.mktime((2026, 10, 6, 12, 0, 0, 0, 0, -1))
     assert moment(noon + 5, noon) == "12:00:05"

@@ -148,3 +148,13 @@ def test_a_pattern_never_finds_the_run_folder_and_the_table(tmp_path: Path) -> N
         summary = job.run()
         assert (summary.exit_code, summary.counts.rows) == (0, len(ROWS))
     assert len(job.posts) == len(ROWS)
+
+
+def test_a_pipe_in_the_place_of_a_spec_in_the_run_folder_is_not_waited_for(tmp_path: Path) -> None:
+    job = Rehearsal(tmp_path, ROWS, {"output": "out.csv"})
+    job.run()
+    (tmp_path / "job.run" / "spec.yaml").unlink()
+    os.mkfifo(tmp_path / "job.run" / "spec.yaml")
+    (tmp_path / "other").mkdir()
+    os.mkfifo(tmp_path / "other" / "spec.yaml")
+    assert job.run().exit_code == 0

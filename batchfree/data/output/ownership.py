@@ -21,6 +21,7 @@ from batchfree.core.errors import StorageError
 from batchfree.data.output.columns import job_columns
 from batchfree.journal.checked_lines import HEADER_START
 from batchfree.journal.file import read_header
+from batchfree.journal.regular_file import regular
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
@@ -79,7 +80,8 @@ def _by_run_folders(table: Path, specs: Iterable[Path]) -> Iterator[Owner]:
 
     for path in sorted(specs):
         try:
-            text = path.read_text(encoding="utf-8")
+            with open(path, encoding="utf-8", opener=regular) as file:
+                text = file.read()
             if table.name not in text:
                 continue
             written = yaml.safe_load(text)["output"]["path"]
