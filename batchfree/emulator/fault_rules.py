@@ -50,10 +50,6 @@ def _read_numbers(value: Any) -> RequestNumbers | None:
     raise ValueError('expected a number, a list of numbers, "10-20", "10-", or {every: 4, from: 2}')
 
 
-def _range(low: str, dash: str, high: str) -> tuple[int, int]:
-    return int(low), int(high or ENDLESS) if dash else int(low)
-
-
 def _read_span(value: Any) -> Any:
     if isinstance(value, list) and len(value) == 2:
         start, end = value

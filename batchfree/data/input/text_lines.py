@@ -56,11 +56,6 @@ def mistake_at(file: str, line: int | None, message: str) -> DatasetError:
     return DatasetError([Mistake(message=message, file=file, line=line)])
 
 
-def not_utf8(byte: int) -> str:
-    """Says that a byte is not UTF-8."""
-    return f"not UTF-8 text (byte 0x{byte:02x}); save the file as UTF-8"
-
-
 def first_bytes(file: str, count: int) -> bytes:
     """The first bytes of a local file, as they are stored. Raises DatasetError."""
     try:
