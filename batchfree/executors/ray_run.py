@@ -40,7 +40,7 @@ LOOK_EVERY = 0.5
 LOST_WORKERS = 100
 """Times that Ray starts a part again after its worker died."""
 LOCKED_TRIES = 5
-"""Times that a part is tried again which another process seems to run: a lost worker may take a moment to end."""
+"""How often a part is tried again if another process seems to run it: a lost worker may take a moment to end."""
 LOCKED_WAIT = 2.0
 """Seconds until such a part is tried again."""
 REPORT_TIMEOUT = 10.0
@@ -84,7 +84,7 @@ async def _run_parts(job: Job, options: RunOptions, observer: Observer) -> Summa
 
 
 def _unobserved(progress: Progress) -> None:
-    """Nobody watches."""
+    """Ignores the progress of a run that nobody watches."""
 
 
 def _start(job: Job) -> Any:
@@ -233,7 +233,7 @@ def _run_part(task: PartTask, hub: Any) -> PartResult | BatchfreeError:
 
 
 def _for_workers(job: Job) -> Job:
-    """The job with no other variables of the environment than the workers need."""
+    """The job with only those environment variables that the workers need."""
     key = job.spec.endpoint.api_key_env
     needed = {name: value for name, value in job.environment.items() if name == key or name.startswith(PASSED_ON)}
     return replace(job, environment=needed)

@@ -60,7 +60,7 @@ def _host(value: str) -> str:
 
 
 def _is_from_elsewhere(method: str, path: str, headers: Mapping[str, str], host: str) -> bool:
-    """Whether a page of another origin sends the request. A link that a person follows to the page `/` is none."""
+    """Whether a page of another origin sends the request. A person may follow a link to the page `/`."""
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
     if origin is not None and (not host or host_of(split_url(origin)) != host):
         return True

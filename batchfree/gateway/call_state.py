@@ -29,12 +29,12 @@ class CallState:
 
     @property
     def voters(self) -> frozenset[str]:
-        """A call gets one answer."""
+        """The models that have voted: none, since a call has no votes."""
         return frozenset()
 
     @property
     def only_new_models(self) -> bool:
-        """A call needs its request."""
+        """Whether the call can do without a request: never, since a client waits for it."""
         return False
 
     def after(self, draw: Draw, judged: Judged) -> CallState:
@@ -47,7 +47,7 @@ class CallState:
 
 
 def flaw_of(completion: Completion, rule: AnswerRule) -> Failure | None:
-    """Why a reply is passed on to nobody; None if it is an answer.
+    """Why a reply is not passed on to the client; None if it is an answer.
 
     A reply that a limit of tokens has cut is one: its finish reason says so, and the client may have set the limit.
     """

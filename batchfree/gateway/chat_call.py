@@ -48,7 +48,7 @@ class ChatCall:
 
     @property
     def digest(self) -> str:
-        """What tells the question from others: two safety verdicts on different questions prove a classifier."""
+        """A hash of the messages. Two safety verdicts prove a classifier only if their questions differ."""
         text = json.dumps(self.request.messages, sort_keys=True)
         return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 

@@ -1,4 +1,4 @@
-"""uvicorn on a socket of our own, with patience for slow clients that has an end, and without signals and logs."""
+"""uvicorn on a socket of our own, with limited patience for slow clients, without signals and logs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class QuietGatewayServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
+        """Captures no signals. uvicorn calls this method while it serves."""
         yield
 
 

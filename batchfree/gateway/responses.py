@@ -33,7 +33,7 @@ async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
 
 
 def encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    """Headers as bytes. What is no printable ASCII becomes a question mark, since model ids come from outside."""
+    """Headers as bytes. Only printable ASCII is kept, since model ids come from outside; the rest becomes `?`."""
     return [(name.lower().encode(), _header_value(value)) for name, value in headers.items()]
 
 

@@ -91,7 +91,9 @@ class CallStarts:
         self._start: Start | None = None
 
     async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
-        """Waits for a start. Returns `Stopped` for a spent day, or if none came in time, None once `stopping` is set.
+        """Waits for a start.
+
+        Returns `Stopped` if the day is spent or no start came in time, and None once `stopping` is set.
 
         A cancellation leaves neither a place nor a start behind.
         """

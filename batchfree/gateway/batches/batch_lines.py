@@ -85,13 +85,13 @@ class LineChecker:
         return json.dumps(line).encode() + b"\n"
 
     def _blame(self, line: int | None, code: str, message: str, param: str | None = None) -> bytes | None:
-        """Notes a mistake; the line is none for the job."""
+        """Notes a mistake; the job does not get the line."""
         self.mistakes.append(LineMistake(code=code, message=message[:500], line=line, param=param))
         return None
 
     @property
     def has_enough(self) -> bool:
-        """Whether so much is wrong that the rest need not be read."""
+        """Whether there are so many mistakes that the rest of the file need not be read."""
         return len(self.mistakes) >= MOST_MISTAKES or self.lines > MOST_LINES
 
 

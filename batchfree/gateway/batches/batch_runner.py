@@ -140,7 +140,7 @@ class BatchRunner:
         return checker
 
     async def _run_once(self, id: str, pause: float) -> float:
-        """One run of the job. Returns the pause before the next one but one."""
+        """Runs the job once, and pauses if requests are pending. Returns the pause after the next run, in seconds."""
         if not await self._take_room(id):
             return pause
         job = self.running[id] = BatchJob(self._batches.folder(id), self._settings)
@@ -161,7 +161,7 @@ class BatchRunner:
         return await self._follow(id, summary, pause)
 
     async def _follow(self, id: str, summary: Summary, pause: float) -> float:
-        """What follows from a run."""
+        """Fails or finishes the batch after a run, or pauses. Returns the pause after the next run, in seconds."""
         stopped = summary.stopped
         if stopped is not None and stopped.reason is StopReason.CHARGED:
             self._charged(stopped)

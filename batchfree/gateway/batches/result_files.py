@@ -31,7 +31,7 @@ def split_results(table: Path, batch: str, files: RecordStore[FileRecord], now: 
 
 
 def _write(table: Path, name: str, files: RecordStore[FileRecord], now: float, *, failed: bool) -> str | None:
-    """One file. One of the same name, which a crash left before its id was noted, is replaced."""
+    """Writes one file. A file of the same name, left by a crash before its id was noted, is replaced."""
     old = next((record for record in files.all() if record.filename == name), None)
     if old is not None:
         files.remove(old.id)
