@@ -8,7 +8,7 @@ from pathlib import Path
 
 from batchfree.cli.outcome_text import head_line, outcome_lines, request_line
 from batchfree.cli.terminal import count, say
-from batchfree.cli.times import duration, moment
+from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.job.run_history import PastRun
 from batchfree.job.status import JobStatus
 
@@ -55,7 +55,7 @@ def run_text(run: PastRun, now: float, *, is_going: bool) -> str:
     if run.counts is not None:
         took += f"; then {run.counts.ok} ok, {run.counts.failed} failed, {run.counts.pending} pending"
     end = "" if run.exit_code is None else f"; exit code {run.exit_code}"
-    why = run.message or ""
+    why = with_local_times(run.message or "", now)
     why = why if len(why) <= MESSAGE_WIDTH else why[:MESSAGE_WIDTH] + "…"
     return took + end + (f": {why}" if why else "")
 

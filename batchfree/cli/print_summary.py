@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.outcome_text import head_line, outcome_lines, request_line
 from batchfree.cli.terminal import count, escape_control_characters, say
-from batchfree.cli.times import duration, moment
+from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, TRY_LATER, USAGE, StopReason
 from batchfree.run.summary import Summary
 
@@ -38,7 +38,7 @@ def print_summary(summary: Summary, arguments: RunArguments, printed: Collection
     for line in idle_lines(summary) if summary.had_nothing_to_do else result_lines(summary):
         say(line, wrap=not line.startswith("table: "))
     if summary.stopped is not None and (summary.counts.pending or summary.exit_code not in (OK, ROWS_FAILED)):
-        say(f"stopped: {summary.stopped.message}")
+        say(f"stopped: {with_local_times(summary.stopped.message, time.time())}")
     for line in next_commands(summary, arguments):
         say(line, wrap=False)
 
@@ -63,7 +63,7 @@ def quiet_lines(summary: Summary, arguments: RunArguments) -> Iterator[str]:
     elif code == TRY_LATER and (stopped is None or stopped.reason in ONLY_TIME):
         return
     elif code != OK and stopped is not None:
-        yield f"{summary.name}: stopped: {stopped.message}"
+        yield f"{summary.name}: stopped: {with_local_times(stopped.message, time.time())}"
 
 
 def print_sample(summary: Summary) -> None:

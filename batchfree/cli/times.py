@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+ISO_TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+"""A time in UTC as the log and `--json` write it: `2026-11-29T00:00:00Z`."""
 
 
 def moment(at: float, now: float) -> str:
@@ -14,6 +17,18 @@ def moment(at: float, now: float) -> str:
     if there[:3] == here[:3]:
         return time.strftime("%H:%M:%S", there)
     return time.strftime("%Y-%m-%d %H:%M %Z", there)
+
+
+def with_local_times(text: str, now: float) -> str:
+    """The text with every ISO time in UTC as `moment` writes it; `now` in epoch seconds. An impossible time stays."""
+
+    def local(found: re.Match[str]) -> str:
+        try:
+            return moment(datetime.fromisoformat(found[0]).timestamp(), now)
+        except (ValueError, OverflowError, OSError):
+            return found[0]
+
+    return ISO_TIME.sub(local, text)
 
 
 def duration(seconds: float) -> str:

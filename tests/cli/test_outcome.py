@@ -11,7 +11,7 @@ from support.command_line import ROWS, JobHere
 from support.processes import JobFolder, emulator
 
 from batchfree.cli.outcome_text import outcome_lines
-from batchfree.cli.times import duration, moment
+from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.core.stops import Counts
 from batchfree.job.run_history import past_runs, waiting
 from batchfree.journal.run_folder import LARGEST_LOG, EventLog
@@ -129,3 +129,13 @@ def test_moments_have_a_date_and_a_zone_where_they_are_not_today() -> None:
     assert re.fullmatch(r"2026-10-07 12:00 \w+", moment(noon + 86_400, noon))
     shown = [duration(seconds) for seconds in (5, 60, 3_540, 3_600, 12_000, 86_400, 400_000)]
     assert shown == ["5 s", "1 min", "59 min", "1 h", "3 h 20 min", "1 day", "5 days"]
+
+
+def test_a_message_for_a_person_names_times_like_every_other_line() -> None:
+    now = 1_791_288_000.0  # 2026-10-06T12:00:00Z
+    midnight = moment(now + 12 * 3_600, now)
+    assert (
+        with_local_times("used up: 50 of 50; more at 2026-10-07T00:00:00Z", now)
+        == f"used up: 50 of 50; more at {midnight}"
+    )
+    assert with_local_times("resets at 2026-99-07T00:00:00Z", now) == "resets at 2026-99-07T00:00:00Z"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -112,3 +113,19 @@ def test_a_run_on_a_terminal_ends_with_the_summary(job: JobHere) -> None:
     assert done.returncode == 0
     assert "\x1b[?25l" not in done.stdout, "the cursor is never hidden"
     assert "3 of 3 rows answered" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_an_error_is_coloured_on_a_terminal_unless_no_color_is_set(changes: dict[str, str], is_coloured: bool) -> None:
+    outside, inside = pty.openpty()
+    variables = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | changes
+    line = [sys.executable, "-m", "batchfree", "validate", "no-such-job.yaml"]
+    done = subprocess.run(line, stderr=inside, stdout=subprocess.DEVNULL, cwd=ROOT, env=variables)
+    os.close(inside)
+    text = os.read(outside, 10_000).decode()
+    os.close(outside)
+    assert done.returncode == 2
+    assert text.startswith("\x1b[1;31merror:\x1b[0m " if is_coloured else "error: ")
+    assert ("\x1b" in text) is is_coloured
