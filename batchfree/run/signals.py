@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 
 from anyio.from_thread import BlockingPortal
@@ -47,7 +47,14 @@ async def stop_on_signals(switch: Switch) -> AsyncIterator[None]:
 
     def stop(number: signal.Signals) -> None:
         message = f"{number.name} received; the answers in flight were recorded"
-        portal.start_task_soon(_throw, switch, Stopped(reason=SIGNALS[number], message=message))
+        stopped = Stopped(reason=SIGNALS[number], message=message)
+
+        def throw() -> None:
+            with suppress(RuntimeError):  # the run has ended meanwhile
+                portal.start_task_soon(_throw, switch, stopped)
+
+        # The call waits for the event loop, and the reader must be free for a second signal while the loop computes.
+        threading.Thread(target=throw, daemon=True).start()
 
     async with BlockingPortal() as portal:
         with _listening(SignalReader(stop)):
