@@ -16,10 +16,14 @@ from typing import TypeVar
 QUOTES = " \t\r\n\"'`*“”‘’„«»‹›「」『』"
 TRIM = QUOTES + "()[]{}<>.,;:!?…。、¡¿_~|\\$•·–—→"
 TAG = re.compile(r"</?[a-z][\w-]*>|\\[a-z]+\{")
-COLON = re.compile(r"(?<=[^\W\d_])([\"'`*_]*)\s*(?:[:=]+|→|=+>|-+>)\s*")
+COLON = re.compile(r"(?<=[^\W\d_])([\"'`*_]*)\s*(?:=+>|-+>|→|[:=]+)\s*")
 CHUNK = re.compile(r"\n|[^\s]+")
 JOINT = re.compile(r"(?<=[^\W\d_])[-_]+(?=[^\W\d_])")
 DASH = re.compile(r"[-–—]+\Z")
+APART = re.compile(r"(?<!\S)(!=+|<=?|>=|~)[ \t]+(?=\d)|(?<!\S)(!=+)[ \t]+(?=\w)")
+"""A sign and a blank before what it changes: `< 4`, `!= positive`."""
+GRADE = re.compile(r"(?<![\w-])(\w\w?)-(?=[\s.*`\"']*$)", re.MULTILINE)
+"""A minus sign that ends a short word and a line: `B-`."""
 BREAKS = "?:.()-,"
 """Breaks between two words, the strongest first. The end of a line counts as a full stop."""
 DENIALS = "❌✗✘🚫≠¬"
@@ -64,6 +68,7 @@ def fold(text: str) -> str:
 def words_of(text: str) -> Words:
     """The words of a text and the breaks between them. Emoji count as words."""
     text = COLON.sub(r"\1 : ", TAG.sub(" ", fold(text)))
+    text = GRADE.sub("\\1\N{MINUS SIGN}", APART.sub(r"\1\2", text))
     found, pending, line_start = list[Word](), "", True
     for match in CHUNK.finditer(text):
         chunk = match[0]
@@ -81,11 +86,16 @@ def words_of(text: str) -> Words:
 
 
 def _trim(chunk: str) -> tuple[str, str, str]:
-    """A chunk's punctuation in front, its core, its punctuation behind. The core keeps `-1`, `C++` and `C#` whole."""
+    """A chunk's punctuation in front, its core, its punctuation behind.
+
+    The core keeps a sign that changes what it says: `-1`, `<4`, `!positive`, `C++`, `C#`.
+    """
     left = chunk.lstrip(TRIM + "#-")
-    if left[:1].isdigit() and chunk[: len(chunk) - len(left)].endswith("-"):
-        left = "-" + left
     core = left.rstrip(TRIM + "-")
+    sign = chunk[: len(chunk) - len(left)][-1:]
+    is_tag = sign == "<" and left[len(core) :].startswith(">")
+    if sign and sign in ("-<>~!" if core[:1].isdigit() else "<!") and not is_tag:
+        left, core = sign + left, sign + core
     return chunk[: len(chunk) - len(left)], core, left[len(core) :]
 
 

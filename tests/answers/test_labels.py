@@ -108,6 +108,22 @@ CHOICES = (
 )
 """Forms of an answer to a multiple choice question."""
 MEANT: tuple[tuple[tuple[str, ...], str, str | None], ...] = (
+    # signs
+    *((STARS, text, None) for text in ("<4", ">4", "< 4", "<= 4", "~4", "~ 4", "!4", "!= 4", "4-", "Answer: <4")),
+    (STARS, "<4>", "4"),
+    (STARS, "=> 4", "4"),
+    (STARS, "Answer => 4", "4"),
+    (STARS, "Great! 4", "4"),
+    (MOOD, "!positive", None),
+    (MOOD, "!= positive", None),
+    (MOOD, "positive!", "positive"),
+    (MOOD, "Yes! positive", "positive"),
+    (LETTERS, "B-", None),
+    (LETTERS, "Grade: **B-**", None),
+    (LETTERS, "B+", None),
+    (LETTERS, "B - the grade", "B"),
+    (("<18", "18-30", ">30"), "Age: <18", "<18"),
+    (("<18", "18-30", ">30"), "Age: >30", ">30"),
     # yes and no
     (YES_NO, "Yes. The text mentions it.", "yes"),
     (YES_NO, "No. The text does not mention it.", "no"),
