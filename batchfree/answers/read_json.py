@@ -19,7 +19,7 @@ from jsonschema import ValidationError
 from batchfree.answers.answer_type import beyond_column
 from batchfree.answers.fences import fenced_spans
 from batchfree.answers.non_answers import is_verdict_value
-from batchfree.answers.retractions import takes_back
+from batchfree.answers.retractions import disowns, takes_back
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
 from batchfree.answers.schema_check import TooManyStepsError, find_mistake
 from batchfree.answers.strict_json import NotJson, brackets, canonical, parse, settle
@@ -122,7 +122,8 @@ def _from_pieces(pieces: Sequence[_Piece], text: str) -> Answer | Failure:
         return bad_answer("it holds more than one JSON value; give exactly one")
     if any(text[each.place][:1] + text[each.place][-1:] in ("{]", "[}") for each in pieces):
         return bad_answer("a bracket of its JSON is closed by another one")
-    if _has_loose_json(text, pieces, first, last) or takes_back(text[pieces[last].place.stop :]):
+    before, behind = text[: pieces[first].place.start], text[pieces[last].place.stop :]
+    if _has_loose_json(text, pieces, first, last) or takes_back(behind) or disowns(before):
         return bad_answer("the text around its JSON adds to it or takes it back; give the JSON alone")
     return next(iter(fits.values()))
 

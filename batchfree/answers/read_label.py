@@ -35,7 +35,7 @@ from batchfree.answers.label_words import (
     is_pleasantry,
     leads_up,
 )
-from batchfree.answers.retractions import ANYWHERE, POLAR, STARTS, sentence_takes_back, sentences, takes_back
+from batchfree.answers.retractions import ANYWHERE, POLAR, STARTS, disowns, sentence_takes_back, sentences, takes_back
 from batchfree.answers.rule import bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, parse
 from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, fold, vocabulary, words_of
@@ -92,6 +92,7 @@ def _label_in_block(text: str, known: Vocabulary) -> str | Failure | None:
     blocks = fenced(text)
     if len(blocks) == 1:
         inner, around = read_label(blocks[0], known.labels), unfenced(text)
+        before = text[: text.index(blocks[0])]
     else:
         spans = brackets(text).spans if "{" in text or "[" in text else ()
         stripped = text.strip()
@@ -105,7 +106,8 @@ def _label_in_block(text: str, known: Vocabulary) -> str | Failure | None:
             return None
         if isinstance(value, str) and value == text:
             return None
-        inner, around = label_of(value, known.labels), text[: spans[0].start] + "\n" + text[spans[0].stop :]
+        before = text[: spans[0].start]
+        inner, around = label_of(value, known.labels), before + "\n" + text[spans[0].stop :]
         if isinstance(inner, Failure) and isinstance(value, list) and around.strip():
             return None
     if isinstance(inner, Failure):
@@ -113,7 +115,7 @@ def _label_in_block(text: str, known: Vocabulary) -> str | Failure | None:
     others = {mention.label for mention in _Reply(around, known).mentions} - {inner}
     if others:
         return bad_answer(_names_several([inner, *sorted(others)]))
-    if takes_back(around):
+    if takes_back(around) or disowns(before):
         return bad_answer(f"the text around {inner!r} takes it back; answer with the label alone")
     return inner
 

@@ -1,6 +1,7 @@
-"""Words behind an answer that take it back: `Wait, no.`, `that is wrong`, `I'm not sure`.
+"""Words around an answer that say that it is none.
 
-A reason may deny or doubt anything else than the answer: `No. The text does not mention it.`
+Behind it they take it back: `Wait, no.`, `that is wrong`, `I'm not sure`. A reason may deny or doubt anything else than
+the answer: `No. The text does not mention it.` In front of JSON they disown it: `For example:`, `A wrong answer is`.
 """
 
 from __future__ import annotations
@@ -46,9 +47,25 @@ PHRASES = re.compile(
     rf"|(?:it|this|that|{MINE}) (?:could|may|might)(?: (?!not)\w+)? (?:be|go)|either way"
     r"|(?:hard|difficult) to (?:say|tell|judge|decide)"
     rf"|(?:not|n't)(?: \w+)? (?:sure|certain|confident|convinced)"
-    rf"|{MINE} (?:{IS} )?(?:\w+ )?(?:{WRONG}|not|isn't|wasn't|depends))\b"
+    rf"|{MINE} (?:{IS} )?(?:\w+ )?(?:{WRONG}|not|isn't|wasn't|depends)"
+    rf"|(?:it|this|that|these|{MINE}) ?{IS} (?:just |only |merely )?an? (?:\w+ )?"
+    r"(?:example|placeholder|sample)(?! of))\b"
 )
 """What takes back an answer to any question."""
+_THING = r"(?:answer|response|reply|output|result|json|value|object|label)"
+_AUXILIARY = r"(?:(?:do|does|did|would|should|could|will|must)(?: not|n't)|cannot|can't|can not|won't|never)"
+_SPEECH = r"(?:say|use|answer|give|return|output|write|accept|call|choose|send|reply|respond)"
+DISOWNING = re.compile(
+    rf"(?:.* )?(?:not|never)|(?:.* )?{_AUXILIARY} {_SPEECH}(?: \w+){{0,3}}"
+    rf"|(?:.* )?(?:this|that|it|the following|{MINE}) ?{IS} (?:\w+ )?{WRONG}"
+    rf"|(?:.* )?(?:wrong|incorrect|invalid|bad|unacceptable) (?:\w+ )?{_THING}(?: {IS}| looks like)?"
+    rf"|(?:.* )?(?:for example|for instance|e g|e\.g|(?:as an|an|another) (?:\w+ )?example)(?: (?:of|for|{IS}) .*)?"
+    rf"|(?:(?:an?|the) )?(?:example|sample|placeholder|template)(?: {_THING})?(?: {IS}| looks like)?"
+    rf"|the (?:\w+ )?(?:format|schema|structure|template) (?:{IS}|looks like|wants|expects)"
+)
+"""A sentence in front of JSON that says that the JSON is not the answer."""
+OPENING_FENCE = re.compile(r"(?:```|~~~)[\w-]*\s*\Z")
+MAX_LEAD_WORDS = 40
 IT = r"(?:that|this|it|which)"
 SO = r"(?: (?:so|it|true|right|correct|accurate|really|the case))?"
 DENIES_IT = re.compile(
@@ -86,6 +103,15 @@ def takes_back(text: str) -> bool:
     return any(sentence_takes_back(sentence, polar=True) for sentence in sentences(words_of(text).words))
 
 
+def disowns(text: str) -> bool:
+    """Whether the sentence that leads up to a JSON value, the end of this text, says that it is not the answer."""
+    lead = OPENING_FENCE.sub("", text).rstrip()
+    if not lead or lead[-1] in ".!?":
+        return False
+    last = [*sentences(words_of(lead[-1000:]).words)][-1:]
+    return any(DISOWNING.fullmatch(" ".join(word.text for word in words[-MAX_LEAD_WORDS:])) for words in last)
+
+
 def sentences(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
     """The words sentence by sentence."""
     start = 0
@@ -97,6 +123,7 @@ def sentences(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
 
 def sentence_takes_back(words: Sequence[Word], *, polar: bool) -> bool:
     """Whether a sentence or clause behind a label takes it back. `polar`: the labels answer with yes or no."""
+    words = [word for word in words if any(map(str.isalnum, word.text))]
     texts = [word.text for word in words]
     while len(texts) > 1 and texts[0] in FILLERS:
         texts.pop(0)

@@ -290,6 +290,41 @@ def test_json_is_read_mended_and_always_checked(schema: dict[str, Any], content:
     assert kind_or_value(content, AnswerRule(schema=schema)) == expected
 
 
+LEADS: list[tuple[str, Any]] = [
+    ("", TEA),
+    ("Here is the JSON in the requested format:\n", TEA),
+    ("The text does not mention a price: ", TEA),
+    ("The claim is wrong: ", TEA),
+    ("I would answer ", TEA),
+    ("For example, the text names it: ", TEA),
+    ("It is not clear. ", TEA),
+    ("Not ", BAD),
+    ("This is wrong: ", BAD),
+    ("A wrong answer would be ", BAD),
+    ("I would not say ", BAD),
+    ("Don't use ", BAD),
+    ("For example: ", BAD),
+    ("For example:\n```json\n", BAD),
+    ("Here is an example of the output:\n\n", BAD),
+    ("Sample output: ", BAD),
+    ("The format is ", BAD),
+]
+
+
+@pytest.mark.parametrize(("lead", "expected"), LEADS)
+def test_json_is_no_answer_behind_words_that_disown_it(lead: str, expected: Any) -> None:
+    """A label in JSON is read like any other JSON."""
+    fence = "\n```" if "```" in lead else ""
+    assert kind_or_value(lead + '{"name": "tea"}' + fence, AnswerRule(schema=ANY_OBJECT)) == expected
+    label = "positive" if expected == TEA else BAD
+    assert kind_or_value(lead + '{"label": "positive"}' + fence, AnswerRule(labels=SENTIMENTS)) == label
+
+
+@pytest.mark.parametrize("end", ["// no, wait", "This is just an example.", "# Sorry, that is wrong"])
+def test_json_is_no_answer_if_the_words_behind_take_it_back(end: str) -> None:
+    assert kind_or_value('{"name": "tea"}\n' + end, AnswerRule(schema=ANY_OBJECT)) == BAD
+
+
 def test_mending_is_recorded_and_can_be_switched_off() -> None:
     mended = read('{"name": "tea",}', AnswerRule(schema=ITEM))
     assert isinstance(mended, Answer)
