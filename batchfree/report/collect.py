@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -36,14 +36,15 @@ from batchfree.report.count_rows import ReportedRow, RowCounter, row_record
 from batchfree.report.figures import (
     Advice,
     AgreementFigures,
+    DoubtfulRow,
     EstimatedModel,
     JobOutcome,
     PairAgreement,
     Provenance,
     Report,
-    pack_figures,
-    pilot_figures,
 )
+from batchfree.report.pack_figures import pack_figures
+from batchfree.report.pilot_figures import pilot_figures
 from batchfree.report.timeline import pauses
 from batchfree.run.summary import Tally
 from batchfree.service.openrouter.catalogue import cache_dir, read_copy
@@ -59,34 +60,47 @@ class CollectedReport:
     """Number of rows in the even sample, without the doubtful ones that were added."""
 
 
+@dataclass(slots=True, kw_only=True)
+class _CountedJob:
+    """The counters after the journal and every row of the input were read."""
+
+    state: JobState
+    attempts: AttemptCounter
+    rows: RowCounter
+    values: RowValues
+    tally: Tally = field(default_factory=Tally)
+
+
 def collect(job: Job, now: float) -> CollectedReport:
     """Reads job, input and journal; `now` in epoch seconds. Raises MistakesError and StorageError."""
-    attempts, tally = AttemptCounter(), Tally()
+    attempts = AttemptCounter()
     state = read_state(job, attempts.add)
     spec = job.spec
     rows = RowCounter(rows=state.opened.dataset.count(), labels=spec.answer.labels, scoring=scoring_rule(spec))
-    records, values = dict[int, JsonObject](), state.values()
-    for row in _rows(state, values, tally):
-        rows.add(row)
-        if rows.is_shown(row.number):
-            records[row.number] = _record(state, row)
+    counted = _CountedJob(state=state, attempts=attempts, rows=rows, values=state.values())
+    records = _count_rows(counted)
     shown, doubtful = len(records), rows.doubtful()
     for _, row in doubtful:
         if row.number not in records:
             records[row.number] = _record(state, row)
-    evaluation, models = rows.evaluation(), attempts.models()
-    labels = spec.answer.labels
+    report = _report(job, counted, [each for each, _ in doubtful], now)
+    return CollectedReport(report=report, rows=[records[number] for number in sorted(records)], shown=shown)
+
+
+def _report(job: Job, counted: _CountedJob, doubtful: Sequence[DoubtfulRow], now: float) -> Report:
+    state, attempts, rows, spec = counted.state, counted.attempts, counted.rows, job.spec
+    evaluation, models, labels = rows.evaluation(), attempts.models(), spec.answer.labels
     votes = None if state.votes is None or not len(state.votes) else state.votes.frame()
     waits = [wait for folder in state.folder.all() for wait in pauses(_events(folder.log))]
-    report = Report(
+    return Report(
         job=spec.name,
         written_at=datetime.fromtimestamp(now, UTC),
-        outcome=_outcome(state, attempts, tally, now),
-        forecast=_forecast(state, attempts, tally),
+        outcome=_outcome(counted, now),
+        forecast=_forecast(counted),
         labels=rows.labels(),
         evaluation=evaluation,
         models=models,
-        estimates=[] if votes is None else _estimates(values, votes, labels),
+        estimates=[] if votes is None else _estimates(counted.values, votes, labels),
         pilot=pilot_figures(state.pilots[-1]) if state.pilots else None,
         exclude=models_to_exclude(models, evaluation, spec.router.exclude, least=spec.votes.min),
         agreement=None if votes is None else _agreement(votes),
@@ -95,15 +109,25 @@ def collect(job: Job, now: float) -> CollectedReport:
         account_limits=attempts.account_limits,
         packs=pack_figures(state.packs.statistics(), labels or ()),
         pack_check=rows.pack_check() if spec.pack_checks else None,
-        doubtful=[each for each, _ in doubtful],
+        doubtful=doubtful,
         provenance=_provenance(job, state),
         warnings=state.warnings,
     )
-    return CollectedReport(report=report, rows=[records[number] for number in sorted(records)], shown=shown)
 
 
-def _rows(state: JobState, values: RowValues, tally: Tally) -> Iterator[ReportedRow]:
-    """Every row of the input with its values in the table, counted by `tally`."""
+def _count_rows(counted: _CountedJob) -> dict[int, JsonObject]:
+    """Counts every row. Returns the records of the rows in the even sample, by their numbers from zero."""
+    records = dict[int, JsonObject]()
+    for row in _rows(counted):
+        counted.rows.add(row)
+        if counted.rows.is_shown(row.number):
+            records[row.number] = _record(counted.state, row)
+    return records
+
+
+def _rows(counted: _CountedJob) -> Iterator[ReportedRow]:
+    """Every row of the input with its values in the table. The tally counts them on the way."""
+    state, values, tally = counted.state, counted.values, counted.tally
     opened = state.opened
     spec, id_column = opened.spec, opened.dataset.id
     expected, scoring = spec.expected, scoring_rule(spec)
@@ -132,7 +156,8 @@ def _record(state: JobState, row: ReportedRow) -> JsonObject:
     return row_record(row, [] if isinstance(question, Failure) else list(state.index.attempts(question)))
 
 
-def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float) -> JobOutcome:
+def _outcome(counted: _CountedJob, now: float) -> JobOutcome:
+    state, attempts, tally = counted.state, counted.attempts, counted.tally
     spec, counts = state.opened.spec, tally.counts()
     waiting_for, until = first_wait((read_events(folder.log) for folder in state.folder.all()), now)
     steps = next_steps(
@@ -155,11 +180,11 @@ def _outcome(state: JobState, attempts: AttemptCounter, tally: Tally, now: float
     )
 
 
-def _forecast(state: JobState, attempts: AttemptCounter, tally: Tally) -> Advice | None:
+def _forecast(counted: _CountedJob) -> Advice | None:
     """How much is still to be done, at the rate so far."""
-    limit = state.opened.spec.limits.requests_per_day
+    limit, attempts = counted.state.opened.spec.limits.requests_per_day, counted.attempts
     busiest = max(attempts.busiest.values(), default=0)
-    return forecast(tally.counts(), attempts.requests, limit if isinstance(limit, int) else None, busiest)
+    return forecast(counted.tally.counts(), attempts.requests, limit if isinstance(limit, int) else None, busiest)
 
 
 def _estimates(values: RowValues, votes: pl.DataFrame, labels: tuple[str, ...] | None) -> list[EstimatedModel]:

@@ -1,4 +1,4 @@
-"""The figures of a report, as values. `as_json` turns them into what `report --json` prints.
+"""The figures of a report, as values.
 
 Shares and coefficients carry their number of cases and a 95 % interval. Below ten cases only the counts are shown.
 """
@@ -6,19 +6,16 @@ Shares and coefficients carry their number of cases and a 95 % interval. Below t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from batchfree.core.chat import Json, JsonObject
 from batchfree.core.stops import Counts
-from batchfree.core.text import iso, without_surrogates
-from batchfree.journal.attempts import PilotDecision
-from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.quality.agreement import Coefficient
-from batchfree.quality.evaluation import Evaluation, Score
-from batchfree.quality.intervals import LEAST_FOR_SHARE, Median, Proportion
+from batchfree.quality.evaluation import Evaluation
+from batchfree.quality.intervals import Median, Proportion
 from batchfree.quality.pack_comparison import PackComparison
+from batchfree.report.pack_figures import PackFigures
+from batchfree.report.pilot_figures import PilotFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,43 +82,6 @@ class EstimatedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PilotRank:
-    """A model in the ranking of a pilot. Without `measured`, `right` is estimated and not counted."""
-
-    model: str
-    right: Proportion
-    measured: bool
-    kept: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PilotFigures:
-    """What a pilot decided: the models that stay, and all models, the best first."""
-
-    kept: Sequence[str]
-    ranking: Sequence[PilotRank]
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether the models were ranked by expected values, and not by an estimate."""
-        return any(each.measured for each in self.ranking)
-
-
-def pilot_figures(decision: PilotDecision) -> PilotFigures:
-    """The figures of a pilot's decision."""
-    ranking = [
-        PilotRank(
-            model=each.model,
-            right=Proportion(count=each.right * each.votes, total=each.votes),
-            measured=each.measured,
-            kept=each.model in decision.kept,
-        )
-        for each in decision.ranking
-    ]
-    return PilotFigures(kept=decision.kept, ranking=ranking)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PairAgreement:
     """Cohen's kappa of two models."""
 
@@ -184,63 +144,6 @@ class FailureFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackSizeFigures:
-    """How many rows of one model's packs of one size were answered."""
-
-    model: str
-    size: int
-    packs: int
-    answered: Proportion
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackFigures:
-    """What packs did to the rows in them."""
-
-    packs: int
-    rows: int
-    sizes: Sequence[PackSizeFigures]
-    """By model and size."""
-    all_sizes: Sequence[PackSizeFigures]
-    """By size, over all models; `model` is empty."""
-    places: Sequence[Mapping[str, Proportion]]
-    """The share of each label at each place of a pack, from the first place on; empty without labels."""
-
-
-def pack_figures(statistics: PackStatistics | None, labels: Sequence[str]) -> PackFigures | None:
-    """The figures of packs; None without packs."""
-    if statistics is None:
-        return None
-    sizes = sorted({each.size for each in statistics.yields})
-    return PackFigures(
-        packs=statistics.packs,
-        rows=statistics.rows,
-        all_sizes=[_of_size(statistics, size) for size in sizes],
-        sizes=[
-            PackSizeFigures(
-                model=each.model,
-                size=each.size,
-                packs=each.packs,
-                answered=Proportion(count=each.answered, total=each.rows),
-            )
-            for each in statistics.yields
-        ],
-        places=[
-            {label: Proportion(count=place.get(label, 0), total=sum(place.values())) for label in labels}
-            for place in statistics.places
-            if labels
-        ],
-    )
-
-
-def _of_size(statistics: PackStatistics, size: int) -> PackSizeFigures:
-    """The figures of all packs of one size."""
-    alike = [each for each in statistics.yields if each.size == size]
-    answered = Proportion(count=sum(each.answered for each in alike), total=sum(each.rows for each in alike))
-    return PackSizeFigures(model="", size=size, packs=sum(each.packs for each in alike), answered=answered)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtfulRow:
     """A row that is worth a look; `row` counts from one."""
 
@@ -296,44 +199,3 @@ class Report:
     doubtful: Sequence[DoubtfulRow]
     provenance: Provenance
     warnings: Sequence[str]
-
-
-def as_json(value: Any) -> Json:
-    """A value of this module as plain JSON data; times are ISO 8601."""
-    if hasattr(value, "to_json"):
-        return value.to_json()
-    if isinstance(value, Evaluation):
-        return {"overall": _score_json(value.overall), "models": {k: _score_json(v) for k, v in value.models.items()}}
-    if is_dataclass(value) and not isinstance(value, Mapping):
-        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): as_json(each) for key, each in value.items()}
-    if isinstance(value, datetime):
-        return iso(value.timestamp())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [as_json(each) for each in value]
-    return without_surrogates(value)
-
-
-def _score_json(score: Score) -> JsonObject:
-    is_shown = score.accuracy.is_shown
-    return {
-        "accuracy": score.accuracy.to_json(),
-        "macro_f1": score.macro_f1 if is_shown else None,
-        "macro_f1_interval": as_json(score.macro_f1_interval) if is_shown else None,
-        "labels": [
-            {
-                "label": each.label,
-                "precision": each.precision.to_json(),
-                "recall": each.recall.to_json(),
-                "rows": each.rows,
-                "f1": each.f1 if each.rows >= LEAST_FOR_SHARE else None,
-                "f1_interval": as_json(each.f1_interval) if each.rows >= LEAST_FOR_SHARE else None,
-            }
-            for each in score.labels
-        ],
-        "confusion": [
-            {"expected": expected, "answer": answer, "rows": number}
-            for (expected, answer), number in score.confusion.items()
-        ],
-    }

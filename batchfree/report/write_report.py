@@ -11,7 +11,8 @@ from batchfree.core.formats import output_suffix
 from batchfree.jobspec.job import Job
 from batchfree.journal.atomic_file import atomic_write
 from batchfree.report.collect import collect
-from batchfree.report.figures import Report, as_json
+from batchfree.report.figures import Report
+from batchfree.report.figures_json import as_json
 from batchfree.report.page import render_page
 
 SUFFIXES = (".html", ".htm")

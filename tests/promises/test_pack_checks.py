@@ -19,7 +19,7 @@ from batchfree.job.state import read_state
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import read
 from batchfree.report.collect import collect
-from batchfree.report.figures import as_json
+from batchfree.report.figures_json import as_json
 from batchfree.report.page import render_page
 
 UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}

@@ -19,7 +19,8 @@ from batchfree.quality.intervals import Proportion, median
 from batchfree.report.advice import forecast, models_to_exclude, next_steps
 from batchfree.report.collect import collect
 from batchfree.report.count_rows import MOST_ROWS, doubt
-from batchfree.report.figures import ModelFigures, as_json
+from batchfree.report.figures import ModelFigures
+from batchfree.report.figures_json import as_json
 from batchfree.report.page import render_page
 from batchfree.report.page_rows import MOST_BYTES, page_rows
 from batchfree.report.timeline import MOST_BARS, StartCounter, pauses
