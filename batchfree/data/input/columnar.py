@@ -96,7 +96,8 @@ def _unreadable_file(path: str, form: str, error: BaseException) -> Iterator[Mis
     for name, problem in columns.items():
         yield Mistake(message=f"{problem}; {CAST}", file=path, key=name)
     if not columns:
-        yield Mistake(message=f"can't be read as {form}: {_reason(error)}", file=path)
+        advice = "; the file is damaged or was cut off: fetch it anew"
+        yield Mistake(message=f"can't be read as {form}: {_reason(error)}{advice}", file=path)
 
 
 def _unreadable(dtype: pl.DataType) -> str | None:

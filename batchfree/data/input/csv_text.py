@@ -28,6 +28,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 SEPARATOR_LINE = re.compile(r"\s*sep=(.)\s*", re.IGNORECASE | re.DOTALL)
 """A first line that tells Excel the separator of the file."""
 
+RETURN_ALONE = "a line ends in a carriage return alone; save the file with LF or CR LF at the end of each line"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvRow:
@@ -61,7 +63,8 @@ def read_rows(file: str, separator: str) -> Iterator[CsvRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise mistake_at(file, line, f"broken CSV: {error}") from error
+            reason = RETURN_ALONE if "new-line character" in str(error) else str(error)
+            raise mistake_at(file, line, f"broken CSV: {reason}") from error
         if cells:
             yield CsvRow(cells=cells, line=line)
         line = reader.line_num + 1 + above

@@ -47,11 +47,11 @@ SIGNATURES = (
     Signature(start=b"\x89HDF\r\n\x1a\n", sentence="this is an HDF5 file; convert it to Parquet"),
     Signature(start=b"\x93NUMPY", sentence="this is a NumPy array; convert it to Parquet"),
     Signature(start=b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", sentence="this is an old Excel file (.xls); save it as CSV"),
+    Signature(start=b"\x80\x04", sentence="this is a Python pickle, which may hold code; convert it to Parquet"),
+    Signature(start=b"\x80\x05", sentence="this is a Python pickle, which may hold code; convert it to Parquet"),
     Signature(start=b"%PDF-", sentence="this is a PDF, not a table"),
     Signature(start=b"\x1f\x8b", fits=TEXT, sentence=GZIPPED),
-    Signature(
-        start=b"\x28\xb5\x2f\xfd", fits=TEXT, sentence="the file is compressed with Zstandard; decompress it first"
-    ),
+    Signature(start=b"\x28\xb5\x2f\xfd", fits=TEXT, sentence=ZSTANDARD),
     Signature(start=b"BZh", sentence=f"the file is compressed with bzip2, {UNPACK}"),
     Signature(start=b"\xfd7zXZ\0", sentence=f"the file is compressed with xz, {UNPACK}"),
     Signature(start=b"\x04\x22\x4d\x18", sentence=f"the file is compressed with LZ4, {UNPACK}"),
@@ -63,6 +63,8 @@ SIGNATURES = (
 
 MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(!doctype\s+html|html|head|body|\?xml|!--)", re.IGNORECASE)
 UTF16_WITHOUT_MARK = re.compile(rb"(?:[\t\r\n\x20-\x7e]\0){8}|(?:\0[\t\r\n\x20-\x7e]){8}")
+CONTROLS = re.compile(rb"[^\t\r\n\x20-\xff]")
+"""Bytes that a text file does not hold."""
 JSON_START = re.compile(rb'(?:\xef\xbb\xbf)?\s*(\{\s*"|\[\s*\{)')
 
 
@@ -88,6 +90,8 @@ def wrong_kind(head: bytes, form: str | None) -> str | None:
         return f"this is {what}, not the data; was a login or error page saved in its place?"
     if form in TEXT and UTF16_WITHOUT_MARK.match(head):
         return "this looks like UTF-16 without a byte order mark; save the file as UTF-8"
+    if form not in (None, *TEXT) and b"\n" in head and not CONTROLS.search(head):
+        return f"this is a text file, not {form}; set input.format: jsonl or csv"
     if form == "csv" and JSON_START.match(head):
         return "this is JSON, not CSV; for one JSON object per line set input.format: jsonl"
     return None
