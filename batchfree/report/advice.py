@@ -1,4 +1,4 @@
-"""What to do next: commands to type, models to leave out, and how much is still to be done."""
+"""What to do next: commands to type, models to exclude, and a forecast of the requests that are still needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batchfree.report.figures import Advice, ModelFigures
 
 
 def next_steps(job_file: str, counts: Counts, *, requests: int, begun: bool, may_get_votes: bool) -> list[Advice]:
-    """What to type next. `job_file` is the path as it is typed; `requests` counts those on the job's endpoint."""
+    """What to type next. `job_file` is the path as it is typed; `requests` is the number sent to the job's endpoint."""
     command = f"batchfree run {shlex.quote(job_file)}"
     if not begun:
         return [Advice(text="Nothing was asked yet.", line=command)]
@@ -38,7 +38,7 @@ def next_steps(job_file: str, counts: Counts, *, requests: int, begun: bool, may
 def forecast(counts: Counts, requests: int, day_limit: int | None, busiest_day: int) -> Advice | None:
     """How many requests and days the pending rows need at the rate so far; None if nothing is known or pending.
 
-    The interval is that of a number of requests that varies like a Poisson number.
+    The interval takes the number of requests as Poisson distributed: its variance is its mean (normal approximation).
     """
     finished = counts.ok + counts.failed
     if not counts.pending or not finished or not requests:
@@ -60,10 +60,11 @@ def forecast(counts: Counts, requests: int, day_limit: int | None, busiest_day: 
 def models_to_exclude(
     models: Sequence[ModelFigures], evaluation: Evaluation | None, excluded: Sequence[str], *, least: int
 ) -> list[Advice]:
-    """The models whose interval lies below those of half of the others or more, with the line for the job file.
+    """The models that are worse than at least half of the others, with the line for the job file.
 
-    Only measured figures count: accuracy against expected values, and the share of usable answers. `least` is the
-    number of models that must stay; `excluded` is what the job excludes already.
+    Worse means that the 95 % interval lies wholly below the other interval. Only measured figures count: accuracy
+    against expected values, and the share of usable answers. `least` is the number of models that must stay;
+    `excluded` is what the job excludes already.
     """
     accuracies = {} if evaluation is None else {name: each.accuracy for name, each in evaluation.models.items()}
     reasons = dict[str, list[str]]()
@@ -80,7 +81,7 @@ def models_to_exclude(
 
 
 def _worse(shares: Mapping[str, Proportion]) -> list[tuple[str, Proportion]]:
-    """The shares whose interval lies below those of half of the other models or more."""
+    """The shares whose interval lies wholly below the intervals of at least half of the other models."""
     known = {name: share for name, share in shares.items() if share.is_shown}
     found = []
     for name, share in known.items():

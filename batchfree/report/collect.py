@@ -1,4 +1,4 @@
-"""Everything that a report says of a job, from its files alone."""
+"""Everything that a report says about a job. It reads files only, and asks no service."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ from batchfree.service.openrouter.catalogue import cache_dir, read_copy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedReport:
-    """The figures of a job, and the rows that the page shows, as its script reads them."""
+    """The figures of a job, and the rows for the page in the form that its script reads."""
 
     report: Report
     rows: list[JsonObject]
     shown: int
-    """Number of rows in the even sample, without the doubtful ones that were added."""
+    """Number of rows in the even sample. Doubtful rows outside the sample are not counted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,14 +181,14 @@ def _outcome(counted: _CountedJob, now: float) -> JobOutcome:
 
 
 def _forecast(counted: _CountedJob) -> Advice | None:
-    """How much is still to be done, at the rate so far."""
+    """The requests and days that the pending rows still need."""
     limit, attempts = counted.state.opened.spec.limits.requests_per_day, counted.attempts
     busiest = max(attempts.busiest.values(), default=0)
     return forecast(counted.tally.counts(), attempts.requests, limit if isinstance(limit, int) else None, busiest)
 
 
 def _estimates(values: RowValues, votes: pl.DataFrame, labels: tuple[str, ...] | None) -> list[EstimatedModel]:
-    """The accuracy of each model as the votes alone suggest it, the best first."""
+    """The accuracy of each model, estimated from the votes alone; the best first."""
     reliability = (values.consensus and values.consensus.reliability) or fit_reliability(votes, labels)
     found = [
         EstimatedModel(model=model, right=Proportion(count=accuracy * number, total=number))

@@ -1,4 +1,4 @@
-"""What the attempts of a job say of each model, of failures, and of the time."""
+"""What the attempts of a job say about each model, about failures, and about the time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from batchfree.report.figures import FailureFigures, ModelFigures
 from batchfree.report.timeline import StartCounter
 
 MOST_LATENCIES = 5_000
-"""Latencies that are kept of a model; of more requests these are a random sample."""
+"""Most latencies that are kept for one model. If there are more, a random sample is kept."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class ModelCount:
     metered: int = 0
 
     def add_latency(self, seconds: float, rng: random.Random) -> None:
-        """Keeps a latency: every one of the first, later ones in the place of a random other."""
+        """Keeps a latency in seconds. Each latency has the same chance to stay (Vitter 1985, algorithm R)."""
         self.timed += 1
         if len(self.latencies) < MOST_LATENCIES:
             self.latencies.append(seconds)
@@ -111,7 +111,7 @@ class AttemptCounter:
         return sum(each.answered > 0 for each in self._models.values())
 
     def models(self) -> list[ModelFigures]:
-        """The figures of every model; those with most answers first."""
+        """The figures of every model; the model with the most answers first."""
         return [
             ModelFigures(
                 model=name,

@@ -1,4 +1,4 @@
-"""What the rows of a job say: label counts, scores, the rows that are worth a look, and a sample of rows to search."""
+"""What the rows of a job say: label counts, scores, the doubtful rows, and a sample of rows to search."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from batchfree.quality.scoring import ScoringRule, scored_text
 from batchfree.report.figures import DoubtfulRow, LabelFigures
 
 MOST_ROWS = 2_000
-"""Most rows that the page shows; of a longer table every second, third … row."""
+"""Most rows on the page. Of a longer table, the page shows every second, third … row."""
 MOST_DOUBTFUL = 25
+"""Most doubtful rows on the page."""
 MOST_ATTEMPTS = 20
-"""Most attempts that are shown of a row."""
+"""Most attempts that are shown for one row; the latest are shown."""
 TEXT = 600
 """Most characters of a prompt, an answer or a reply on the page."""
 LONG_PROMPT = 160
@@ -30,9 +31,9 @@ LONG_PROMPT = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedRow:
-    """A row with everything that is known of it. `number` counts from zero.
+    """A row with everything that the report needs. `number` counts from zero.
 
-    `values` are its columns in the table; `answers` are all answers that models gave to it, with the model's id.
+    `values` are the row's columns in the table. `answers` are all answers to the row, each with its model's id.
     """
 
     number: int
@@ -105,7 +106,7 @@ class RowCounter:
         return compare_packs(list(self._pairs.values()))
 
     def doubtful(self) -> list[tuple[DoubtfulRow, ReportedRow]]:
-        """The rows that are worth a look, the most doubtful first."""
+        """The most doubtful rows; the most doubtful one first."""
         ordered = sorted(self._doubtful, key=lambda entry: (entry[0], entry[1]), reverse=True)
         return [
             (
@@ -127,7 +128,7 @@ def _shares(given: Counter[str], labels: Sequence[str]) -> dict[str, Proportion]
 
 
 def doubt(values: Mapping[str, Any]) -> tuple[tuple[float, ...], str] | None:
-    """How doubtful a row is (the smaller, the more doubtful) and why; None if nothing speaks against it."""
+    """How doubtful a row is and why; None if nothing speaks against it. A smaller value means more doubt."""
     votes, agreement = values.get("votes"), values.get("agreement")
     if votes and agreement is not None:
         if agreement == 1 and values.get("correct") is not False:
@@ -148,7 +149,7 @@ def doubt(values: Mapping[str, Any]) -> tuple[tuple[float, ...], str] | None:
 
 
 def prompt_text(request: ChatRequest | Failure) -> str:
-    """The messages of a request as text, without the system message; why there is none."""
+    """The messages of a request as text, without the system message; for a failure, its reason."""
     if isinstance(request, Failure):
         return f"(not asked: {request.message})"
     messages = [each for each in request.messages if each.get("role") != "system"]
@@ -164,19 +165,19 @@ def _content(content: Json) -> str:
 
 
 def answer_text(answer: Json) -> str:
-    """An answer as text; empty for none."""
+    """An answer as text; empty if there is none."""
     return "" if answer is None else answer if isinstance(answer, str) else scored_text(answer)
 
 
 def cut(text: str, most: int = TEXT) -> str:
-    """The text, or its beginning with the number of all its characters."""
+    """The text; of a longer one the first `most` characters, and how many it has in all."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def row_record(row: ReportedRow, attempts: Sequence[Attempt]) -> JsonObject:
     """A row as the page's script reads it. Keys are short, since there are thousands of rows.
 
-    The reply is left out where it is the answer.
+    The reply is left out if it equals the answer.
     """
     values, response = row.values, row.values.get("response") or ""
     record: JsonObject = {
@@ -201,7 +202,7 @@ def row_record(row: ReportedRow, attempts: Sequence[Attempt]) -> JsonObject:
 
 
 def _attempt_record(question: str | Failure, attempt: Attempt) -> list[Json]:
-    """When, whom, what came of it for this row, in how many seconds, and with how many rows in one request."""
+    """Time, model or route, result for this row, seconds, and number of rows in the request."""
     outcome = next((each for each in attempt.outcomes if each.question == question), None)
     what = "" if outcome is None else "answered" if outcome.kind is None else f"{outcome.kind}: {outcome.error or ''}"
     at = attempt.at.strftime("%Y-%m-%d %H:%M:%S")

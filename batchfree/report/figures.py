@@ -45,7 +45,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFigures:
-    """How often each label was given, over all answers of the table and in all answers of each model."""
+    """How often each label was given: in the answers of the table, and in all answers of each model."""
 
     labels: Sequence[str]
     overall: Mapping[str, Proportion]
@@ -54,7 +54,7 @@ class LabelFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFigures:
-    """How one model did. An `openrouter/free` among the models stands for requests whose model is unknown."""
+    """How one model did. The entry `openrouter/free` stands for requests whose model is unknown."""
 
     model: str
     requests: int
@@ -63,7 +63,7 @@ class ModelFigures:
     failures: Mapping[str, int]
     """Rows by kind of failure."""
     latency: Median
-    """Seconds of a request that was answered."""
+    """Seconds of an answered request."""
     prompt_tokens: int
     completion_tokens: int
     metered: int
@@ -72,9 +72,9 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimatedModel:
-    """A model's accuracy as the agreement of all votes suggests it. It orders the models; its level is often too high.
+    """A model's accuracy, estimated from the agreement of all votes. It orders the models; its level is often too high.
 
-    `right` is a number of votes that is estimated, not counted.
+    The count of `right` is an estimated number of votes.
     """
 
     model: str
@@ -92,7 +92,7 @@ class PairAgreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementFigures:
-    """How much the models agree beyond chance; the pairs that agree least first."""
+    """How much the models agree beyond chance. `pairs` begins with the two models that agree least."""
 
     alpha: Coefficient
     ac1: Coefficient
@@ -133,7 +133,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureFigures:
-    """One kind of failure: how many of all asked rows it hit, and an example of it."""
+    """One kind of failure: its share of all asked rows, and an example."""
 
     kind: str
     rows: Proportion
@@ -145,7 +145,7 @@ class FailureFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtfulRow:
-    """A row that is worth a look; `row` counts from one."""
+    """A row whose answer is doubtful; `row` counts from one."""
 
     row: int
     why: str
@@ -167,9 +167,9 @@ class Provenance:
     spec: str
     """The whole job with all defaults, as YAML."""
     catalogue_at: datetime | None
-    """When the catalogue of models on this machine was fetched; None if there is none of this endpoint."""
+    """When this machine's copy of the endpoint's catalogue was fetched; None if there is no copy."""
     catalogue: Mapping[str, int | None]
-    """The free models in it, with their context in tokens."""
+    """The free models in that catalogue, with their context in tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +181,7 @@ class Report:
     outcome: JobOutcome
     labels: LabelFigures | None
     evaluation: Evaluation | None
-    """Measured against expected values: all answers of the table, and all answers of each model."""
+    """The answers of the table, and all answers of each model, compared with expected values."""
     models: Sequence[ModelFigures]
     estimates: Sequence[EstimatedModel]
     pilot: PilotFigures | None
@@ -192,10 +192,10 @@ class Report:
     """What the pending rows still need; None if nothing is known or pending."""
     failures: Sequence[FailureFigures]
     account_limits: Mapping[str, int]
-    """Refusals by a limit of the account, which are nobody's failure."""
+    """Refusals by a limit of the account, by kind. They count against no row and no model."""
     packs: PackFigures | None
     pack_check: PackComparison | None
-    """Rows of packs that were also asked alone; None without `evaluate.pack_check`."""
+    """The comparison of rows that were asked in a pack and alone; None without `evaluate.pack_check`."""
     doubtful: Sequence[DoubtfulRow]
     provenance: Provenance
     warnings: Sequence[str]

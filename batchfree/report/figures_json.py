@@ -14,7 +14,7 @@ from batchfree.quality.intervals import LEAST_FOR_SHARE
 
 
 def as_json(value: Any) -> Json:
-    """A value of this module as plain JSON data; times are ISO 8601."""
+    """A figure, or the whole report, as plain JSON data; times are ISO 8601."""
     if hasattr(value, "to_json"):
         return value.to_json()
     if isinstance(value, Evaluation):

@@ -1,7 +1,7 @@
-"""The report as one HTML file that loads nothing: style, script and data stand in it.
+"""The report as one HTML file that loads nothing: it contains its style, its script and its data.
 
-Everything from outside is escaped by Jinja or travels as JSON, which the script shows as text. The page's own content
-security policy allows its one style and its one script, by their hashes, and nothing else.
+Jinja escapes every text from outside, or the text is part of the JSON, which the script shows as text. The page's
+content security policy allows its one style and its one script, by their hashes, and nothing else.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ FILTERS: dict[str, Callable[[Any], Any]] = {
     "shade": lambda share: round(SHADES * share),
     "normalise": normalise,
 }
-"""How the template writes values: shares, numbers, times, and places in a chart."""
+"""The template's filters: they write shares, numbers, times, and places in a chart."""
 
 
 def _environment() -> jinja2.Environment:
@@ -94,7 +94,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _percent(share: float) -> str:
-    """A share in per cent; with a decimal near 0 and near 100."""
+    """A share in per cent; near 0 and near 100 with one decimal."""
     text = f"{100 * share:.{int(0 < share < 0.01 or 0.99 < share < 1)}f}"
     return text.removesuffix(".0") if text in ("0.0", "100.0") else text
 

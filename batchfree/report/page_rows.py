@@ -1,6 +1,6 @@
-"""The rows of the page as JSON for its script, in as few bytes as possible.
+"""The rows of the page as JSON for its script, in few bytes.
 
-Models and replies are written once and named by their numbers, since thousands of rows share them.
+Thousands of rows share models and replies. So each model and each reply is written once, and rows hold its number.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.report.count_rows import TEXT
 
 MOST_BYTES = 1_500_000
-"""Most bytes of the rows on the page. If they are longer, their texts are cut shorter."""
+"""Most bytes of the rows on the page. If the rows need more, their texts are cut."""
 LIMITS = (TEXT, 450, 300, 200, 150, 100, 75, 40)
-"""Most characters of a text, tried one after the other."""
+"""Most characters of a text. The limits are tried in this order until the rows fit."""
 TEXTS = ("p", "a", "x", "e")
-"""The keys of a row that hold long texts of its own."""
+"""The keys of a row's long texts: prompt, answer, expected value, error."""
 IN_JSON = {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
-"""Characters that would end the element in which the rows stand, written as JSON escapes."""
+"""JSON escapes for the characters that could end the script element around the rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRows:
-    """The rows as JSON that can stand inside a script element, and the most characters of a text in them."""
+    """The rows as JSON for a script element. `limit` is the number of characters at which texts were cut."""
 
     text: str
     limit: int
 
 
 def page_rows(rows: Sequence[JsonObject]) -> PageRows:
-    """The rows in at most `MOST_BYTES`, or with the shortest texts if that is not enough."""
+    """The rows in at most `MOST_BYTES` bytes; if they never fit, with the shortest texts."""
     for limit in LIMITS:
         text = json.dumps(_document(rows, limit), ensure_ascii=False, separators=(",", ":"))
         if len(text.encode("utf-8", "surrogatepass")) <= MOST_BYTES:
@@ -58,7 +58,7 @@ def _document(rows: Sequence[JsonObject], limit: int) -> JsonObject:
 def _row(
     row: JsonObject, model: Callable[[str], int], reply: Callable[[str], int], cut: Callable[[str], str]
 ) -> JsonObject:
-    """A row with numbers in place of its models and its reply, and its texts cut."""
+    """The row with cut texts, and with numbers instead of models and reply."""
     changed: JsonObject = {key: cut(row[key]) for key in TEXTS if key in row}
     if "m" in row:
         changed["m"] = model(row["m"])

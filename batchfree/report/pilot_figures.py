@@ -11,7 +11,7 @@ from batchfree.quality.intervals import Proportion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PilotRank:
-    """A model in the ranking of a pilot. Without `measured`, `right` is estimated and not counted."""
+    """A model in the ranking of a pilot. `right` is counted if `measured` is true, else estimated."""
 
     model: str
     right: Proportion

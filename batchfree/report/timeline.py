@@ -13,8 +13,9 @@ from batchfree.report.figures import Bar, Timeline, TimelineWait
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 WIDTHS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 28 * DAY)
-"""Seconds that a bar may stand for."""
+"""The widths that a bar may have, in seconds."""
 MOST_BARS = 96
+"""Most bars of a chart; the smallest width that needs no more is taken."""
 
 
 class StartCounter:
@@ -24,7 +25,7 @@ class StartCounter:
         self._starts, self._failed = Counter[int](), Counter[int]()
 
     def add(self, at: float, *, answered: bool) -> None:
-        """Counts a request that started at these epoch seconds; `answered`: it brought an answer to some row."""
+        """Counts a request. `at` is its start in epoch seconds; `answered` says that it answered at least one row."""
         minute = int(at // MINUTE)
         self._starts[minute] += 1
         self._failed[minute] += not answered
@@ -58,8 +59,8 @@ class StartCounter:
 def pauses(events: Iterable[Mapping[str, Any]]) -> list[TimelineWait]:
     """The waits of the job, from the events of the log.
 
-    A wait begins with `waiting` and ends with the next event. A run that was `stopped` until a known moment, as by a
-    spent day, waits until then or until the next run.
+    A wait begins with `waiting` and ends with the next event. A `stopped` event may name a time to go on, as after a
+    spent day. Then the wait ends at that time, or when the next run starts.
     """
     found, begun, reason = list[TimelineWait](), None, ""
     stopped: TimelineWait | None = None
@@ -83,7 +84,7 @@ def pauses(events: Iterable[Mapping[str, Any]]) -> list[TimelineWait]:
 
 
 def _joined(found: Sequence[TimelineWait]) -> list[TimelineWait]:
-    """The waits, with those joined that follow each other at once for the same reason."""
+    """The waits. Waits of the same reason become one if less than a second is between them."""
     joined = list[TimelineWait]()
     for pause in found:
         last = joined[-1] if joined else None
