@@ -1,7 +1,7 @@
 """How much all models together agree beyond chance.
 
 Votes are data frames as `ballots` describes them. A coefficient is 1 for full agreement and about 0 for agreement by
-chance. Its interval says how much it would vary with other rows, not with other models.
+chance. Its interval shows the variation over other rows, not over other models.
 """
 
 from __future__ import annotations
@@ -34,20 +34,16 @@ class Coefficient:
 
     def to_json(self) -> JsonObject:
         """As `--json` prints it; value and interval are null where they are not shown."""
-        ends = self.interval and [round(self.interval.low, 4), round(self.interval.high, 4)]
-        value = None if self.value is None else round(self.value, 6)
-        return {
-            "value": value if self.is_shown else None,
-            "rows": self.rows,
-            "interval": ends if self.is_shown else None,
-        }
+        if self.value is None or self.interval is None or not self.is_shown:
+            return {"value": None, "rows": self.rows, "interval": None}
+        return {"value": round(self.value, 6), "rows": self.rows, "interval": self.interval.to_json()}
 
 
 UNDEFINED = Coefficient(value=None, rows=0, interval=None)
 
 
 def coefficient(value: float, rows: int, variance: float) -> Coefficient:
-    """A coefficient with the interval of that variance, within -1 and 1."""
+    """A coefficient with its 95 % interval from the normal approximation, cut to the range from -1 to 1."""
     half = Z * math.sqrt(max(0.0, variance))
     interval = Interval(low=max(-1.0, value - half), high=min(1.0, value + half)) if rows > 1 else None
     return Coefficient(value=value, rows=rows, interval=interval)
@@ -56,7 +52,8 @@ def coefficient(value: float, rows: int, variance: float) -> Coefficient:
 def krippendorff_alpha(votes: pl.DataFrame) -> Coefficient:
     """Krippendorff's alpha for labels without order (Content Analysis, 2004, chapter 11). Votes may be missing.
 
-    The variance is the sum of squared influences of the rows, which is the infinitesimal jackknife.
+    The variance is the sum of the squared influences of the rows: the infinitesimal jackknife (Jaeckel 1972, Bell
+    Laboratories Memorandum 72-1215-11), times n / (n - 1) for n rows.
     """
     counts = _label_counts(votes).filter(pl.col("size") > 1)
     in_all = pl.col("count").sum().over("answer")
@@ -75,7 +72,7 @@ def krippendorff_alpha(votes: pl.DataFrame) -> Coefficient:
 
 
 def gwet_ac1(votes: pl.DataFrame) -> Coefficient:
-    """Gwet's AC1 (2008, doi.org/10.1348/000711006X126600). Votes may be missing; the variance is that over rows."""
+    """Gwet's AC1 and its variance over rows (2008, doi.org/10.1348/000711006X126600). Votes may be missing."""
     counts = _label_counts(votes)
     rows, labels = counts["row"].n_unique(), counts["answer"].n_unique()
     compared = counts.filter(pl.col("size") > 1)["row"].n_unique()

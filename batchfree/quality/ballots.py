@@ -1,4 +1,4 @@
-"""Votes with numbers in place of names, which is what a fit calculates with.
+"""Votes with numbers in place of names. The fit of a model's reliability calculates with these numbers.
 
 Votes are a data frame with the columns `row` (an integer), `model` and `answer` (text; null if it could not be read).
 Each model votes at most once on a row.
@@ -13,7 +13,7 @@ import polars as pl
 
 
 def readable_votes(votes: pl.DataFrame, labels: Sequence[str] | None = None) -> pl.DataFrame:
-    """The votes that have an answer, and one among `labels` where there are any; columns `row`, `model`, `answer`."""
+    """The votes with an answer; if there are `labels`, with one of them. Columns `row`, `model`, `answer`."""
     votes = votes.select("row", pl.col("model", "answer").cast(pl.String)).drop_nulls()
     return votes if labels is None else votes.filter(pl.col("answer").is_in(list(labels)))
 
@@ -25,7 +25,7 @@ class Ballots:
     votes: pl.DataFrame
     """Columns `row_id`, `model_id`, `candidate_id`."""
     candidates: pl.DataFrame
-    """Every answer that a row got, in order: columns `row`, `row_id`, `answer`, `label_id`, `votes`."""
+    """Each different answer of each row, in order: columns `row`, `row_id`, `answer`, `label_id`, `votes`."""
 
     @property
     def rows(self) -> int:
@@ -33,13 +33,13 @@ class Ballots:
         return self.candidates["row_id"].n_unique()
 
     def cells(self, labels: int) -> pl.Series:
-        """The cell of each vote in a list of all votes that are possible: those of the first model, of the second, …"""
+        """The number of each vote in the list of all possible votes: one per label and model, model by model."""
         label = self.candidates["label_id"].gather(self.votes["candidate_id"])
         return self.votes["model_id"] * labels + label
 
 
 def count_ballots(votes: pl.DataFrame, models: pl.Series, labels: Sequence[str] | None = None) -> Ballots:
-    """Numbers the votes. A model that is not in `models` gets the number of the last one there, a null."""
+    """Numbers the votes. The last entry of `models` is null; its number stands for all models that are not listed."""
     known = _numbered("model", models).drop_nulls("model")
     numbered = votes.sort("row", "answer", "model").join(known, on="model", how="left", maintain_order="left")
     numbered = numbered.with_columns(
@@ -59,9 +59,9 @@ def count_ballots(votes: pl.DataFrame, models: pl.Series, labels: Sequence[str] 
 
 
 def distinct_rows(votes: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """The votes of one row out of each set of rows with the same votes, sorted by row, and the size of each set.
+    """One row for each set of rows with the same votes: its votes sorted by row, and the size of each set.
 
-    A fit only has to look at these rows: there are far fewer of them, since models and labels are few.
+    A fit only needs these rows. They are far fewer than all rows, since models and labels are few.
     """
     votes = votes.sort("row", "model", "answer")
     same = votes.group_by("row", maintain_order=True).agg(same=pl.struct("model", "answer"))
@@ -71,7 +71,7 @@ def distinct_rows(votes: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
 
 
 def sum_by(group: pl.Series, values: pl.DataFrame, groups: int) -> pl.DataFrame:
-    """The sums of the columns of `values` for each group: a line for every number from zero up to `groups`."""
+    """The column sums of `values` for each group; a line for each group number from zero to `groups` - 1."""
     sums = values.with_columns(group.cast(pl.UInt32).alias("group")).group_by("group").agg(pl.all().sum())
     every = pl.DataFrame({"group": pl.int_range(groups, dtype=pl.UInt32, eager=True)})
     return every.join(sums, on="group", how="left", maintain_order="left").drop("group").fill_null(0.0)

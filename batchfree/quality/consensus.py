@@ -1,4 +1,4 @@
-"""The votes of a row become its answer, with the figures that say how firm it is."""
+"""The votes of a row become its answer, with figures that say how firm the answer is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from batchfree.quality.vote_allocation import VotingRule
 Method: TypeAlias = Literal["dawid-skene", "majority"]
 
 EQUAL = 1e-6
-"""Two answers are tied if their confidence differs by no more than this part of it."""
+"""Two answers are tied if the relative difference of their confidences is no larger than this."""
 
 
 def consensus(
@@ -43,18 +43,8 @@ def consensus(
     else:
         reliability = reliability or fit_reliability(votes, labels)
         candidates = posteriors(votes, reliability).rename({"posterior": "confidence"})
-    candidates = candidates.sort("row", "confidence", "votes", "answer", descending=[False, True, True, False])
-    most = pl.col("votes").max()
-    rows = candidates.group_by("row", maintain_order=True).agg(
-        pl.col("answer", "confidence").first(),
-        own=pl.col("votes").first(),
-        most=most,
-        lead=most - pl.col("votes").sort(descending=True).get(1, null_on_oob=True).fill_null(0),
-        votes=pl.col("votes").sum(),
-        next=pl.col("confidence").get(1, null_on_oob=True).fill_null(-1.0),
-    )
     tied = pl.col("next") >= pl.col("confidence") * (1 - EQUAL)
-    return rows.select(
+    return _leading(candidates).select(
         "row",
         answer=pl.when(~tied).then("answer"),
         votes="votes",
@@ -70,3 +60,21 @@ def _counts(votes: pl.DataFrame, labels: Sequence[str] | None) -> pl.DataFrame:
     """The answers of each row with their votes, and a confidence by Laplace's rule of succession."""
     counts = readable_votes(votes, labels).group_by("row", "answer").agg(votes=pl.len())
     return counts.with_columns(confidence=(pl.col("votes") + 1) / (pl.col("votes").sum().over("row") + 2))
+
+
+def _leading(candidates: pl.DataFrame) -> pl.DataFrame:
+    """One line per row: its best answer with `confidence` and `own` votes, beside the other answers.
+
+    `most` is the number of votes of the most frequent answer, `lead` its distance to the next, `votes` the sum of all,
+    and `next` the confidence of the second best answer, or -1.
+    """
+    candidates = candidates.sort("row", "confidence", "votes", "answer", descending=[False, True, True, False])
+    most = pl.col("votes").max()
+    return candidates.group_by("row", maintain_order=True).agg(
+        pl.col("answer", "confidence").first(),
+        own=pl.col("votes").first(),
+        most=most,
+        lead=most - pl.col("votes").sort(descending=True).get(1, null_on_oob=True).fill_null(0),
+        votes=pl.col("votes").sum(),
+        next=pl.col("confidence").get(1, null_on_oob=True).fill_null(-1.0),
+    )

@@ -13,7 +13,7 @@ from batchfree.quality.normalise import normalise
 from batchfree.quality.scoring import ScoringRule, field_of, is_correct, scored_text
 
 MOST_LABELS = 100
-"""Most different values that count as labels."""
+"""Most different values that still count as labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,10 @@ class LabelScore:
 
     @property
     def f1(self) -> float | None:
-        """The harmonic mean of precision and recall: 0 for a label that is never right, None if it never occurs."""
+        """The harmonic mean of precision and recall (van Rijsbergen 1979, Information Retrieval, chapter 7).
+
+        0 for a label that is never right, None for a label that never occurs.
+        """
         together = self.precision.total + self.recall.total
         return 2 * self.recall.count / together if together else None
 
@@ -51,8 +54,8 @@ class LabelScore:
     def f1_interval(self) -> Interval | None:
         """The 95 % interval of F1; None if the label never occurs.
 
-        F1 is 2 J / (1 + J) with the share J of right answers among `rows`, so the ends are those of Wilson's interval
-        of J.
+        F1 is 2 J / (1 + J), where J is the share of right answers among `rows`. So the ends follow from the ends of
+        Wilson's interval of J.
         """
         if not self.rows:
             return None
@@ -78,13 +81,17 @@ class Score:
 
     @property
     def macro_f1_interval(self) -> Interval | None:
-        """The 95 % interval of the mean F1, by the delta method over the cells of the confusion matrix."""
+        """The 95 % interval of the mean F1; None if no label is expected.
+
+        The variance comes from the delta method over the cells of the confusion matrix, which are taken as independent
+        Poisson counts.
+        """
         mean, labels = self.macro_f1, {each.label: each for each in self._expected}
         if mean is None:
             return None
 
         def slope(label: LabelScore | None, *, right: bool) -> float:
-            """How F1 of a label changes with one more row that should have it, or that is given it, or both."""
+            """The change of a label's F1 with one more row that is expected or given this label; `right`: both."""
             if label is None:
                 return 0.0
             together, count = label.precision.total + label.recall.total, label.recall.count
@@ -124,7 +131,7 @@ def score_answer(answer: Json, expected: Json, rule: ScoringRule, model: str | N
 
 
 def evaluate(answers: Iterable[ScoredAnswer | None]) -> Evaluation:
-    """The figures of the answers; those that could not be scored are left out. It reads the answers once."""
+    """The figures of the answers. Answers that could not be scored are left out."""
     counter = EvaluationCounter()
     for each in answers:
         counter.add(each)
@@ -134,9 +141,9 @@ def evaluate(answers: Iterable[ScoredAnswer | None]) -> Evaluation:
 class EvaluationCounter:
     """Counts scored answers one by one. Its memory grows with models and labels, not with answers.
 
-    Labels are compared as `normalise` says, and shown in the spelling that sorts first, of expected values if possible.
-    There are no figures per label if there are more than `MOST_LABELS` of them, or if right answers differ from the
-    expected text or wrong ones don't, as with `numeric` or `contains`.
+    Labels are compared as `normalise` says. Of several spellings the first in alphabetical order is shown, of expected
+    values if possible. There are no figures per label if there are more than `MOST_LABELS` labels, or if equal texts
+    and right answers are not the same thing, as with `numeric` or `contains`.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Shares with their intervals."""
+"""Shares and medians with their 95 % intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from batchfree.core.chat import JsonObject
 
 LEAST_FOR_SHARE = 10
-"""Least total of a share that is shown. A smaller total says little, so only the counts are shown."""
+"""Smallest total for which a share is shown. A smaller total says little, so only the counts are shown."""
 Z = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for intervals of 95 %."""
 
@@ -28,14 +28,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proportion:
-    """A count out of a total. The count is a fraction where it is a sum of probabilities."""
+    """A count out of a total. A sum of probabilities counts too, so the count may have a fraction."""
 
     count: float
     total: int
 
     @property
     def share(self) -> float | None:
-        """The share, None of nothing."""
+        """The share from 0 to 1; None for an empty total."""
         return self.count / self.total if self.total else None
 
     @property
@@ -63,13 +63,11 @@ class Proportion:
 
     def to_json(self) -> JsonObject:
         """As `--json` prints it; share and interval are null if the total is too small to show them."""
-        ends = [round(end, 4) for end in (self.interval.low, self.interval.high)]
-        share = round(self.count / self.total, 4) if self.is_shown else None
         return {
             "count": round(self.count, 4),
             "total": self.total,
-            "share": share,
-            "interval": list(ends) if self.is_shown else None,
+            "share": round(self.count / self.total, 4) if self.is_shown else None,
+            "interval": self.interval.to_json() if self.is_shown else None,
         }
 
 
@@ -83,12 +81,12 @@ class Median:
 
     def to_json(self) -> JsonObject:
         """As `--json` prints it."""
-        ends = self.interval and [round(self.interval.low, 4), round(self.interval.high, 4)]
-        return {"value": self.value and round(self.value, 4), "total": self.total, "interval": ends}
+        interval = self.interval and self.interval.to_json()
+        return {"value": self.value and round(self.value, 4), "total": self.total, "interval": interval}
 
 
 def median(numbers: Sequence[float]) -> Median:
-    """The median with the interval between two order statistics (Conover 1999, Practical Nonparametric Statistics)."""
+    """The median; its interval lies between two order statistics (Conover 1999, Practical Nonparametric Statistics)."""
     total = len(numbers)
     if total < LEAST_FOR_SHARE:
         return Median(total=total, value=None, interval=None)

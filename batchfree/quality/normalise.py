@@ -1,8 +1,8 @@
 """When two answers count as equal.
 
-Of texts, these differences don't count: upper and lower case, the kind and number of blanks, the written form of a
-character (Unicode NFKC), quotes and Markdown marks around the text, and `.,;:!?` at its end. In JSON, numbers are equal
-by value (1 and 1.0) and the order of keys does not count; the order of lists does.
+Texts may differ in upper and lower case, in the kind and number of blanks, in the written form of a character (Unicode
+NFKC), in quotes and Markdown marks around the text, and in `.,;:!?` at its end. In JSON, numbers are equal by value (1
+and 1.0). The order of keys does not count, the order of lists does.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ AT_END = AROUND + ".,;:!?…。！？"
 
 @lru_cache(maxsize=1024)
 def normalise(text: str) -> str:
-    """The text without the differences that don't count. A text that is nothing but marks stays as it is."""
+    """The text without the differences that don't count. A text of marks alone keeps its marks."""
     folded = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
     return folded.rstrip(AT_END).lstrip(AROUND) or folded
 
 
 def answer_key(answer: Json) -> str:
-    """A text that is equal for equal answers: the normalised text of a text, else JSON with normalised texts."""
+    """A text that is the same for equal answers: of a text the normalised text, else JSON with normalised texts."""
     return (
         normalise(answer) if isinstance(answer, str) else json.dumps(_plain(answer), sort_keys=True, ensure_ascii=False)
     )

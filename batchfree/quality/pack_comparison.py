@@ -1,4 +1,4 @@
-"""What packs do to answers: rows that a model answered in a pack, beside its answers to the same rows alone."""
+"""What packs do to answers: the same model's answers to the same rows, in a pack and alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchfree.quality.paired_votes import McNemar, cohen_kappa, mcnemar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedPair:
-    """A model's two answers to one row, as the keys by which answers are compared.
+    """A model's two answers to one row, as keys that `answer_key` made for comparison.
 
     `alone` is None if the row got no usable answer alone. The scores are None without an expected value.
     """
@@ -39,7 +39,7 @@ class PackComparison:
     alone_right: Proportion
     """Right answers alone, among the same pairs."""
     difference: McNemar
-    """McNemar's test of the same pairs, with the answer of the pack as the first one."""
+    """McNemar's test of the same pairs; the answer in the pack is the first one."""
 
     def to_json(self) -> JsonObject:
         """As `--json` prints it; the p value is null if there are too few scored pairs to show it."""

@@ -16,7 +16,7 @@ from batchfree.quality.intervals import Interval, Proportion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McNemar:
-    """McNemar's test on rows that were answered twice (exact, two-sided; doi.org/10.1007/BF02295996)."""
+    """McNemar's test on rows that were answered twice (1947, doi.org/10.1007/BF02295996); exact and two-sided."""
 
     only_first: int
     """Rows that only the first answer has right."""
@@ -25,7 +25,7 @@ class McNemar:
 
     @property
     def p_value(self) -> float:
-        """The probability of a difference at least this large if both are equally good."""
+        """The probability of a difference at least this large if both answers are equally good."""
         total, fewer = self.only_first + self.only_second, min(self.only_first, self.only_second)
         log_half = total * math.log(2)
         log_all = math.lgamma(total + 1)
@@ -36,22 +36,22 @@ class McNemar:
 
 
 def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> McNemar:
-    """The test of pairs (is the first answer right, is the second)."""
+    """The test of pairs (whether the first answer is right, whether the second is)."""
     counts = Counter(pairs)
     return McNemar(only_first=counts[True, False], only_second=counts[False, True])
 
 
 def cohen_kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> Coefficient:
-    """Cohen's kappa of pairs (first answer, second answer).
+    """Cohen's kappa (1960, doi.org/10.1177/001316446002000104) of pairs (first answer, second answer).
 
     The variance is that of Fleiss, Cohen and Everitt (1969, doi.org/10.1037/h0028106). It is 0 if all pairs are equal;
-    then the interval begins where Wilson's interval of the share of equal pairs does.
+    then the lower end comes from Wilson's interval of the share of equal pairs.
     """
     return _kappa(Counter(pairs))
 
 
 def pairwise_kappa(votes: pl.DataFrame) -> dict[tuple[str, str], Coefficient]:
-    """Cohen's kappa of every two models that voted on some same row, by their ids in alphabetical order."""
+    """Cohen's kappa of every two models that voted on a common row, by their ids in alphabetical order."""
     votes = readable_votes(votes)
     both = votes.join(votes, on="row", suffix="_2").filter(pl.col("model") < pl.col("model_2"))
     counts = (

@@ -12,7 +12,7 @@ from batchfree.quality.intervals import Proportion
 from batchfree.quality.reliability import fit_reliability, posteriors
 
 ENOUGH_SCORED = 10
-"""Votes with an expected value that a pilot needs at least per model on average, to be ranked by them."""
+"""Scored votes per model, on average, from which on the models are ranked by expected values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +23,15 @@ class RankedModel:
     right: Proportion
     """Share of its votes that are right. An answer that could not be read is wrong."""
     measured: bool
-    """True: right is what equals the expected value. False: right is estimated from the consensus of the pilot."""
+    """True: a vote is right if it equals the expected value. False: `right` is estimated from the pilot's consensus."""
 
 
 def rank_models(votes: pl.DataFrame, labels: Sequence[str] | None = None) -> list[RankedModel]:
-    """The models, the best first: those whose share of right votes is highest at the lower end of its interval.
+    """The models, the best first, ordered by the lower end of the interval of their share of right votes.
 
-    `votes` are those on the pilot rows: `row`, `model`, `answer` (null if it could not be read), and `correct` (null
-    without an expected value; the column may be missing). With too few expected values the consensus decides: a vote
-    counts as right to the degree to which its answer is probable.
+    `votes` are the votes on the pilot rows: `row`, `model`, `answer` (null if it could not be read), and `correct`
+    (null without an expected value; the column may be missing). With too few expected values the consensus decides: a
+    vote then counts as right with the probability of its answer.
     """
     correct = pl.col("correct") if "correct" in votes.columns else pl.lit(None, dtype=pl.Boolean)
     votes = votes.select("row", pl.col("model", "answer").cast(pl.String), correct=correct.cast(pl.Float64))
@@ -50,6 +50,6 @@ def rank_models(votes: pl.DataFrame, labels: Sequence[str] | None = None) -> lis
 
 
 def models_to_keep(ranked: Sequence[RankedModel], keep: float, *, at_least: int = 1) -> list[str]:
-    """The better models, the best first. `keep` is a share of them if below 1, rounded up, else their number."""
+    """The better models, the best first. A `keep` below 1 is a share of the models, rounded up; else their number."""
     number = math.ceil(keep * len(ranked) - 1e-9) if keep < 1 else int(keep)
     return [each.model for each in ranked[: max(number, at_least)]]

@@ -6,7 +6,7 @@ A model is described in one of two ways, both fitted by expectation maximisation
 - One accuracy: wrong votes are spread evenly over all other answers. This needs far fewer votes.
 
 Both start from the assumption that models are mostly right, written as pseudo-votes. Every label counts as equally
-frequent: frequencies that are learned from few votes end with one label for every row.
+frequent: if frequencies were learned from few votes, one label could win every row.
 """
 
 from __future__ import annotations
@@ -20,25 +20,27 @@ import polars as pl
 from batchfree.quality.ballots import Ballots, count_ballots, distinct_rows, readable_votes, sum_by
 
 VOTES_PER_CELL = 20
-"""With three labels or more: votes of a model that are needed for each cell of its confusion matrix.
+"""Votes that a model needs for each cell of its confusion matrix, with three labels or more.
 
-In simulated panels with 20 votes, matrices cost up to two points of accuracy where models err at random, and bring up
-to seven where they confuse certain labels."""
+Measured in simulated panels with 20 votes per cell: matrices cost up to two points of accuracy if models err at random,
+and gain up to seven if models confuse certain labels."""
 
 RIGHT, WRONG = 4.0, 2.0
-"""Pseudo-votes of a model with one accuracy."""
+"""Right and wrong pseudo-votes of a model with one accuracy."""
 ROW_VOTES, DIAGONAL = 4.0, 0.7
 """Pseudo-votes for each true label of a confusion matrix, and the share of them that are right."""
 
 OPEN_ANSWERS = 10
-"""Number of possible answers of a row if there is no list of labels; more if a row got as many different ones."""
+"""Number of possible answers of a row without a list of labels. If a row got as many different answers, it is more."""
 
 MOST_ROUNDS = 200
+"""Most rounds of expectation maximisation."""
 CONVERGED = 1e-4
 """The fit ends when no accuracy and no cell of a confusion matrix changes by more than this."""
 MOST_ROWS = 200_000
-"""Most rows that a fit uses; they are taken evenly from all."""
+"""Most rows that a fit uses, taken evenly from all rows."""
 ROWS_AT_ONCE = 100_000
+"""Rows whose probabilities are calculated at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +52,12 @@ class Reliability:
     answers: int
     """Number of possible answers of a row."""
     models: pl.DataFrame
-    """Columns `model`, `votes` (those in the fit), `accuracy`. The last line, without a name, stands for a model that
-    has no votes. The accuracy is an estimate: it orders the models, but it is often too high."""
+    """Columns `model`, `votes` (in the fit), `accuracy`. The last line, without a name, stands for a model without
+    votes. The accuracy is an estimate: it orders the models, but it is often too high."""
     confusion: pl.DataFrame | None
-    """Chance of each vote (a line per model and label, in the order of `models` and `labels`) for each true label (a
-    column); None if each model has one accuracy."""
+    """The chance of each vote for each true label; None if each model has one accuracy.
+
+    A line per model and given label, in the order of `models` and `labels`; a column per true label."""
 
 
 def uses_confusion(*, votes: int, models: int, labels: int) -> bool:
@@ -65,7 +68,8 @@ def uses_confusion(*, votes: int, models: int, labels: int) -> bool:
 def fit_reliability(votes: pl.DataFrame, labels: Sequence[str] | None = None) -> Reliability:
     """The reliability of each model from votes as `ballots` describes them.
 
-    Without `labels` (free text, JSON) answers are only equal or different. With them other answers are left out.
+    Without `labels` (free text, JSON) answers are only equal or different. With `labels` all other answers are left
+    out.
     """
     votes = readable_votes(votes, labels)
     rows = votes["row"].unique().sort()
@@ -82,8 +86,8 @@ def fit_reliability(votes: pl.DataFrame, labels: Sequence[str] | None = None) ->
 def posteriors(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
     """The probability of every answer that got a vote: columns `row`, `answer`, `votes`, `posterior`; sorted by row.
 
-    Those of a row may add up to less than 1, since the right answer may be one that nobody gave. A model that is new to
-    the fit counts like a model without votes.
+    The probabilities of a row may add up to less than 1, since the right answer may be one that no model gave. A model
+    that is new to the fit counts like a model without votes.
     """
     votes = readable_votes(votes, reliability.labels).sort("row")
     firsts = votes["row"].unique(maintain_order=True).gather_every(ROWS_AT_ONCE)
@@ -93,7 +97,7 @@ def posteriors(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
 
 
 def _posteriors_at_once(votes: pl.DataFrame, reliability: Reliability) -> pl.DataFrame:
-    """What `posteriors` gives for votes that fit into memory together with all that is calculated from them."""
+    """The result of `posteriors` for one portion of the rows."""
     ballots = count_ballots(votes, reliability.models["model"], reliability.labels)
     candidates = ballots.candidates
     if reliability.confusion is None:
@@ -183,8 +187,8 @@ def _fit_accuracy(
 def _answer_posteriors(ballots: Ballots, accuracy: pl.Series, answers: int) -> pl.Series:
     """The probability of each candidate.
 
-    A vote for an answer makes it `accuracy * (answers - 1) / (1 - accuracy)` times as probable, compared with an answer
-    that got no vote. Such answers share the rest.
+    By Bayes' rule a vote makes its answer `accuracy * (answers - 1) / (1 - accuracy)` times as probable as an answer
+    without votes. The answers without votes share the rest.
     """
     weight = (accuracy / (1 - accuracy) * (answers - 1)).log()
     votes = ballots.votes

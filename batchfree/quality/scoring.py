@@ -2,12 +2,12 @@
 
 The metrics:
 
-- `exact`: both are equal as `normalise` says; a number or a truth value equals the text that writes it.
+- `exact`: both are equal as `normalise` says. A number or a truth value equals its own text.
 - `numeric`: both are numbers that differ by no more than the tolerance. In a text the number may have thousands
-  commas and words or units around it, as long as the text holds no second, different number. Units are not converted.
+  commas, and words or units around it. The text must hold no second, different number. Units are not converted.
 - `contains`: the normalised answer holds the normalised expected text, and not as a part of a longer word or number.
-- `json-subset`: each key of the expected JSON is in the answer with a value that fits in the same way. Each element
-  of an expected list fits another element of the answer's list, in any order. Other values are compared as `exact`.
+- `json-subset`: each key of the expected JSON is in the answer, with a value that fits in the same way. Each element
+  of an expected list fits an element of its own in the answer's list, in any order. Other values compare as `exact`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Metric: TypeAlias = Literal["exact", "numeric", "contains", "json-subset"]
 
 NUMBER = re.compile(r"(?<![\w.])[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\d)")
 ROUNDING = Decimal("1e-9")
-"""Relative difference of two numbers that may come from binary fractions and never counts."""
+"""Relative difference of two numbers that never counts, since it may come from binary fractions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class ScoringRule:
     field: str | None = None
     """Dotted path of the value within the answer, such as `items[0].name`; None for the whole answer."""
     tolerance: float = 0.0
-    """Largest difference of two numbers that are still equal, of `numeric`."""
+    """Largest difference at which `numeric` takes two numbers as equal."""
 
 
 def is_correct(answer: Json, expected: Json, rule: ScoringRule) -> bool | None:
@@ -58,7 +58,7 @@ def is_correct(answer: Json, expected: Json, rule: ScoringRule) -> bool | None:
 
 
 def field_of(answer: Json, field: str | None) -> Json:
-    """The value at a dotted path of an answer; None if there is none. An answer that is JSON text is read first."""
+    """The value at a dotted path of an answer; None if there is none. JSON text is parsed first."""
     if field is None:
         return answer
     value = _parsed(answer)
@@ -78,7 +78,7 @@ def scored_text(value: Json) -> str:
 
 
 def number_in(value: Json) -> Decimal | None:
-    """The number that a value is, or the only one that a text holds; None if there is none or more than one."""
+    """A number itself, or the only number in a text; None if there is no number or more than one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if not isinstance(value, str):
@@ -116,7 +116,10 @@ def _is_contained(value: Json, expected: Json) -> bool:
 
 
 def _is_joined(left: str, right: str) -> bool:
-    """Whether two neighbouring characters belong to one word or number. Scripts without capitals don't part words."""
+    """Whether two neighbouring characters belong to one word or number.
+
+    Letters of scripts without capitals never count as joined, since many such scripts put no blanks between words.
+    """
     return all(each.isdigit() or each.upper() != each for each in (left, right)) and bool(left and right)
 
 
@@ -135,7 +138,7 @@ def _fits(value: Json, expected: Json) -> bool:
 
 
 def _fits_each(values: Sequence[Json], expected: Sequence[Json]) -> bool:
-    """Whether each expected element has an element of its own that fits: a matching by augmenting paths."""
+    """Whether each expected element has a fitting element of its own: Kuhn's bipartite matching by augmenting paths."""
     taken: dict[int, int] = {}
 
     def place(wanted: int, seen: set[int]) -> bool:
@@ -151,7 +154,7 @@ def _fits_each(values: Sequence[Json], expected: Sequence[Json]) -> bool:
 
 
 def _parsed(value: Json) -> Json:
-    """The JSON that a text holds; another value, or a text that is none, as it is."""
+    """The value of a JSON text. Other texts and other values stay as they are."""
     if not isinstance(value, str):
         return value
     try:

@@ -15,20 +15,20 @@ class VotingRule:
     """How many votes a row gets: the keys of `votes` in a job file."""
 
     min: int = 1
-    """Votes of every row, before any row gets more."""
+    """Votes that every row gets before any row gets more."""
     max: int = 1
     """Most votes of a row."""
     agree: int = 1
     """A row is settled when its leading answer is this many votes ahead."""
     budget: float | None = None
-    """Most votes per row on average; None for no limit. The first `min` votes of each row are given all the same."""
+    """Most votes per row on average; None for no limit. Every row gets its first `min` votes in any case."""
 
     @overload
     def is_settled(self, votes: int, lead: int) -> bool: ...
     @overload
     def is_settled(self, votes: pl.Expr, lead: pl.Expr) -> pl.Expr: ...
     def is_settled(self, votes: int | pl.Expr, lead: int | pl.Expr) -> bool | pl.Expr:
-        """Whether a row is settled by `votes` votes, with the leading answer `lead` votes ahead of the next one."""
+        """Whether a row with `votes` votes is settled. `lead` is how many votes its leading answer is ahead."""
         return (votes >= self.min) & (lead >= self.agree)
 
     @overload
@@ -36,13 +36,13 @@ class VotingRule:
     @overload
     def is_open(self, votes: pl.Expr, lead: pl.Expr) -> pl.Expr: ...
     def is_open(self, votes: int | pl.Expr, lead: int | pl.Expr) -> bool | pl.Expr:
-        """Whether a row may get another vote, as far as the budget allows it."""
+        """Whether a row may get another vote, if the budget allows it."""
         return (votes < self.min) | ((votes < self.max) & (lead < self.agree))
 
     def votes_left(self, *, rows: int, votes: int, owed: int = 0) -> int | None:
-        """Votes that the budget leaves for rows that have their first `min`; None for no limit.
+        """The votes that the budget leaves for rows beyond their first `min`; None for no limit.
 
-        The job has `rows` rows, `votes` votes were given, and `owed` are missing until every row has `min`.
+        The job has `rows` rows and has got `votes` votes; `owed` votes are missing until every row has `min`.
         """
         return None if self.budget is None else max(0, math.floor(self.budget * rows + 1e-6) - votes - owed)
 
@@ -52,12 +52,13 @@ def rows_to_ask(
 ) -> pl.Series:
     """The rows that get the next vote, one each, the most urgent first.
 
-    `state` has a line for every row of the job, also for those without votes, with the columns `row`, `votes`, `lead`
-    and `confidence` as `consensus` gives them; null counts as 0. `waiting` names the row of each vote that is asked for
-    and not in yet, `closed` the rows that can't be asked again (no model is left, or the row failed for good).
+    `state` has a line for every row of the job, also for rows without votes, with the columns `row`, `votes`, `lead`
+    and `confidence` as `consensus` gives them; null counts as 0. `waiting` has the row of each vote in flight. `closed`
+    has the rows that can't be asked again: no model is left, or the row failed for good.
 
-    Rows with fewer than `min` votes come first, those with the fewest at the front. The other open rows follow as far
-    as the budget goes, those with the least confidence at the front; they are asked for one vote at a time.
+    Rows with fewer than `min` votes come first, the row with the fewest votes at the front. The other open rows follow
+    as far as the budget goes, the row with the least confidence at the front. Each of them is asked for one vote at a
+    time.
     """
     asked = pl.Series("row", list(waiting), dtype=state["row"].dtype).value_counts(name="asked")
     state = state.join(asked, on="row", how="left").select(
