@@ -9,8 +9,7 @@ from batchfree.cli.arguments import Arguments
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.jobspec import EndpointSpec, load_endpoint
 from batchfree.jobspec.env_files import read_environment
-from batchfree.jobspec.job import CheckedJob, Job
-from batchfree.jobspec.job import check as check_job_file
+from batchfree.jobspec.job import CheckedJob, Job, check_job_file
 from batchfree.jobspec.job import load as load_job_file
 
 

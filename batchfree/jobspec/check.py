@@ -14,7 +14,7 @@ from batchfree.core.chat import JsonObject
 from batchfree.core.routes import FREE_ROUTER, LOCAL, ROUTERS
 from batchfree.core.text import KeyPath
 from batchfree.core.urls import LLAMA
-from batchfree.jobspec.draft import Draft, Finding, Origin, holds_key
+from batchfree.jobspec.draft import Draft, Finding, Origin
 from batchfree.jobspec.rules.base_url import base_url_complaints
 from batchfree.jobspec.rules.chat_messages import FIRST_ROLES
 from batchfree.jobspec.rules.free_routes import route_complaints
@@ -23,50 +23,9 @@ from batchfree.jobspec.rules.request_parameters import RequestParameters, near_p
 from batchfree.jobspec.schema import JobSpec
 from batchfree.jobspec.type_errors import blame_all
 
-KEY_NAMES = {
-    "api_key",
-    "apikey",
-    "api-key",
-    "x-api-key",
-    "authorization",
-    "bearer",
-    "access_token",
-    "openrouter_api_key",
-}
-KEY_ADVICE = (
-    "an API key must not stand here; put it into an environment variable, name the variable under "
-    "endpoint.api_key_env, and replace this key if others may have seen it"
-)
-QUOTED_TAGS = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "nothing", "timestamp": "a date"}
 
-
-def take_out_keys(draft: Draft) -> None:
-    """Blames and removes every API key in the spec. It is known by its form, or by the name it is written under."""
-    for path in list(draft.origins):
-        value = draft.get(*path)
-        named = bool(path) and str(path[-1]).lower() in KEY_NAMES and isinstance(value, str | int)
-        if named or (isinstance(value, str) and holds_key(value)) or (path and holds_key(str(path[-1]))):
-            draft.blame(path, KEY_ADVICE)
-            if isinstance(path[-1], str):
-                draft.remove(path)
-            else:
-                draft.put(path, "hidden")
-
-
-def check_labels(draft: Draft) -> None:
-    """Blames labels that YAML does not read as text, and replaces them by the text as it was written."""
-    labels = draft.get("answer", "labels")
-    for index in range(len(labels) if isinstance(labels, list) else 0):
-        path: KeyPath = ("answer", "labels", index)
-        origin = draft.origins.get(path)
-        if origin is not None and origin.plain and origin.tag in QUOTED_TAGS and origin.text is not None:
-            text = origin.text or "null"
-            draft.blame(path, f'YAML reads the label {text} as {QUOTED_TAGS[origin.tag]}; put it in quotes: "{text}"')
-            draft.put(path, text)
-
-
-def check(draft: Draft, spec: JobSpec) -> None:
-    """Tries every rule whose keys are sound, and blames what breaks it."""
+def check_rules(draft: Draft, spec: JobSpec) -> None:
+    """Tries every rule whose keys have no mistake yet, and blames the values that break it."""
     for rule, looks_at in RULES.items():
         if not any(draft.broken(tuple(key.split("."))) for key in looks_at):
             for finding in list(rule(spec)):
@@ -74,7 +33,7 @@ def check(draft: Draft, spec: JobSpec) -> None:
 
 
 def parameter_complaints(parameters: JsonObject) -> list[str]:
-    """What is wrong with the parameters of one request, such as the body of an OpenAI batch request holds."""
+    """What is wrong with the parameters of one request, such as those in the body of an OpenAI batch request."""
     origin = Origin(file="body")
     draft = Draft("body", parameters, {(): origin, **{(name,): origin for name in parameters}})
     try:

@@ -16,7 +16,7 @@ from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.base_url import base_url_complaints
 
 LLAMA_CONCURRENCY = 2
-"""Requests in flight at llama.cpp, which answers one at a time: the next one is there when the last is answered."""
+"""Requests in flight at llama.cpp. It answers one at a time; the second one waits there, so it never idles."""
 SECTIONS = ("answer", "request", "router", "votes", "limits", "retry", "output", "endpoint", "executor")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -32,17 +32,17 @@ def absolute(path: str, folder: Path, home: Path) -> str:
 
 
 def file_in(path: str) -> str:
-    """The path of an output; of a folder, which ends in `/`, that of the file of a whole run."""
+    """The path of the table. For a folder, which ends in `/`, it is the path of a whole run's file in the folder."""
     return path + WHOLE.file if path.endswith("/") else path
 
 
 def _folder_of(output: Path) -> Path:
-    """The folder in which an output stands: a file, or a folder of parts."""
+    """The folder that contains the output, which is a file or a folder of parts."""
     return output.parent.parent if output.name == WHOLE.file else output.parent
 
 
 def complete(draft: Draft, file: Path, home: Path) -> None:
-    """Fills in the values that a user may leave out and a run needs."""
+    """Fills in the values that a run needs and a user may leave out."""
     data, folder = draft.data, file.parent
     for section in SECTIONS:
         if data.get(section) is None:
@@ -96,9 +96,9 @@ def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
 
 
 def _complete_votes(draft: Draft) -> None:
-    """A number N of votes means at least N and at most N + 2. With votes or a pilot every draw is made here by default.
+    """A number N of votes means at least N and at most N + 2.
 
-    The service cannot be told which models a row has had.
+    With votes or a pilot the default route is `local`, since the service cannot be told which models a row has had.
     """
     data, router = draft.data, draft.data["router"]
     votes = data["votes"]
@@ -113,7 +113,7 @@ def _complete_votes(draft: Draft) -> None:
 
 
 def _complete_llama(draft: Draft, folder: Path, home: Path) -> None:
-    """On `llama` every route is the one model, whatever the job says of other models."""
+    """On `llama` the route is the one model, whatever the job says about other models."""
     endpoint, router, limits = (draft.data[section] for section in ("endpoint", "router", "limits"))
     if not isinstance(endpoint, dict):
         return
@@ -132,10 +132,10 @@ def _complete_llama(draft: Draft, folder: Path, home: Path) -> None:
 
 
 def _complete_limits(draft: Draft) -> None:
-    """Fills in the limits: on free routes 20 requests a minute and the day's limit of the service, else no limits.
+    """Fills in the limits: on free routes 20 requests a minute and the service's limit of the day, else no limits.
 
-    If the route is left out on a server of the user's own, the run fills them in, once it knows the models.
-    The embedded emulation has no limits of its own. Null means the same as leaving a key out.
+    On a server of the user's own, a job may leave the route out. Then the run fills in the limits when it knows the
+    models. The embedded emulation has no limits of its own. Null means the same as leaving a key out.
     """
     limits = draft.data["limits"]
     if not isinstance(limits, dict):

@@ -45,7 +45,7 @@ def holds_key(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """The text with everything hidden that looks like an API key."""
+    """The text with everything that looks like an API key hidden."""
     return _KEY.sub("sk-…", text)
 
 
@@ -63,7 +63,7 @@ def shown(value: Json) -> str:
 
 
 def shape(data: Json) -> str:
-    """What a file holds that should hold a mapping."""
+    """The kind of value in a file that should hold a mapping."""
     return "a list" if isinstance(data, list) else "a single value"
 
 
@@ -72,7 +72,7 @@ def _short(text: str) -> str:
 
 
 class Draft:
-    """Data and origins by path, and the mistakes found so far. It remembers which values are wrong."""
+    """Data and origins by path, the mistakes found so far, and the paths of the wrong values."""
 
     def __init__(self, file: str, data: JsonObject, origins: Mapping[KeyPath, Origin]) -> None:
         """`origins` holds every path of `data`, and the empty path."""

@@ -11,14 +11,15 @@ from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE
 from batchfree.jobspec.defaults import SECTIONS
 from batchfree.jobspec.key_docstrings import key_docstrings
 from batchfree.jobspec.rules.chat_messages import PART_MODELS, Message
-from batchfree.jobspec.schema import NOTHING, AnswerSpec, JobSpec
+from batchfree.jobspec.rules.type_marks import NOTHING
+from batchfree.jobspec.schema import AnswerSpec, JobSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VARIABLE: JsonObject = {"type": "string", "pattern": r"^\$\{"}
 OPTIONAL = ("name", "run_dir")
-"""Keys that a job file may leave out or leave empty, though a spec always has them."""
+"""Keys that a spec always has, but a job file may leave out or leave empty."""
 WITHOUT_VARIABLES = {AnswerSpec.__name__, Message.__name__, *(model.__name__ for model in PART_MODELS.values())}
-"""Mappings in which `${VAR}` is no variable of the environment."""
+"""Mappings whose texts may contain `${VAR}` without meaning a variable of the environment."""
 
 
 class WithSentences(GenerateJsonSchema):
@@ -63,7 +64,7 @@ def _with_variable(schema: JsonObject) -> JsonObject:
 
 
 def _or(schema: JsonObject, alternative: JsonObject) -> JsonObject:
-    """The schema, or the alternative, with description and default kept on top."""
+    """A schema that allows both. Description and default stay at the top level."""
     about: JsonObject = {key: schema[key] for key in ("description", "default") if key in schema}
     form: JsonObject = {key: value for key, value in schema.items() if key not in about}
     forms = form["anyOf"] if set(form) == {"anyOf"} else [form]

@@ -18,9 +18,9 @@ def env_file_beside(job: Path) -> Path:
 
 
 def read_environment(job: Path | None = None, env_file: Path | None = None) -> Mapping[str, str]:
-    """The variables of the process, then those of `env_file`, then those of the `.env` beside the job file.
+    """The environment variables of the process, of `env_file`, and of the `.env` beside the job file.
 
-    The first one that has a variable counts. Raises SpecError with file and line.
+    If several define a variable, the first in this order counts. Raises SpecError with file and line.
     """
     beside = {} if job is None else _read(env_file_beside(job), must_exist=False)
     named = {} if env_file is None else _read(env_file, must_exist=True)
@@ -28,7 +28,7 @@ def read_environment(job: Path | None = None, env_file: Path | None = None) -> M
 
 
 def _read(path: Path, *, must_exist: bool) -> dict[str, str]:
-    """The variables in a file. Never shows the content of a line, since it may be a key."""
+    """The variables in a file. Mistakes never quote a line, since it may hold a key."""
     from dotenv.parser import parse_stream
 
     try:

@@ -29,7 +29,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedJob:
-    """A job and the mistakes of its file. What is wrong is left out of the job; None if nothing is left of it."""
+    """A job and the mistakes of its file. Wrong values are left out of the job; None if too little is left."""
 
     job: Job | None
     mistakes: tuple[Mistake, ...]
@@ -46,16 +46,16 @@ def load(
 ) -> Job:
     """Reads a job file. Raises SpecError with every mistake.
 
-    `overrides` are of the form KEY=VALUE, such as `limits.concurrency=4`. `endpoint` and `output` take the place of the
-    job's own. `environment` is that of the process if None, with the variables of `env_file` and of the `.env` beside
-    the job file where the process has none. No table is written over these two files.
+    `overrides` are of the form KEY=VALUE, such as `limits.concurrency=4`. `endpoint` and `output` replace the job's
+    own. If `environment` is None, the variables come from the process, from `env_file` and from the `.env` beside the
+    job file, in this order. No table is written over these two files.
     """
     environment = read_environment(Path(file), env_file) if environment is None else environment
     spec = load_spec(Path(file), overrides=overrides, environment=environment, endpoint=endpoint, output=output)
     return Job(spec=spec, environment=dict(environment), env_file=env_file)
 
 
-def check(
+def check_job_file(
     file: Path,
     *,
     overrides: Sequence[str] = (),

@@ -1,7 +1,7 @@
 """The sentences about the keys of a job file: the docstrings below the fields of the models.
 
-Pydantic can read them too (`use_attribute_docstrings`), but does so for every model whenever it is imported, which
-takes longer than to read a job file. They are needed only for the JSON Schema.
+Pydantic can read them too (`use_attribute_docstrings`), but it reads those of every model at every import, and that
+takes longer than reading a job file. Only the JSON Schema needs them.
 """
 
 from __future__ import annotations

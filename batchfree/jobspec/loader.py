@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from batchfree.core.errors import Mistake, SpecError
 from batchfree.core.text import KeyPath, is_utf8
 from batchfree.core.urls import LLAMA
-from batchfree.jobspec.check import check, check_labels, take_out_keys
+from batchfree.jobspec.check import check_rules
 from batchfree.jobspec.defaults import complete
 from batchfree.jobspec.draft import Draft, Origin, shape
 from batchfree.jobspec.near_jobs import wrong_job_file
@@ -23,16 +23,18 @@ from batchfree.jobspec.schema_file import load_answer_schema
 from batchfree.jobspec.spec_files import home, placed, read_text
 from batchfree.jobspec.type_errors import blame_all, wrong_paths
 from batchfree.jobspec.variables import reread, substitute
+from batchfree.jobspec.written_values import check_labels, take_out_keys
 from batchfree.jobspec.yaml.parse import parse
 
 MAX_PASSES = 10
+"""Most times that a spec is validated. Each time the wrong values are left out."""
 LLAMA_KEYS = ("llama", "context", "threads")
 """Keys of `endpoint` that `--endpoint` removes, since they belong to the job's own model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSpec:
-    """A job spec and its mistakes. What is wrong is left out of the spec; None if nothing is left of it."""
+    """A job spec and its mistakes. Wrong values are left out of the spec; None if too little is left."""
 
     spec: JobSpec | None
     mistakes: tuple[Mistake, ...]
@@ -64,11 +66,11 @@ def check_spec(
     endpoint: str | None = None,
     output: Path | None = None,
 ) -> CheckedSpec:
-    """The job spec in `file`, with what the command line puts over it, and its mistakes. Raises SpecError for no job.
+    """The job spec in `file`, changed by the command line, and its mistakes. Raises SpecError if it holds no job.
 
-    `overrides` are the KEY=VALUE of `--set`. `endpoint` and `output` stand for the keys endpoint.base_url (or
-    endpoint.llama) and output.path and are held to the same rules. Relative paths in them start at the current folder,
-    and the run folder stays where the job file puts it.
+    `overrides` are the KEY=VALUE of `--set`. `endpoint` replaces endpoint.base_url (or endpoint.llama) and `output`
+    replaces output.path; the same rules hold for them. Relative paths in them start at the current folder. The run
+    folder stays where the job file puts it.
     """
     if not is_utf8(str(placed(file))):
         raise SpecError([Mistake(file=str(file), message="the path of a job file must be UTF-8 text; rename it")])
@@ -82,15 +84,15 @@ def check_spec(
 
 
 def load_endpoint(base_url: str) -> EndpointSpec:
-    """The endpoint that `--endpoint` names to a command without a job, held to the rules of a job's endpoint.
-
-    Raises SpecError.
-    """
+    """The endpoint that `--endpoint` names for a command without a job. Raises SpecError, as for a job's endpoint."""
     return load_default_spec(base_url).endpoint
 
 
 def load_default_spec(base_url: str | None = None) -> JobSpec:
-    """The spec of a job that says nothing but where to ask; None for OpenRouter. It has no rows. Raises SpecError."""
+    """The spec of a job without rows, with default values except for the endpoint; None for OpenRouter.
+
+    Raises SpecError.
+    """
     nothing = Origin(file=ENDPOINT)
     draft = Draft(ENDPOINT, {"input": {"path": "none"}}, dict.fromkeys([(), ("input",), ("input", "path")], nothing))
     if base_url is not None:
@@ -99,7 +101,7 @@ def load_default_spec(base_url: str | None = None) -> JobSpec:
 
 
 def _checked(draft: Draft, place: Path, output: Path | None = None) -> CheckedSpec:
-    """The spec that a draft makes, and every mistake. `place` is the absolute path of the job."""
+    """The spec from a draft, and every mistake. `place` is the absolute path of the job file."""
     take_out_keys(draft)
     load_answer_schema(draft, place.parent)
     check_labels(draft)
@@ -110,17 +112,17 @@ def _checked(draft: Draft, place: Path, output: Path | None = None) -> CheckedSp
     spec = _validate(draft, place)
     if spec is not None:
         _look_for_weights(draft, spec)
-        check(draft, spec)
+        check_rules(draft, spec)
     return CheckedSpec(spec=spec, mistakes=tuple(sorted(draft.mistakes, key=_reading_order)))
 
 
 def _reading_order(mistake: Mistake) -> tuple[bool, str, int]:
-    """The job file from top to bottom, then other files, then the command line."""
+    """Sorts mistakes: first all files, each from top to bottom, then the command line."""
     return mistake.file in COMMAND_LINE, mistake.file or "", mistake.line or 0
 
 
 def _put_endpoint(draft: Draft, value: str) -> None:
-    """Puts `--endpoint` over the job's own endpoint; the file of `llama:FILE` is seen from the current folder."""
+    """Replaces the job's endpoint by that of `--endpoint`. The path in `llama:FILE` starts at the current folder."""
     word, colon, file = value.partition(":")
     for key in LLAMA_KEYS:
         draft.remove(("endpoint", key))
@@ -137,7 +139,7 @@ def _seen_from_here(path: Path) -> str:
 
 
 def _put_output(draft: Draft, output: Path) -> None:
-    """Puts `--output` over the job's own output, from which `complete` has derived the run folder before."""
+    """Replaces the job's output by that of `--output`. `complete` has derived the run folder from the job's own."""
     if isinstance(draft.get("output"), dict):
         put_option(draft, ("output", "path"), _seen_from_here(output), OUTPUT)
         take_out_keys(draft)
@@ -177,7 +179,7 @@ def _typed(draft: Draft, place: Path) -> JobSpec:
 
 
 def _reread_variables(draft: Draft, place: Path) -> None:
-    """Reads every value from the environment in its other way, text or number, if it does not fit."""
+    """Reads wrong values from the environment in the other way: text as a number, a number as text."""
     try:
         _typed(draft, place)
     except ValidationError as error:
@@ -186,7 +188,7 @@ def _reread_variables(draft: Draft, place: Path) -> None:
 
 
 def _leave_out(draft: Draft, path: KeyPath) -> None:
-    """Removes a wrong value, or the whole list around it. The required input gets a stand-in."""
+    """Removes a wrong value, or the whole list around it. The required input is replaced by a placeholder."""
     within = next((index for index, part in enumerate(path) if isinstance(part, int)), len(path))
     draft.remove(path[:within])
     if path[0] == "input" and not draft.get("input", "path"):

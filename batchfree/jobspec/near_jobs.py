@@ -1,4 +1,4 @@
-"""Job files near a wrong path: what a person may have meant who mistyped a name or stands in another folder."""
+"""Job files near a wrong path, for a person who mistyped a name or is in another folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ INPUT = re.compile(rb"^(input|[\"']input[\"'])[ \t]*:", re.MULTILINE)
 MOST_BYTES = 1 << 16
 """Bytes at the start of a file in which the key `input` is looked for."""
 MOST_FILES = 500
-"""Files of a folder that are looked into."""
+"""Most files of a folder that are opened."""
 SHOWN = 8
-"""Job files that are named."""
+"""Most job files that a message names."""
 NEAR = 0.7
 """How similar two names must be, from 0 to 1: one wrong letter of four still counts."""
 UP = 3
@@ -27,7 +27,7 @@ FIRST_JOB = "`batchfree init` writes a first job here"
 
 
 def wrong_job_file(path: Path) -> Mistake | None:
-    """The mistake of a path that is a folder or does not exist, with the job files near it; None if a file is there."""
+    """The mistake if the path is a folder or does not exist, with the job files near it; None if it is a file."""
     if os.path.isdir(path):  # noqa: PTH112  (never raises)
         return Mistake(file=str(path), message=_folder_message(path))
     if os.path.lexists(path):
@@ -43,7 +43,7 @@ def _folder_message(folder: Path) -> str:
 
 
 def _advice(path: Path) -> str:
-    """What to do about a file that is not there, from the files that are."""
+    """What to do about a missing file: the end of a sentence that names the files near it."""
     around = job_files(path.parent)
     meant = _most_similar(path, around) or next(_elsewhere(path), None)
     if meant is not None:
@@ -70,7 +70,7 @@ def _seen(folder: Path) -> str:
 
 
 def _elsewhere(path: Path) -> Iterator[Path]:
-    """Job files of this name in other places: in `jobs` below the typed folder, here, and in folders above this one."""
+    """Job files of this name in other places: in `jobs` below the typed folder, here, and in the folders above."""
     if path.is_absolute():
         return
     tried = [path.parent / "jobs" / path.name, Path(path.name)]

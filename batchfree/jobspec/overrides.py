@@ -1,4 +1,4 @@
-"""The short forms of a job spec, and what `--set`, `--endpoint` and `--output` put over the job file."""
+"""The short forms of a job spec, and the values of `--set`, `--endpoint` and `--output` that replace the job's own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from batchfree.jobspec.yaml.parse import parse
 
 SET, ENDPOINT, OUTPUT = "--set", "--endpoint", "--output"
 COMMAND_LINE = (SET, ENDPOINT, OUTPUT)
-"""What a mistake names as its file when the value came from the command line."""
+"""The option that a mistake names as its file if the value came from the command line."""
 
 SHORT_FORMS = {"input": "path", "output": "path", "endpoint": "base_url", "executor": "name"}
-"""Key → the key inside it that a bare value stands for."""
+"""Key → the inner key that gets a bare value."""
 TEXTS = (("prompt",), ("system",))
-"""Keys whose values are taken literally where YAML reads something else than text, as in `{{ text }}`."""
+"""Keys whose values are taken literally if YAML would not read them as text. An example is `{{ text }}`."""
 
 
 def expand(draft: Draft) -> None:
@@ -52,7 +52,7 @@ def override(draft: Draft, overrides: Sequence[str]) -> None:
 
 
 def put_option(draft: Draft, path: KeyPath, value: str, option: str) -> None:
-    """Puts the value of a command-line option in the place of a key of the job file."""
+    """Replaces the value of a key by the value of a command-line option."""
     if not is_utf8(value):
         message = "this holds bytes that are not UTF-8 text; take another name"
         draft.mistakes.append(Mistake(file=option, key=dotted(path), message=message))
@@ -79,7 +79,7 @@ def _set(draft: Draft, path: KeyPath, key: str, text: str) -> None:
 
 
 def _put(draft: Draft, path: KeyPath, value: Json, origins: Mapping[KeyPath, Origin], option: str) -> None:
-    """Puts a value over what the job file says. `origins` holds the paths inside the value."""
+    """Replaces a value of the job file. `origins` holds the paths inside the new value."""
     if not _make_mappings(draft, path, option):
         return
     for old in draft.under(path):
@@ -89,7 +89,7 @@ def _put(draft: Draft, path: KeyPath, value: Json, origins: Mapping[KeyPath, Ori
 
 
 def _make_mappings(draft: Draft, path: KeyPath, option: str) -> bool:
-    """Makes the missing mappings on the way to a key. False if something else than a mapping is in the way."""
+    """Makes the missing mappings on the way to a key. Returns False if another kind of value is in the way."""
     for depth in range(1, len(path)):
         above = path[:depth]
         value = draft.get(*above)

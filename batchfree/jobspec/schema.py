@@ -1,6 +1,7 @@
 """The job spec as typed, frozen values, with a sentence about every key for editors.
 
-The values are resolved: paths are absolute, a schema is loaded, defaults that depend on other keys are filled in.
+The values are resolved: paths are absolute, a schema is loaded, defaults that depend on other keys are filled in. The
+file is long, because it is the list of all keys.
 """
 
 from __future__ import annotations
@@ -8,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PrivateAttr
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from batchfree.core.chat import JsonObject
 from batchfree.core.formats import Format
@@ -18,30 +18,12 @@ from batchfree.core.routes import FREE_ROUTER, MOST_MODELS
 from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter
 from batchfree.jobspec.rules.chat_messages import Message
 from batchfree.jobspec.rules.request_parameters import RequestParameters
-from batchfree.jobspec.rules.sentences import AsWritten
+from batchfree.jobspec.rules.type_marks import NOTHING, ONE_TEXT, AlsoAccepts, AsWritten, Filled
 from batchfree.jobspec.variables import KEY_VARIABLE
 
 DEFAULT_BASE_URL = "https://openrouter.ai/api/v1"
 MOST_VOTES = 100
 MAX_CONCURRENCY = 10_000
-
-
-class AlsoAccepts:
-    """Marks a key that a job file may also write in other forms. They are changed into the one form before checking."""
-
-    def __init__(self, *forms: JsonObject) -> None:
-        self.forms = forms
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        inner = handler(schema)
-        alternatives = inner["anyOf"] if set(inner) == {"anyOf"} else [inner]
-        return {"anyOf": [*alternatives, *self.forms]}
-
-
-NOTHING: JsonObject = {"type": "null"}
-ONE_TEXT: JsonObject = {"type": "string", "pattern": r"\S"}
-
-Filled: TypeAlias = Annotated[str, Field(pattern=r"\S")]
 SEPARATOR = r'^[^"\r\n\x00]$'
 Texts: TypeAlias = tuple[Filled, ...]
 
@@ -60,11 +42,11 @@ class InputSpec(Section):
     format: Literal["auto", Format] = "auto"
     """Format of the input; auto takes the format that the suffix names."""
     separator: Annotated[str, Field(pattern=SEPARATOR)] | None = None
-    """The one character between the cells of CSV; a comma where nothing is given, a tab for .tsv."""
+    """The one character between the cells of CSV; by default a comma, and a tab for .tsv."""
     id: Filled | None = None
     """Column that names a row in messages, logs and OpenAI batch results; unique and never null."""
     where: Filled | None = None
-    """SQL condition over the columns, such as lang = 'en'; rows it leaves out are not part of the job."""
+    """SQL condition over the columns, such as lang = 'en'; only the rows that satisfy it belong to the job."""
     files: Annotated[Texts | None, AlsoAccepts(ONE_TEXT)] = None
     """Folders outside the job file's own from which rows may name images and other files; links are resolved."""
 
@@ -81,7 +63,7 @@ class AnswerSpec(Section):
     repair: bool = True
     """Repair JSON syntax locally before another request is spent."""
     reask: int = Field(default=1, ge=0)
-    """How many times to ask again, with the error shown, if an answer is wrong."""
+    """How many times to ask again, with the error in the prompt, if an answer is wrong."""
 
 
 class RouterSpec(Section):
@@ -106,13 +88,13 @@ class VotesSpec(Section):
     """How many answers a row gets, each from another model."""
 
     min: int = Field(default=1, ge=1)
-    """Votes of every row, before any row gets more."""
+    """Votes that every row gets before any row gets more."""
     max: int = Field(default=1, ge=1, le=MOST_VOTES)
     """Most votes of a row."""
     agree: int = Field(default=1, ge=1)
     """A row is settled when its leading answer is this many votes ahead."""
     budget: float | None = Field(default=None, gt=0)
-    """Most votes per row on average; no limit where none is given."""
+    """Most votes per row on average; by default there is no limit."""
 
 
 class PilotSpec(Section):
@@ -130,14 +112,14 @@ class EvaluateSpec(Section):
     expected: Filled | None = None
     """Column that holds the expected value; rows where it is null are not scored."""
     metric: Literal["exact", "numeric", "contains", "json-subset"] = "exact"
-    """exact: equal texts, case and punctuation aside; numeric: equal numbers; contains: the expected text stands in the
-    answer; json-subset: the answer has every expected key with its value."""
+    """exact: equal texts, apart from case and punctuation; numeric: equal numbers; contains: the answer contains the
+    expected text; json-subset: the answer has every expected key with its value."""
     field: Filled | None = None
     """Dotted path of the value within the answer, such as items[0].name."""
     tolerance: float = Field(default=0.0, ge=0)
-    """Largest difference of two numbers that are still equal; for the metric numeric."""
+    """For the metric numeric: the largest difference at which two numbers count as equal."""
     pack_check: int = Field(default=0, ge=0)
-    """Rows answered in a pack that the same model is also asked alone, to see what packs do to the answers."""
+    """Number of rows that the same model answers in a pack and alone, to see what packs do to the answers."""
 
 
 class LimitsSpec(Section):
@@ -173,11 +155,11 @@ class OutputSpec(Section):
     """Path of the table; its suffix names the format: .parquet, .jsonl, .csv, .arrow or .openai.jsonl. A path that ends
     in / is a folder with a Parquet file for each part of the job."""
     prefix: str = ""
-    """Put before the names of batchfree's columns, in case the input has columns of the same names."""
+    """Put before the names of batchfree's columns, if the input has columns of the same names."""
 
     @property
     def folder(self) -> Path | None:
-        """The folder of an output in parts, of which `path` is the file of a whole run; None for a single file."""
+        """The folder of an output in parts; None for a single file. `path` is then a whole run's file in it."""
         return self.path.parent if self.path.name == WHOLE.file else None
 
 
@@ -193,9 +175,9 @@ class EndpointSpec(Section):
     llama: Filled | None = None
     """Path of a .gguf file that llama.cpp runs on this machine, instead of a base_url."""
     context: int | None = Field(default=None, ge=256)
-    """Tokens of the context of the model that llama.cpp runs; 8192 or the model's own if nothing is given."""
+    """Context of the model that llama.cpp runs, in tokens; by default 8192, or less if the model has less."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads of llama.cpp; half of the processor's cores if nothing is given."""
+    """Threads of llama.cpp; by default half of the processor's cores."""
 
     @property
     def embedded(self) -> bool:
@@ -270,7 +252,6 @@ class JobSpec(Section):
     """The table: a path or a mapping; by default <name>.parquet beside the job file."""
     endpoint: Annotated[EndpointSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = EndpointSpec()
     """The service to ask: a URL, embedded, llama, or a mapping."""
-
     executor: Annotated[ExecutorSpec, AlsoAccepts(ONE_TEXT, NOTHING)] = ExecutorSpec()
     """Where the job runs: local, ray, or a mapping."""
 
@@ -281,7 +262,7 @@ class JobSpec(Section):
 
     @property
     def sources(self) -> tuple[Path, ...]:
-        """The files that the spec was read from, absolute: the job file, and that of the answer's schema."""
+        """The files that the spec was read from, as absolute paths: the job file, and the file of `answer.schema`."""
         return self._sources
 
     @property

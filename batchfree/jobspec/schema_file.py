@@ -17,7 +17,7 @@ PATH: KeyPath = ("answer", "schema")
 
 
 def load_answer_schema(draft: Draft, folder: Path) -> None:
-    """Replaces the name of a schema file by the schema in it, and checks the schema. Paths start at `folder`."""
+    """Replaces the path of a schema file by its schema, and checks the schema. Relative paths start at `folder`."""
     named = draft.get(*PATH)
     if named is None:
         return

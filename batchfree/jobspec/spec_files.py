@@ -1,6 +1,6 @@
-"""The files that a job spec is read from: the job file itself and a schema that it names.
+"""Reads the files of a job spec: the job file itself, and the schema file that it names.
 
-Also finds the line of a key in the job file, for mistakes that are found after the file was read.
+It also finds the line of a key in the job file, for mistakes that are found after the file was read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read_text(path: Path, shown: str) -> str | Mistake:
 
 
 def placed(path: Path) -> Path:
-    """The absolute path of a file. Links in its folder are followed; a link that the file itself is, is not."""
+    """The absolute path of a file. Links of its folders are resolved; the file itself may be a link and stays one."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 

@@ -13,7 +13,7 @@ from batchfree.core.text import KeyPath, did_you_mean, dotted, nearest
 from batchfree.jobspec.draft import Draft
 from batchfree.jobspec.rules.chat_messages import PART_MODELS, TAGS, Message, Role
 from batchfree.jobspec.rules.request_parameters import RequestParameters
-from batchfree.jobspec.rules.sentences import SENTENCE
+from batchfree.jobspec.rules.type_marks import SENTENCE
 from batchfree.jobspec.schema import JobSpec
 
 EXPECTED = {
@@ -33,7 +33,7 @@ LIMITS = {
     "less_than_equal": ("at most", "le"),
     "greater_than": ("more than", "gt"),
 }
-"""Pydantic's type of error → the words for it, and where its context holds the limit."""
+"""Pydantic's type of error → the words for it, and the name of the limit in the error's context."""
 
 ELSEWHERE = {
     "model": "router.route",
@@ -54,7 +54,7 @@ REQUIRED: dict[KeyPath, str] = {
     ("input", "path"): "an input needs a path to its rows",
     ("messages", 0, "role"): f"a message needs a `role`: {', '.join(get_args(Role))}",
 }
-"""Required key → the sentence if it is missing. Position 0 stands for every position."""
+"""Required key → the sentence if it is missing. Index 0 stands for every index."""
 
 TOO_FEW: dict[KeyPath, str] = {
     ("messages",): "an empty list asks nothing; write at least one message",
@@ -62,7 +62,7 @@ TOO_FEW: dict[KeyPath, str] = {
 
 
 def blame_all(draft: Draft, error: ValidationError) -> list[KeyPath]:
-    """Says every mistake of types, names and ranges. Returns the paths of the wrong values."""
+    """Blames every wrong type, unknown name and value out of range. Returns the paths of the wrong values."""
     groups: dict[KeyPath, list[Mapping[str, Any]]] = {}
     for fault in error.errors(include_url=False):
         if fault["type"] == "too_short" and len(fault["input"]) >= fault["ctx"]["min_length"]:
@@ -126,7 +126,7 @@ def _sentence(draft: Draft, path: KeyPath, faults: Iterable[Mapping[str, Any]]) 
 
 
 def _advice(value: Json, expected: list[str], words: str) -> str:
-    """What to write instead, as far as the value shows what was meant."""
+    """What to write instead, if the value shows what the user meant."""
     if value is None:
         return "; leave the key out for its default"
     if isinstance(value, str) and any(name in expected for name in ("an integer", "a number")) and _is_number(value):

@@ -17,7 +17,7 @@ from batchfree.jobspec.yaml.parse import plain_value
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 """The variable of the API key, if the job names no other."""
 LEDGER_VARIABLE = "BATCHFREE_LEDGER"
-"""The variable with the URL of a quota ledger that several machines share. The URL may hold a password."""
+"""The variable with the URL of a quota ledger that several machines share. The URL may contain a password."""
 UNTOUCHED = {"prompt", "messages", "system", "answer"}
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{")
@@ -38,10 +38,10 @@ def substitute(draft: Draft, environment: Mapping[str, str]) -> None:
 
 
 def reread(draft: Draft, path: KeyPath) -> bool:
-    """Reads a value from the environment in its other way, as text or as a number. Returns whether there was one.
+    """Reads a value from the environment in the other way: text as a number, a number as text.
 
-    The environment holds only text, so `name: ${YEAR}` may be text although it looks like a number, and a quoted "${N}"
-    may be a number.
+    The environment holds only text. So `name: ${YEAR}` may be text although it looks like a number, and a quoted
+    "${N}" may be a number. Returns whether the value comes from the environment.
     """
     origin = draft.origins.get(path)
     if origin is None or origin.source is None or origin.text is None:

@@ -50,7 +50,7 @@ def _finding(error: Json) -> Finding:
 
 
 def _reference_findings(schema: JsonObject) -> Iterator[Finding]:
-    """References that lead out of the schema or to nothing, and patterns that are no regular expressions."""
+    """Mistakes in references, which must lead to a part of the schema, and in regular expressions."""
     lookup = _Lookup(schema)
     for path, part in _parts(schema, ()):
         for key in ("$ref", "$dynamicRef"):

@@ -21,12 +21,11 @@ from pydantic import (
 from batchfree.core.chat import Json
 from batchfree.core.text import did_you_mean
 from batchfree.jobspec.draft import shown
-from batchfree.jobspec.rules.sentences import Says, mistaken
+from batchfree.jobspec.rules.type_marks import Filled, Says, mistaken
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 FIRST_ROLES = ("system", "developer")
-"""Roles of a message that `system` would stand beside."""
-Filled: TypeAlias = Annotated[str, Field(pattern=r"\S")]
+"""Roles of a first message that `system` would contradict."""
 
 
 class OwnPart(BaseModel):
@@ -114,7 +113,7 @@ PART_MODELS: Mapping[str, type[BaseModel]] = MappingProxyType(
     {_tag(model): model for model in _OWN.values()} | {_tag(OpenAIPart): OpenAIPart}
 )
 TAGS = frozenset({"|text", "|parts", *PART_MODELS})
-"""Words that pydantic puts into the path of an error where a value may have several forms."""
+"""Words that pydantic puts into the path of an error if a value may have several forms."""
 
 
 def _with_known_type(part: Json) -> Json:

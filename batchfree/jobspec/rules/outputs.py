@@ -1,4 +1,4 @@
-"""Which paths a table may have, as far as the names of files show."""
+"""Which paths a table may have. These checks look at names only, never at files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import PurePath
 from batchfree.core.formats import OUTPUT_SUFFIXES, output_format
 
 RECORDS = ("journal.jsonl", "journal.*.jsonl", "log.jsonl")
-"""Files of a run folder whose suffix a table may have too."""
+"""Files of a run folder whose suffix is also a suffix of tables."""
 
 OVER_INPUT = "the table would be written over the input"
 OVER_RECORDS = "the table would be written over the job's own records"
@@ -27,7 +27,8 @@ def output_complaints(path: str) -> Iterator[str]:
 def overwriting(path: str, inputs: Sequence[str], run_dir: str) -> Iterator[str]:
     """What the table would overwrite: an input, a file that a glob of the input would find, or the job's records.
 
-    A glob with `**` leaves the table and the run folder out. All paths are absolute.
+    A glob with `**` is no mistake, since the input then leaves the table and the run folder out. All paths are
+    absolute.
     """
     if any(path == each or ("**" not in each and _matches(path, each)) for each in inputs):
         yield OVER_INPUT

@@ -15,7 +15,7 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.core.parameters import FREE_PDF_ENGINE, FREE_PLUGINS, NEVER_SENT
 from batchfree.core.text import nearest
 from batchfree.jobspec.draft import shown
-from batchfree.jobspec.rules.sentences import Says, mistaken
+from batchfree.jobspec.rules.type_marks import Says, mistaken
 
 SLIP = 0.88
 """An unknown parameter this similar to a known one must be a typing error; see `core.text.nearest`."""
@@ -153,7 +153,7 @@ class RequestParameters(Parameters):
 
 
 def near_parameter(name: str) -> str | None:
-    """The known parameter that an unknown name must have meant."""
+    """The known parameter that is so similar to an unknown name that the name must be a typing error."""
     known = RequestParameters.model_fields
     return None if name in known or name in NEVER_SENT else nearest(name, known, cutoff=SLIP)
 

@@ -32,7 +32,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedYaml:
-    """The content of a YAML text. `data` means nothing if there is a mistake without a key."""
+    """The content of a YAML text. `data` is not valid if there is a mistake without a key."""
 
     data: Json = None
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
@@ -205,7 +205,7 @@ class _NodeReader:
         return value
 
     def text(self, text: str, path: KeyPath, line: int) -> str:
-        """The text with surrogate pairs, as JSON writes them, joined. A lone surrogate is a mistake."""
+        """The text with surrogate pairs joined, which JSON writes as two escapes. A lone surrogate is a mistake."""
         try:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
