@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from datetime import datetime, timedelta
+from io import StringIO
 
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.load_job import load_job
@@ -34,7 +37,7 @@ def run(arguments: RunArguments) -> int:
         part=arguments.part,
     )
     printed: list[str] = []
-    with show_progress(arguments, job.spec.name) as observer:
+    with clean_stdout(job), show_progress(arguments, job.spec.name) as observer:
         watching = observer if arguments.quiet else with_warnings(observer, printed)
         summary = run_job(job, options, watching)
     if arguments.json:
@@ -42,6 +45,19 @@ def run(arguments: RunArguments) -> int:
     with ignore_closed_terminal():
         print_summary(summary, arguments, printed)
     return summary.exit_code
+
+
+@contextmanager
+def clean_stdout(job: Job) -> Iterator[None]:
+    """Drops what Ray prints to stdout inside the block: it reports every dead worker there, and has no setting for it.
+
+    batchfree itself prints nothing to stdout during a run.
+    """
+    if job.spec.executor.name != "ray":
+        yield
+        return
+    with redirect_stdout(StringIO()):
+        yield
 
 
 def with_executor(job: Job, arguments: RunArguments) -> Job:

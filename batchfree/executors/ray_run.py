@@ -34,6 +34,7 @@ from batchfree.run.progress import Observer, Progress
 from batchfree.run.signals import stop_on_signals
 from batchfree.run.summary import Summary
 from batchfree.run.switch import Switch
+from batchfree.service.openrouter.catalogue import CACHE_VARIABLE
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the tasks."""
@@ -45,8 +46,8 @@ LOCKED_WAIT = 2.0
 """Seconds until such a part is tried again."""
 REPORT_TIMEOUT = 10.0
 """Seconds that a part waits for this process to take its report."""
-PASSED_ON = ("BATCHFREE_", "PG")
-"""First letters of the environment variables that the workers get, beside that of the API key."""
+PASSED_ON = (LEDGER_VARIABLE, "BATCHFREE_STATE_DIR", CACHE_VARIABLE)
+"""Environment variables that the workers get, beside that of the API key and those of PostgreSQL (`PG*`)."""
 
 
 def run_on_ray(job: Job, options: RunOptions, observer: Observer | None) -> Summary:
@@ -234,8 +235,8 @@ def _run_part(task: PartTask, hub: Any) -> PartResult | BatchfreeError:
 
 def _for_workers(job: Job) -> Job:
     """The job with only those environment variables that the workers need."""
-    key = job.spec.endpoint.api_key_env
-    needed = {name: value for name, value in job.environment.items() if name == key or name.startswith(PASSED_ON)}
+    names = (job.spec.endpoint.api_key_env, *PASSED_ON)
+    needed = {name: value for name, value in job.environment.items() if name in names or name.startswith("PG")}
     return replace(job, environment=needed)
 
 

@@ -1,6 +1,7 @@
 """CPU and speed per row against a server that always gives the same reply, as a ratio to a bare loop.
 
-    python tests/benchmarks/throughput.py [--rows 10000] [--runs 5] [--concurrency 32] [--tools …] [--peers PYTHON]
+    PYTHONPATH=tests python tests/benchmarks/throughput.py [--rows 10000] [--runs 5] [--concurrency 32] [--tools …]
+                                                          [--peers PYTHON]
 
 The yardstick is a raw aiohttp loop that POSTs the same bodies and writes JSON lines. Both run in turn, each in its own
 process; the CPU is that of the whole process. Marginal CPU per row = (CPU at N rows − CPU at 64) / (N − 64). The table
@@ -18,37 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from support.fixed_server import fixed_server
 
 ROOT = Path(__file__).parents[2]
 SMALL = 64
-SERVER = """
-import asyncio, json, sys
-message = {"role": "assistant", "content": "The answer is a short sentence of about fifty bytes."}
-reply = {"id": "gen-1", "object": "chat.completion", "created": 1, "model": "fixed/one", "provider": "here",
-         "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-         "usage": {"prompt_tokens": 80, "completion_tokens": 12, "total_tokens": 92}}
-body = json.dumps(reply).encode()
-RESPONSE = b"HTTP/1.1 200 OK\\r\\ncontent-type: application/json\\r\\ncontent-length: %d\\r\\n\\r\\n" % len(body) + body
-class Fixed(asyncio.Protocol):
-    def connection_made(self, transport): self.transport, self.buffer = transport, b""
-    def data_received(self, data):
-        self.buffer += data
-        while (end := self.buffer.find(b"\\r\\n\\r\\n")) >= 0:
-            head = self.buffer[:end].lower()
-            place = head.find(b"content-length:")
-            length = int(head[place + 15:].split(b"\\r\\n", 1)[0]) if place >= 0 else 0
-            if len(self.buffer) < end + 4 + length: return
-            self.buffer = self.buffer[end + 4 + length:]
-            self.transport.write(RESPONSE)
-async def main():
-    server = await asyncio.get_running_loop().create_server(Fixed, "127.0.0.1", 0, backlog=2048)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
 LOOP = """
 import asyncio, json, sys, aiohttp
 url, rows, out, concurrency = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
@@ -96,17 +73,6 @@ async def main():
 asyncio.run(main())
 """
 SCRIPTS = {"aiohttp loop": LOOP, "openai client": OPENAI, "litellm": LITELLM}
-
-
-@contextmanager
-def fixed_server() -> Iterator[str]:
-    """The base URL of a server that gives the same reply to every request."""
-    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.kill()
 
 
 class Measured:
@@ -164,11 +130,11 @@ def main() -> None:
     tools = options.tools.split(",")
     large: dict[str, list[Measured]] = {tool: [] for tool in tools}
     small: dict[str, list[Measured]] = {tool: [] for tool in tools}
-    with fixed_server() as url:
+    with fixed_server() as server:
         for _ in range(options.runs):
             for tool in tools:
-                small[tool].append(measure(url, SMALL, options.concurrency, tool, options.peers))
-                large[tool].append(measure(url, options.rows, options.concurrency, tool, options.peers))
+                small[tool].append(measure(server.url, SMALL, options.concurrency, tool, options.peers))
+                large[tool].append(measure(server.url, options.rows, options.concurrency, tool, options.peers))
 
     def median(measured: list[Measured], of: Callable[[Measured], float]) -> float:
         return statistics.median(map(of, measured))

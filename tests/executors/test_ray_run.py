@@ -122,7 +122,7 @@ def test_fresh_begins_anew(tmp_path: Path) -> None:
 def test_killed_workers_cost_no_row_and_no_more_than_the_requests_in_flight(tmp_path: Path) -> None:
     with emulator(tmp_path, latency=0.2) as service:
         job = job_on_ray(tmp_path / "job", 400)
-        run, kills = job.start(service), 0
+        run, kills = job.start(service, "--json"), 0
         for wanted in (40, 120, 200):
             assert until(partial(has_asked, service, job, wanted), run)
             victim = next(pid for pid in workers(job) if is_alive(pid))
@@ -135,6 +135,7 @@ def test_killed_workers_cost_no_row_and_no_more_than_the_requests_in_flight(tmp_
     assert (end.returncode, set(asked)) == (0, set(range(400)))
     assert sum(count - 1 for count in asked.values()) <= kills * LIMITS["concurrency"]
     assert job.table()["status"].unique().to_list() == ["ok"]
+    assert json.loads(end.stdout)["counts"]["ok"] == 400, "Ray's own words about dead workers are dropped"
 
 
 @needs_ray
