@@ -399,6 +399,11 @@ STATUSES = [
         {**GONE, "model": "foo/bar:free"},
     ),
     Case("a context too long", 400, error(400, CONTEXT, provider_name=None), Kind.CONTEXT_LENGTH),
+    Case("a context as llama.cpp says", 500, error(500, "Context size has been exceeded."), Kind.CONTEXT_LENGTH),
+    Case(
+        "a context as Ollama says", 500, {"error": "input length exceeds maximum context length"}, Kind.CONTEXT_LENGTH
+    ),
+    Case("a minute's tokens", 413, error(413, "too large on tokens per minute (TPM): Limit 6"), Kind.MODEL_UNAVAILABLE),
     Case("a context by type", 400, error(400, "no", error_type="context_length_exceeded"), Kind.CONTEXT_LENGTH),
     Case("a prompt by type", 400, error(400, "no", error_type="token_limit_exceeded"), Kind.CONTEXT_LENGTH),
     Case(

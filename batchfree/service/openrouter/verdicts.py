@@ -151,6 +151,12 @@ STATUSES = (
         r"input token count|reduce the length",
     ),
     Rule(
+        Kind.CONTEXT_LENGTH,
+        (500,),
+        says=r"exceed\w* .{0,40}context (length|window|size)|context (length|window|size) .{0,20}exceeded",
+    ),
+    Rule(Kind.MODEL_UNAVAILABLE, (413,), says=r"tokens per (minute|day)"),
+    Rule(
         Kind.CONTENT_POLICY,
         (400, 422),
         says=r"content[ _]?(policy|management|filter)|safety system|inappropriate|data_inspection|flagged as|"
