@@ -17,7 +17,8 @@ import click
 
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM
 from batchfree.cli.commands import command_line
-from batchfree.cli.terminal import drop_stdout, open_missing_streams, report_bug, say, usage_message
+from batchfree.cli.error_messages import report_bug, usage_message
+from batchfree.cli.terminal import drop_stdout, open_missing_streams, say
 from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, OUT_OF_MEMORY, USAGE
 
 

@@ -8,24 +8,24 @@ from pathlib import Path
 import click
 
 from batchfree.cli.times import seconds_in
-from batchfree.core.parts import MOST_PARTS, WHOLE, Part, parse_part
+from batchfree.core.parts import MOST_PARTS, Part, parse_part, table_path
 
 PATH = click.Path(path_type=Path, readable=False)
-"""Any path; whether something is there is checked by the command. The shell completes it."""
+"""Any path. The command checks whether the file exists. The shell completes the path."""
 
 
 def output_path(text: str) -> Path:
-    """The path of a table; a folder, which ends in `/`, stands for the file of a whole run in it."""
-    return Path(text + WHOLE.file if text.endswith("/") else text)
+    """The path of the table, also for an output that is a folder."""
+    return Path(table_path(text))
 
 
-def positive(text: str) -> int:
-    """A number from one on."""
+def positive_number(text: str) -> int:
+    """A whole number, at least 1."""
     return _number(text, 1, math.inf, "must be at least 1")
 
 
-def port(text: str) -> int:
-    """A port, or 0 for any."""
+def port_number(text: str) -> int:
+    """A port, or 0 for any free port."""
     return _number(text, 0, 65_535, "must be between 0 and 65535")
 
 
@@ -39,7 +39,7 @@ def _number(text: str, least: int, most: float, otherwise: str) -> int:
     return number
 
 
-def part(text: str) -> Part:
+def job_part(text: str) -> Part:
     """A part of a job, such as 2/8."""
     found = parse_part(text)
     if found is None:
@@ -70,8 +70,8 @@ def _meant(number: float) -> str:
     return f"; did you mean {number:.4g}%?" if 1 < number <= 100 else ""
 
 
-def duration(text: str) -> float:
-    """Seconds, from a duration such as `30s` or `2m`."""
+def seconds(text: str) -> float:
+    """The seconds of a duration such as `30s` or `2m`."""
     seconds = seconds_in(text)
     if seconds is None:
         raise click.BadParameter(f"expected a duration such as 30s, 2m or 1h30m, got {text!r}")

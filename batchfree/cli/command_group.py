@@ -1,4 +1,4 @@
-"""The group of all commands, with the help that `batchfree` alone prints. commands.py adds the commands."""
+"""The group of all commands, with the help that `batchfree` alone prints. `commands` adds the commands."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def examples(*lines: str) -> str:
 
 
 class CommandGroup(click.Group):
-    """All commands. The help lists them in the order in which they stand below."""
+    """All commands. The help lists them in the order in which they were added."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands."""

@@ -1,4 +1,7 @@
-"""Every command with its options, its help and its examples. A command's own code is loaded when the command runs."""
+"""Every command with its options, its help and its examples. A command's own code is loaded when the command runs.
+
+The file is long, because it is the whole reference of the command line.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import Any
 
 import click
 
-from batchfree.cli.argument_types import PATH, duration, output_path, part, percentage, port, positive
+from batchfree.cli.argument_types import PATH, job_part, output_path, percentage, port_number, positive_number, seconds
 from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM, SHELLS, command_line, examples
+from batchfree.cli.error_messages import explain_errors
 from batchfree.cli.shared_options import job_options, server_options, service_options
-from batchfree.cli.terminal import explain_errors
 from batchfree.core.stops import OK
 
 __all__ = ["command_line"]
@@ -30,7 +33,7 @@ def complete_command(context: click.Context, parameter: click.Parameter, typed: 
     )
 )
 @job_options
-@click.option("-n", "--limit", type=positive, metavar="N", help="Answer at most N rows in this run.")
+@click.option("-n", "--limit", type=positive_number, metavar="N", help="Answer at most N rows in this run.")
 @click.option("-o", "--output", type=output_path, metavar="PATH", help="Write the table to this file.")
 @click.option("--retry-failed", is_flag=True, help="Ask failed rows again.")
 @click.option(
@@ -38,9 +41,11 @@ def complete_command(context: click.Context, parameter: click.Parameter, typed: 
 )
 @click.option("--fresh", is_flag=True, help="Start anew; earlier progress is kept under another name.")
 @click.option("--until", metavar="HH:MM|DURATION", help="Stop at this local time, or after 90s, 15m, 2h or 1h30m.")
-@click.option("--part", type=part, metavar="K/N", help="Answer only part K of N; other processes answer the others.")
+@click.option(
+    "--part", type=job_part, metavar="K/N", help="Answer only part K of N; other processes answer the others."
+)
 @click.option("--executor", type=click.Choice(["local", "ray"]), help="Run in this process, or in parts on Ray.")
-@click.option("--parts", type=positive, metavar="N", help="With --executor ray: the number of parts.")
+@click.option("--parts", type=positive_number, metavar="N", help="With --executor ray: the number of parts.")
 @click.option("--on-quota", type=click.Choice(["stop", "wait"]), help="What to do when the day's requests are used up.")
 @click.option(
     "--progress",
@@ -79,7 +84,9 @@ def plan(**values: Any) -> int:
 
 @command_line.command(epilog=examples("batchfree preview jobs/reviews.yaml -n 1"))
 @job_options
-@click.option("-n", "--rows", type=positive, default=3, show_default=True, metavar="N", help="How many rows to show.")
+@click.option(
+    "-n", "--rows", type=positive_number, default=3, show_default=True, metavar="N", help="How many rows to show."
+)
 def preview(**values: Any) -> int:
     """Print the requests of the first rows as JSON; send nothing."""
     from batchfree.cli import arguments, job_commands
@@ -192,7 +199,7 @@ class EmulateCommand(click.Command):
 @command_line.command(
     cls=EmulateCommand, epilog=examples("batchfree emulate --port 8765", "batchfree emulate --scenario bad-day")
 )
-@click.option("--port", type=port, default=8765, show_default=True, metavar="N", help="0 takes any free port.")
+@click.option("--port", type=port_number, default=8765, show_default=True, metavar="N", help="0 takes any free port.")
 @click.option("--scenario", metavar="FILE", help="A scenario file, or the name of a scenario of batchfree's own.")
 @click.option("--book", type=PATH, metavar="FILE", help="Append one JSON line per request to this file.")
 @click.option("--require-key", is_flag=True, help="Refuse requests without an API key, as OpenRouter does.")
@@ -207,7 +214,7 @@ def emulate(port: int, scenario: str | None, book: Path | None, require_key: boo
     epilog=examples("batchfree serve", "batchfree serve jobs/reviews.yaml --port 9000 --max-wait 30s")
 )
 @server_options
-@click.option("--port", type=port, default=8766, show_default=True, metavar="N", help="0 takes any free port.")
+@click.option("--port", type=port_number, default=8766, show_default=True, metavar="N", help="0 takes any free port.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -217,7 +224,7 @@ def emulate(port: int, scenario: str | None, book: Path | None, require_key: boo
 )
 @click.option(
     "--max-wait",
-    type=duration,
+    type=seconds,
     default="65s",
     show_default=True,
     metavar="DURATION",

@@ -18,23 +18,24 @@ from batchfree.jobspec import JobSpec, load_default_spec
 from batchfree.jobspec.job import Job
 from batchfree.run.signals import is_interruption
 
-KEY_VARIABLE = "BATCHFREE_SERVE_KEY"
+SERVE_KEY_VARIABLE = "BATCHFREE_SERVE_KEY"
 SHORTEST_KEY = 16
-"""Characters that a key should have; whoever guesses it uses up the account."""
+"""Fewest characters that a key should have. A stranger who guesses the key can use up the account."""
 AT_ONCE = 64
-"""Requests in flight at once without a job: more than 20 a minute of two minutes each."""
+"""Requests in flight at once without a job. 20 starts a minute that take two minutes each need 40."""
 
 
 def serve(arguments: ServeArguments) -> int:
     """Serves until it is interrupted."""
     job = load_optional_job(arguments)
     environment = environment_of(arguments, job)
-    key = environment.get(KEY_VARIABLE, "").strip() or None
+    key = environment.get(SERVE_KEY_VARIABLE, "").strip() or None
     if key is None and arguments.host not in LOOPBACK:
-        say(f"error: --host {arguments.host} is open to other machines; set {KEY_VARIABLE} to a key for your clients")
+        advice = f"set {SERVE_KEY_VARIABLE} to a key for your clients"
+        say(f"error: --host {arguments.host} is open to other machines; {advice}")
         return USAGE
     if key is not None and len(key) < SHORTEST_KEY:
-        say(f"warning: {KEY_VARIABLE} is shorter than {SHORTEST_KEY} characters; a key must be hard to guess")
+        say(f"warning: {SERVE_KEY_VARIABLE} is shorter than {SHORTEST_KEY} characters; a key must be hard to guess")
     options = ServeOptions(host=arguments.host, port=arguments.port, max_wait=arguments.max_wait, key=key)
     try:
         serving = partial(serve_clients, _spec(arguments, job), environment, options, time.time, say)
@@ -48,7 +49,7 @@ def serve(arguments: ServeArguments) -> int:
 
 
 def _spec(arguments: ServeArguments, job: Job | None) -> JobSpec:
-    """The job, or one that says nothing but where to ask."""
+    """The spec of the job; without a job one with the endpoint and default values."""
     if job is not None:
         return job.spec
     spec = load_default_spec(arguments.endpoint)

@@ -6,8 +6,9 @@ import os
 import time
 
 from batchfree.cli.arguments import JobArguments, PreviewArguments, ReportArguments
+from batchfree.cli.error_messages import with_place
 from batchfree.cli.load_job import check_job, load_job
-from batchfree.cli.terminal import count, print_json, say, with_place
+from batchfree.cli.terminal import print_json, say, with_noun
 from batchfree.core.errors import Mistake, MistakesError
 from batchfree.core.stops import OK, USAGE
 
@@ -81,11 +82,11 @@ def export(arguments: JobArguments) -> int:
     tally = found.export(job.spec.output.path)
     rows = tally.counts().rows
     for warning in found.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
     if arguments.json:
         print_json({"output": str(job.spec.output.path), "rows": rows})
     else:
-        say(f"wrote {count(rows, 'row')} to {os.path.relpath(job.spec.output.path)}")
+        say(f"wrote {with_noun(rows, 'row')} to {os.path.relpath(job.spec.output.path)}")
     return OK
 
 
@@ -96,9 +97,9 @@ def report(arguments: ReportArguments) -> int:
     job = load_job(arguments.job, arguments)
     written = write_report(job, arguments.page, time.time())
     for warning in written.report.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
     if arguments.json:
         print_json(written.to_json())
     else:
-        say(f"wrote the report on {count(written.rows, 'row')} to {os.path.relpath(written.path)}")
+        say(f"wrote the report on {with_noun(written.rows, 'row')} to {os.path.relpath(written.path)}")
     return OK

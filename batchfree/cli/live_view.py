@@ -1,4 +1,4 @@
-"""A few lines at the bottom of a terminal that are drawn anew once a second."""
+"""The live view: a few lines at the bottom of a terminal, drawn again once a second."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ STYLES = {
     re.compile(r"models failed: trying again at [-\d: A-Z]+"): "33",
     re.compile(r"stopping: [^·\n]*"): "1;33",
 }
-"""What stands out, with the codes of its colours (ECMA-48, SGR). rich would take most of the view's CPU time."""
+"""Pattern of a coloured text → code of its colour (ECMA-48, SGR). rich would take most of the view's CPU time."""
 
 
 class LiveView:
     """Draws lines with a thread of its own.
 
-    Every drawing ends with a line break and the cursor is never hidden, so the terminal is in order even after the
-    process was killed. If the window has become narrower, the terminal has broken the old lines; they are removed all
-    the same.
+    Every drawing ends with a line break, and the cursor is never hidden. So the terminal stays usable even if the
+    process is killed. The lines are removed completely also after the window became narrower.
     """
 
     def __init__(self, lines: Callable[[int], Sequence[str]]) -> None:
@@ -63,7 +62,7 @@ class LiveView:
                     self._drawn = lines
 
     def _eraser(self, width: int) -> str:
-        """Moves the cursor to the first of the drawn lines and clears the rest of the screen."""
+        """The control sequence that goes to the first drawn line and clears the screen from there."""
         if not self._drawn:
             return ""
         from rich.cells import cell_len

@@ -14,7 +14,7 @@ from batchfree.jobspec.job import load as load_job_file
 
 
 def load_job(path: Path, arguments: Arguments) -> Job:
-    """The job of this file with the changes that the arguments make. Raises SpecError."""
+    """The job of this file, changed by the arguments. Raises SpecError."""
     return load_job_file(
         path,
         overrides=arguments.set,

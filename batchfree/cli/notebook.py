@@ -22,7 +22,7 @@ from batchfree.service.connection import Transport
 REDRAW_EVERY = 1.0
 """Seconds between two drawings."""
 WIDTH = 100
-"""Columns of the progress; the cell of a notebook is about as wide."""
+"""Columns of the progress, about as many as a notebook cell has."""
 
 
 async def arun(
@@ -35,8 +35,7 @@ async def arun(
     """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
 
     In a notebook it shows the progress below the cell, unless `observer` is given. `clock` gives epoch seconds;
-    `transport` is the httpx transport through which the service is reached. Raises BatchfreeError where nothing can be
-    done.
+    `transport` is the httpx transport for the service. Raises BatchfreeError if the run can't begin.
     """
     draw = None if observer is not None else _cell()
     if draw is None:
@@ -46,7 +45,7 @@ async def arun(
 
 
 def _cell() -> Callable[[str], None] | None:
-    """A function that shows HTML below the current cell, in the place of what it showed before. None in no notebook."""
+    """A function that shows HTML below the current cell and replaces its earlier HTML; None outside of notebooks."""
     if "IPython" not in sys.modules:
         return None
     shell, display = import_module("IPython.core.getipython"), import_module("IPython.display")

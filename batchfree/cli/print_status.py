@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from batchfree.cli.outcome_text import head_line, outcome_lines, request_line
-from batchfree.cli.terminal import count, say
+from batchfree.cli.outcome_text import head_line, outcome_lines, request_counts
+from batchfree.cli.terminal import say, with_noun
 from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.job.run_history import PastRun
 from batchfree.job.status import JobStatus
@@ -31,12 +31,12 @@ def status_lines(status: JobStatus, now: float) -> Iterator[str]:
         yield f"  waiting for: {status.waiting_for}, until {moment(status.until, now)}"
     if status.rehearsed:
         yield (
-            f"  {count(status.rehearsed, 'answer')} of rehearsals left out: emulated models count only with the "
+            f"  {with_noun(status.rehearsed, 'answer')} of rehearsals left out: emulated models count only with the "
             "endpoint of the rehearsal, such as --endpoint embedded"
         )
     if status.statistics.requests:
-        requests = request_line(status.statistics.requests, status.statistics.without_answer)
-        yield f"  {requests}, over all runs; {status.requests_today} today (UTC)"
+        requests = request_counts(status.statistics.requests, status.statistics.without_answer)
+        yield f"  {requests}, over all runs; {status.requests_today:,} today (UTC)"
     yield from outcome_lines(status)
     if status.packs is not None:
         yield f"  {status.packs}"
@@ -51,9 +51,9 @@ def run_text(run: PastRun, now: float, *, is_going: bool) -> str:
     began = moment(run.started_at, now)
     if run.ended_at is None:
         return f"{began}: running" if is_going else f"{began}: cut off: killed, or left by a second signal"
-    took = f"{began}, {duration(run.ended_at - run.started_at)}: {count(run.requests, 'request')}"
+    took = f"{began}, {duration(run.ended_at - run.started_at)}: {with_noun(run.requests, 'request')}"
     if run.counts is not None:
-        took += f"; then {run.counts.ok} ok, {run.counts.failed} failed, {run.counts.pending} pending"
+        took += f"; then {run.counts.ok:,} ok, {run.counts.failed:,} failed, {run.counts.pending:,} pending"
     end = "" if run.exit_code is None else f"; exit code {run.exit_code}"
     why = with_local_times(run.message or "", now)
     why = why if len(why) <= MESSAGE_WIDTH else why[:MESSAGE_WIDTH] + "…"
@@ -61,7 +61,7 @@ def run_text(run: PastRun, now: float, *, is_going: bool) -> str:
 
 
 def next_lines(status: JobStatus, job: Path, now: float) -> Iterator[str]:
-    """The command to type next, if the job is not going and rows are pending or failed."""
+    """The command to type next, if no run of the job is going and rows are pending or failed."""
     if status.running:
         return
     command = f"batchfree run {shlex.quote(str(job))}"

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from batchfree.cli.arguments import RunArguments
-from batchfree.cli.outcome_text import head_line, outcome_lines, request_line
-from batchfree.cli.terminal import count, escape_control_characters, say
+from batchfree.cli.outcome_text import head_line, outcome_lines, request_counts
+from batchfree.cli.terminal import escape_control_characters, say, with_noun
 from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.core.stops import NEEDS_A_PERSON, OK, ROWS_FAILED, TRY_LATER, USAGE, StopReason
 from batchfree.run.summary import Summary
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from batchfree.journal.attempts import PilotDecision
 
 ONLY_TIME = {StopReason.QUOTA, StopReason.DEADLINE, StopReason.LOCKED, StopReason.POOL_DOWN}
-"""Reasons after which a later run needs nothing but time: `-q` says nothing of them."""
+"""Reasons to stop after which only time is needed. `-q` prints nothing for them."""
 MODEL_WIDTH = 40
 """Most characters of a model's id in the sample."""
 
 
 def print_summary(summary: Summary, arguments: RunArguments, printed: Collection[str] = ()) -> None:
-    """Prints the summary; with `-q` only what somebody should look at. Warnings in `printed` are not repeated."""
+    """Prints the summary; with `-q` only what needs attention. Warnings in `printed` are not repeated."""
     if arguments.quiet:
         for line in quiet_lines(summary, arguments):
             say(line)
@@ -44,21 +44,23 @@ def print_summary(summary: Summary, arguments: RunArguments, printed: Collection
 
 
 def idle_lines(summary: Summary) -> Iterator[str]:
-    """That a run had nothing to do, and what failed earlier."""
+    """The lines of a run that had nothing to do, with the earlier failures."""
     counts = summary.counts
     table = "" if summary.output is None else f"; the table is {os.path.relpath(summary.output)}"
-    failed = f", {counts.failed} failed for good" if counts.failed else ""
-    yield f"{summary.name}: nothing to do: {counts.ok} of {count(counts.rows, 'row')} answered{failed}{table}"
+    failed = f", {counts.failed:,} failed for good" if counts.failed else ""
+    yield f"{summary.name}: nothing to do: {counts.ok:,} of {with_noun(counts.rows, 'row')} answered{failed}{table}"
     for kind, rows in sorted(summary.errors.items(), key=lambda item: (-item[1], item[0])):
-        yield f"  {kind}: {count(rows, 'row')}"
+        yield f"  {kind}: {with_noun(rows, 'row')}"
 
 
 def quiet_lines(summary: Summary, arguments: RunArguments) -> Iterator[str]:
     """What `-q` prints: nothing if all is well or only time is needed, else a line that says why."""
     stopped, counts, code = summary.stopped, summary.counts, summary.exit_code
     if code == ROWS_FAILED:
-        kinds = ", ".join(f"{rows} {kind}" for kind, rows in sorted(summary.errors.items(), key=lambda item: -item[1]))
-        yield f"{summary.name}: {counts.failed} of {count(counts.rows, 'row')} failed for good: {kinds}"
+        kinds = ", ".join(
+            f"{rows:,} {kind}" for kind, rows in sorted(summary.errors.items(), key=lambda item: -item[1])
+        )
+        yield f"{summary.name}: {counts.failed:,} of {with_noun(counts.rows, 'row')} failed for good: {kinds}"
         yield f"more: batchfree status {shlex.quote(str(arguments.job))}"
     elif code == TRY_LATER and (stopped is None or stopped.reason in ONLY_TIME):
         return
@@ -90,10 +92,10 @@ def result_lines(summary: Summary) -> Iterator[str]:
     """How many rows are answered, by which models, what failed and why, and where the table is."""
     this, whole = summary.this_run, summary.all_runs
     yield head_line(summary)
-    requests = request_line(this.statistics.requests, this.statistics.without_answer)
-    yield f"  this run: {this.ok} answered, {this.failed} failed; {requests}, in {_seconds(summary.seconds)}"
+    requests = request_counts(this.statistics.requests, this.statistics.without_answer)
+    yield f"  this run: {this.ok:,} answered, {this.failed:,} failed; {requests}, in {_seconds(summary.seconds)}"
     if whole.requests > this.statistics.requests:
-        yield f"  all runs: {request_line(whole.requests, whole.without_answer)}"
+        yield f"  all runs: {request_counts(whole.requests, whole.without_answer)}"
     yield from outcome_lines(summary)
     if summary.packs is not None:
         yield f"  {summary.packs}"
@@ -118,9 +120,9 @@ def _seconds(seconds: float) -> str:
 
 
 def pilot_lines(pilot: PilotDecision) -> Iterator[str]:
-    """What a pilot decided."""
+    """The models that a pilot kept and left out, and how it ranked them."""
     basis = "expected values" if pilot.is_measured else "agreement with the consensus (estimated)"
-    yield f"  pilot: {len(pilot.kept)} of {count(len(pilot.ranking), 'model')} kept, ranked by {basis}"
+    yield f"  pilot: {len(pilot.kept)} of {with_noun(len(pilot.ranking), 'model')} kept, ranked by {basis}"
     yield f"    kept: {', '.join(pilot.kept)}"
     if pilot.left_out:
         yield f"    left out: {', '.join(pilot.left_out)}"

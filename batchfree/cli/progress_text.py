@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from batchfree.cli.terminal import count
+from batchfree.cli.terminal import with_noun
 from batchfree.cli.times import duration, moment
 from batchfree.job.forecast import Pace
 from batchfree.run.progress import Progress
@@ -16,7 +16,7 @@ SEPARATOR = " · "
 RATE_OVER = 120.0
 """Seconds over which the rate is measured."""
 MODELS = 4
-"""Models that are named."""
+"""Most models that are named."""
 
 
 class Rate:
@@ -26,7 +26,7 @@ class Rate:
         self._samples: deque[tuple[float, int, int]] = deque()
 
     def add(self, seconds: float, progress: Progress) -> None:
-        """Takes in the progress at a moment of a clock that never jumps."""
+        """Adds a sample of the progress; `seconds` is the time of a monotonic clock."""
         self._samples.append((seconds, progress.ok + progress.failed, progress.requests))
         while len(self._samples) > 2 and seconds - self._samples[1][0] > RATE_OVER:
             self._samples.popleft()
@@ -49,7 +49,7 @@ class Rate:
 
 
 def finishes_at(progress: Progress, rate: Rate, now: float) -> float | None:
-    """When the last row is answered at this rate and under this quota, in epoch seconds; None if nobody can tell."""
+    """When the last row will be answered at this rate and under this quota, in epoch seconds; None if unknown."""
     left, answered = progress.total - progress.done, progress.ok + progress.failed
     if not rate.rows or not answered:
         return None
@@ -68,7 +68,7 @@ def finishes_at(progress: Progress, rate: Rate, now: float) -> float | None:
 
 
 def view_lines(job: str, progress: Progress, rate: Rate, now: float, width: int) -> list[str]:
-    """Two or three lines, none wider than `width`; what matters most comes first, in shorter words if need be."""
+    """Two or three lines of at most `width` columns. The most important parts come first, shortened if needed."""
     lines: list[str] = []
     for short in (False, True):
         matters = [
@@ -107,22 +107,24 @@ def _request_parts(progress: Progress, now: float, *, short: bool) -> Iterator[s
     elif (wait := wait_note(progress, now)) is not None:
         yield wait.removeprefix("waiting for the ") if short else wait
     usage = progress.usage
-    today = f", {usage.left('day')} left today" if usage is not None and usage.day_limit is not None else ""
-    yield count(progress.requests, "request") + today
+    today = f", {usage.left('day'):,} left today" if usage is not None and usage.day_limit is not None else ""
+    yield with_noun(progress.requests, "request") + today
     if progress.checks and progress.stopped is None:
-        yield f"{count(progress.checks, 'row')} of packs asked alone as well"
+        yield f"{with_noun(progress.checks, 'row')} of packs asked alone as well"
     if progress.in_flight and progress.stopped is None and not short:
-        yield f"{progress.in_flight} in flight"
+        yield f"{progress.in_flight:,} in flight"
 
 
 def _outcome_parts(progress: Progress, *, short: bool) -> Iterator[str]:
     if progress.failures:
         kinds = sorted(progress.failures.items(), key=lambda item: (-item[1], item[0]))
         whole = sum(progress.failures.values())
-        yield f"{whole} without answer: " + ", ".join(f"{number} {kind}" for kind, number in kinds)
+        yield f"{whole:,} without answer: " + ", ".join(f"{number:,} {kind}" for kind, number in kinds)
     if progress.models:
         ranked = sorted(progress.models.items(), key=lambda item: (-item[1].answered, item[0]))
-        named = [f"{_brief(model)} {each.answered}/{each.answered + each.failed}" for model, each in ranked[:MODELS]]
+        named = [
+            f"{_brief(model)} {each.answered:,}/{each.answered + each.failed:,}" for model, each in ranked[:MODELS]
+        ]
         more = f", {len(ranked) - MODELS} more" if len(ranked) > MODELS else ""
         yield ("" if short else "rows answered by ") + ", ".join(named) + more
 
@@ -133,7 +135,7 @@ def _brief(model: str) -> str:
 
 
 def wait_note(progress: Progress, now: float) -> str | None:
-    """What all workers wait for and until when; None if they don't."""
+    """What all workers wait for, and until when; None if they don't wait."""
     if progress.waiting_for is None or progress.until is None:
         if progress.goes_on_at is None or progress.in_flight or progress.goes_on_at <= now:
             return None
@@ -143,15 +145,15 @@ def wait_note(progress: Progress, now: float) -> str | None:
 
 
 def stopping_note(progress: Progress, now: float) -> str:
-    """What a run that stops still waits for."""
+    """What a stopping run still waits for."""
     if not progress.in_flight:
         return "stopping: no answer is in flight"
     left = max(0.0, (progress.until_cut_off or now) - now)
-    return f"stopping: waiting up to {duration(left)} for {count(progress.in_flight, 'answer')} in flight"
+    return f"stopping: waiting up to {duration(left)} for {with_noun(progress.in_flight, 'answer')} in flight"
 
 
 def _flow(groups: Sequence[Sequence[str]], width: int) -> list[str]:
-    """A line for each group; parts that don't fit move on to the next line. A part is never broken."""
+    """A line for each group. A part that does not fit moves on to the next line as a whole."""
     lines: list[str] = []
     waiting: list[str] = []
     for number, group in enumerate(groups):
@@ -168,7 +170,7 @@ def _flow(groups: Sequence[Sequence[str]], width: int) -> list[str]:
 
 
 def _cut(line: str, width: int) -> str:
-    """The line without what does not fit, cut behind a comma if there is one in its second half."""
+    """The beginning of a line that is too long, cut behind a comma if its second half has one."""
     kept, comma, _ = line[: width - 1].rpartition(",")
     return f"{kept} …" if comma and len(kept) > width // 2 else line[: width - 1] + "…"
 

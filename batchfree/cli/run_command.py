@@ -87,9 +87,9 @@ def with_warnings(observer: Observer, printed: list[str]) -> Observer:
 
 
 def deadline(text: str, now: datetime) -> float:
-    """The moment that `--until` names, in epoch seconds. Raises SpecError.
+    """The time in epoch seconds at which `--until` ends the run. Raises SpecError.
 
-    `HH:MM` is local time, tomorrow's if it is past. Anything else is a duration such as `1h30m`.
+    `HH:MM` is local time, tomorrow's if it is past. Any other text is a duration such as `1h30m`.
     """
     if clock := re.fullmatch(r"(\d{1,2}):(\d{2})", text):
         hour, minute = int(clock[1]), int(clock[2])

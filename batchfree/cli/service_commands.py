@@ -50,7 +50,7 @@ def models(arguments: ModelsArguments) -> int:
 
 
 async def _listed(connection: Connection, *, anew: bool) -> Sequence[Model] | None:
-    """The models that the service lists; None, after a sentence, if it refuses to. Raises UnavailableError."""
+    """The models that the service lists; None if it refuses, after printing why. Raises UnavailableError."""
     catalogue = connection.catalogue
     try:
         return await (catalogue.latest() if anew else catalogue.models())
@@ -122,7 +122,7 @@ def quota(arguments: Arguments) -> int:
 
 
 async def _out_of_reach(connection: Connection) -> Failure | None:
-    """Why a server of the user's own can't be reached; None if it answers, whatever it says."""
+    """Why a server of the user's own can't be reached; None if it sends any response."""
     with suppress(UnavailableError):
         await connection.catalogue.latest()
     failure = connection.catalogue.last_failure
@@ -142,8 +142,8 @@ def _print_usage(connection: Connection, limits: Limits, unlimited: str, *, as_j
         print_json(value)
         return
     for name, part in (("this UTC day", value["day"]), ("this minute", value["minute"])):
-        limit = unlimited if part["limit"] is None else f"{part['left']} of {part['limit']} left"
-        print_result(f"{name}: {limit}, {part['used']} used, resets at {part['resets_at']}")
+        limit = unlimited if part["limit"] is None else f"{part['left']:,} of {part['limit']:,} left"
+        print_result(f"{name}: {limit}, {part['used']:,} used, resets at {part['resets_at']}")
     print_result(f"ledger: {value['ledger']}")
     for each in value["jobs"]:
-        print_result(f"  {each['job']}: {each['today']} today")
+        print_result(f"  {each['job']}: {each['today']:,} today")

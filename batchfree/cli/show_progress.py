@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from batchfree.cli import terminal
 from batchfree.cli.arguments import RunArguments
 from batchfree.cli.progress_text import Rate, plain_line, stopping_note, view_lines
-from batchfree.cli.terminal import count, say
+from batchfree.cli.terminal import say, with_noun
 from batchfree.core.stops import INTERRUPTED, TERMINATED
 from batchfree.run import signals
 from batchfree.run.progress import Observer, Progress
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTIONS = (INTERRUPTED, TERMINATED)
 PLAIN_EVERY = ((120.0, 10.0), (3600.0, 60.0), (float("inf"), 300.0))
-"""Up to this second of a run, this number of seconds lies between two plain lines."""
-
-
+"""Pairs of seconds: up to this time of a run, this interval lies between two plain lines."""
 LEFT = "left at once; the next run asks the rows in flight again"
 
 
@@ -74,13 +72,13 @@ def _live_view(job: str) -> Iterator[Observer]:
 
 
 def _with_messages(arguments: RunArguments, observer: Observer) -> Observer:
-    """An observer that also says at once what a person must know: that the run stops, and with `-v` every request."""
+    """An observer that also prints messages at once: that the run stops, and with `-v` every request."""
     told = False
 
     def observe(progress: Progress) -> None:
         nonlocal told
         if arguments.verbose and progress.recorded is not None:
-            say(request_line(progress.recorded))
+            say(attempt_line(progress.recorded))
         if progress.stopped is not None and progress.stopped.exit_code in INTERRUPTIONS and not told:
             told = True
             say(f"{stopping_note(progress, time.time())}. To leave at once, press Ctrl-C again")
@@ -89,11 +87,11 @@ def _with_messages(arguments: RunArguments, observer: Observer) -> Observer:
     return observe
 
 
-def request_line(attempt: Attempt) -> str:
+def attempt_line(attempt: Attempt) -> str:
     """One request in one line: its time, its rows, the models asked and answering, its seconds and its outcome."""
     asked, *others = attempt.models or (attempt.route,)
     if others:
-        asked += f" or {count(len(others), 'other')}"
+        asked += f" or {with_noun(len(others), 'other')}"
     models = f"{asked} → {attempt.model}" if attempt.model and attempt.model != asked else asked
     outcomes = attempt.outcomes
     if len(outcomes) == 1:
@@ -101,7 +99,7 @@ def request_line(attempt: Attempt) -> str:
         rows = f"row {outcome.row + 1}" + ("" if outcome.id is None else f" ({outcome.id})")
         result = "ok" if outcome.kind is None else f"{outcome.kind}: {outcome.error}"
     else:
-        rows = f"{count(len(outcomes), 'row')} from row {min(each.row for each in outcomes) + 1} on"
+        rows = f"{with_noun(len(outcomes), 'row')} from row {min(each.row for each in outcomes) + 1} on"
         kinds = Counter("ok" if each.kind is None else str(each.kind) for each in outcomes)
         result = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or f"{attempt.kind}: {attempt.error}"
     return f"{attempt.at.astimezone():%H:%M:%S} {rows}: {models}, {attempt.latency_s:.1f} s: {result}"

@@ -1,47 +1,38 @@
-"""Messages on the terminal: what went wrong, in sentences, and results as JSON."""
+"""What a command prints: messages for a person on stderr, results on stdout."""
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import click
-
-from batchfree.core.errors import BatchfreeError, Mistake, MistakesError, OutputError, StorageError, UnavailableError
-from batchfree.core.stops import NEEDS_A_PERSON, TRY_LATER, USAGE
+from batchfree.core.errors import StorageError
 
 if TYPE_CHECKING:
-    from batchfree.cli.arguments import Arguments
     from batchfree.core.chat import Json
 
-T = TypeVar("T")
 before_saying: Callable[[], None] | None = None
-"""Called before every message, to remove a live view from the place where the message is printed."""
+"""Called before every message. It removes the live view, so that the message can be printed in its place."""
 
 COLOURS = {"error": "1;31", "warning": "33", "stopped": "33"}
 """The first words of messages that stand out, with the codes of their colours (ECMA-48, SGR)."""
-YOUNG_OBJECTS = 20_000
-"""New objects after which Python looks for garbage in circles. Its own 700 are the values of 20 rows of a table."""
 LEAST_WIDTH = 40
-"""A terminal that is narrower than this is taken to have this number of columns."""
+"""Fewest columns that are assumed, also for a narrower terminal."""
 _BEYOND_ASCII = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 CONTROL_CHARACTERS = re.compile(rf"[\x00-\x08\x0a-\x1f{_BEYOND_ASCII}]")
 """Characters that control a terminal, end a line or change the direction of writing; tabs are not among them."""
 RAW_IN_JSON = re.compile(f"[{_BEYOND_ASCII}]")
-"""Those of them that JSON leaves as they are."""
+"""Control characters that the JSON encoder does not escape."""
 
 
 @contextmanager
 def ignore_closed_terminal() -> Iterator[None]:
-    """Inside the block a closed terminal is no error; from then on everything written to stderr is dropped."""
+    """Inside the block a closed terminal is no error. After one, everything written to stderr is dropped."""
     try:
         yield
     except OSError:
@@ -49,10 +40,10 @@ def ignore_closed_terminal() -> Iterator[None]:
 
 
 def say(text: str, *, wrap: bool = True) -> None:
-    """Prints a message for a person to stderr, as one line: what comes from outside can't forge another one.
+    """Prints a message for a person to stderr, as one line, so that text from outside can't forge a second message.
 
-    On a terminal, the line is broken at words (`wrap=False` for a command to copy), and errors and warnings have
-    colours.
+    A terminal shows the line broken at words, and errors and warnings in colours. `wrap=False` keeps the line whole,
+    for a command that a person may copy.
     """
     if before_saying is not None:
         before_saying()
@@ -119,7 +110,7 @@ def drop_stdout() -> None:
 
 
 def open_missing_streams() -> None:
-    """Puts something in the place of streams that were closed before the program began.
+    """Opens the streams that were closed before the program began.
 
     Messages to a closed stderr are dropped, so that none lands in a file that is opened later. Writing to a closed
     stdout stays an error, as it was.
@@ -135,9 +126,9 @@ def open_missing_streams() -> None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun: `1 row`, `2 rows`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def with_noun(number: int, noun: str) -> str:
+    """A number with its noun: `1 row`, `2,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def wrapped(line: str, width: int | None = None) -> list[str]:
@@ -150,69 +141,3 @@ def wrapped(line: str, width: int | None = None) -> list[str]:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 4)
     return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
-
-
-def explain_errors(command: Callable[[T], int], arguments: T) -> int:
-    """Runs the command and returns its exit code. An expected error becomes a sentence on stderr and an exit code."""
-    gc.freeze()  # the modules of the command are loaded and stay
-    gc.set_threshold(YOUNG_OBJECTS)
-    gc.enable()
-    try:
-        return command(arguments)
-    except MistakesError as error:
-        for mistake in error.mistakes:
-            say(f"error: {with_place(mistake, arguments)}")
-        return USAGE
-    except BatchfreeError as error:
-        say(f"error: {error}")
-        if isinstance(error, OutputError):
-            return USAGE
-        return TRY_LATER if isinstance(error, UnavailableError) else NEEDS_A_PERSON
-
-
-def with_place(mistake: Mistake, arguments: object) -> Mistake:
-    """The mistake with the place of its key: an option of the command line, or file and line in the job file."""
-    from batchfree.cli.arguments import Arguments
-
-    if not isinstance(arguments, Arguments):
-        return mistake
-    if mistake.key == "output.path" and arguments.output:
-        return replace(mistake, file="--output")
-    if arguments.job is not None and mistake.file is not None and mistake.file == os.path.realpath(arguments.job):
-        return replace(mistake, file=str(arguments.job))
-    if arguments.job is None or mistake.file is not None or mistake.key is None or mistake.key.startswith("-"):
-        return mistake
-    if _is_overridden(mistake.key, arguments):
-        return replace(mistake, file="--set")
-    from batchfree.jobspec.spec_files import located
-
-    return located(mistake, arguments.job)
-
-
-def _is_overridden(key: str, arguments: Arguments) -> bool:
-    """Whether `--set` changes the key or its section."""
-    return any(each.split("=")[0].strip() in (key, key.partition(".")[0]) for each in arguments.set)
-
-
-def usage_message(error: click.UsageError, command: str) -> str:
-    """One line that says what is wrong on the command line and where the help is."""
-    message = error.message.rstrip(".")
-    if isinstance(error, click.MissingParameter):
-        message = " ".join(error.format_message().split()).rstrip(".")
-    elif isinstance(error, click.BadParameter) and error.param is not None:
-        message = f"{'/'.join(error.param.opts)}: {message}"
-    elif isinstance(error, click.NoSuchOption | click.NoSuchCommand) and error.possibilities:
-        message = f"{message}; did you mean '{error.possibilities[0]}'?"
-    end = " See" if message.endswith("?") else "; see"
-    return f"error: {message[0].lower()}{message[1:]}{end} `{command} --help`"
-
-
-def report_bug() -> None:
-    """Prints the traceback, without keys and the values of variables, and what to do with it."""
-    import traceback
-
-    from batchfree.service.openrouter.masking import mask
-
-    for line in traceback.format_exc().splitlines():
-        say(mask(line), wrap=False)
-    say("error: this is a bug in batchfree. Recorded answers are safe. Please report the lines above.")

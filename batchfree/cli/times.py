@@ -1,4 +1,4 @@
-"""Times and durations in a person's words. Times are local, with date and zone where they are not today."""
+"""Times and durations as a person reads and types them. Times are local; another day's have date and zone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ISO_TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def moment(at: float, now: float) -> str:
-    """A moment in epoch seconds: `21:59:35` today, else `2026-11-29 00:00 UTC`."""
+    """A time in epoch seconds as text: `21:59:35` today, else `2026-11-29 00:00 UTC`."""
     there, here = time.localtime(at), time.localtime(now)
     if there[:3] == here[:3]:
         return time.strftime("%H:%M:%S", there)
@@ -20,7 +20,7 @@ def moment(at: float, now: float) -> str:
 
 
 def with_local_times(text: str, now: float) -> str:
-    """The text with every ISO time in UTC as `moment` writes it; `now` in epoch seconds. An impossible time stays."""
+    """The text with every ISO time in UTC written as by `moment`; `now` in epoch seconds. An impossible time stays."""
 
     def local(found: re.Match[str]) -> str:
         try:
@@ -32,7 +32,7 @@ def with_local_times(text: str, now: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in its two largest units, or one: `45 s`, `12 min`, `3 h 20 min`, `4 days`."""
+    """A duration as text, in one or two units: `45 s`, `12 min`, `3 h 20 min`, `4 days`."""
     whole = round(seconds)
     if whole < MINUTE:
         return f"{whole} s"

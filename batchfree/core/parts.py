@@ -46,6 +46,11 @@ WHOLE = Part(number=1, count=1)
 """A whole job, as the only part."""
 
 
+def table_path(output: str) -> str:
+    """The path of the table. For a folder, which ends in `/`, it is the path of a whole run's file in the folder."""
+    return output + WHOLE.file if output.endswith("/") else output
+
+
 def parse_part(text: str) -> Part | None:
     """The part that a text such as `2/8` names; None if it names none."""
     return _part(re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip()))

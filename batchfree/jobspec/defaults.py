@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from batchfree.core.chat import Json
-from batchfree.core.parts import WHOLE
+from batchfree.core.parts import WHOLE, table_path
 from batchfree.core.routes import FREE_REQUESTS_PER_MINUTE, FREE_ROUTER, LOCAL, is_free_route, llama_model
 from batchfree.core.urls import EMBEDDED, LLAMA, WORDS, is_openrouter, normalize_base_url
 from batchfree.jobspec.draft import Draft
@@ -29,11 +29,6 @@ def absolute(path: str, folder: Path, home: Path) -> str:
     if path == "~" or path.startswith(("~/", "~\\")):
         path = str(home) + path[1:]
     return _tidy(folder / path)
-
-
-def file_in(path: str) -> str:
-    """The path of the table. For a folder, which ends in `/`, it is the path of a whole run's file in the folder."""
-    return path + WHOLE.file if path.endswith("/") else path
 
 
 def _folder_of(output: Path) -> Path:
@@ -84,7 +79,7 @@ def _complete_places(draft: Draft, folder: Path, home: Path) -> None:
         if output.get("path") is None:
             output["path"] = f"{name}.parquet"
         if isinstance(output["path"], str):
-            output["path"] = file_in(output["path"])
+            output["path"] = table_path(output["path"])
             output["path"] = absolute(output["path"], folder, home)
     run_dir = data.get("run_dir")
     if isinstance(run_dir, str):

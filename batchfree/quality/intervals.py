@@ -55,7 +55,7 @@ class Proportion:
 
     def __str__(self) -> str:
         """The counts, then the share with its interval if the total is large enough: `82 of 100 (82 %, …)`."""
-        counts = f"{self.count:.0f} of {self.total}"
+        counts = f"{self.count:,.0f} of {self.total:,}"
         if not self.is_shown:
             return counts
         share, low, high = (round(100 * x) for x in (self.count / self.total, self.interval.low, self.interval.high))

@@ -15,7 +15,7 @@ from support.command_line import ROWS, JobHere, Output, command
 from support.processes import JobFolder, emulator
 
 from batchfree.cli.run_command import deadline
-from batchfree.cli.show_progress import request_line
+from batchfree.cli.show_progress import attempt_line
 from batchfree.core.chat import Kind
 from batchfree.core.errors import SpecError
 from batchfree.journal.attempts import Attempt, Outcome
@@ -96,7 +96,7 @@ def test_a_request_is_described_in_one_line(outcomes: Sequence[tuple[int, str | 
             for row, kind, error in outcomes
         ),
     )
-    assert request_line(attempt)[9:] == says
+    assert attempt_line(attempt)[9:] == says
 
 
 def test_an_empty_input_ends_with_0_and_a_warning(job: JobHere) -> None:

@@ -14,7 +14,8 @@ import pytest
 from support.command_line import ROOT, JobHere
 
 from batchfree.cli import main
-from batchfree.cli.terminal import escape_control_characters, report_bug
+from batchfree.cli.error_messages import report_bug
+from batchfree.cli.terminal import escape_control_characters
 
 
 def test_the_module_is_the_command_also_without_utf_8(job: JobHere) -> None:
