@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from batchfree.answers.fences import fenced_spans
 from batchfree.answers.strict_json import brackets
 
-_TAG = r"(?:(?:antml|seed):|ant_?)?(?:think|thinking|thoughts?|thought_process|reasoning|reflection)"
+_TAG = r"(?:[a-z]{1,20}[:_]|ant)?(?:think|thinking|thoughts?|thought_process|reasoning|reflection)"
 _CHANNEL = r"(?:<\|start\|>\s{0,9}assistant\s{0,9})?<\|channel\|>\s{0,9}"
 FAMILIES: Sequence[tuple[str, str]] = (
-    # <think>…</think> of DeepSeek, Qwen and many others, <seed:think> of Seed-OSS; also as HTML entities
+    # <think>…</think> of DeepSeek, Qwen and many others, also with a prefix (<seed:think>, <longcat_think>), and as
+    # HTML entities
     (rf"<{_TAG}(?:\s[^<>\n]{{0,200}})?>|&lt;{_TAG}&gt;", rf"</\s{{0,3}}{_TAG}\s{{0,3}}>|&lt;/{_TAG}&gt;"),
     (r"◁think▷", r"◁/think▷"),  # Kimi
     (r"(?-i:\[THINK\])", r"(?-i:\[/THINK\])"),  # Magistral
@@ -58,7 +59,8 @@ EXPLAINED = re.compile(
 SENTENCE_ENDS = frozenset(".!?…。！？")
 END_TOKEN = re.compile(r"(?:<[|｜][\w▁/ ]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>)\Z", re.IGNORECASE)
 START_TOKEN = re.compile(
-    r"\s*(?:<\|(?:start|im_start)\|>\s{0,9}assistant\b|<\|(?:message|START_RESPONSE|START_TEXT|begin_of_solution|begin_of_box)\|>)"
+    r"\s*(?:<bos>|\[/INST\]|<\|(?:start|im_start)\|>\s{0,9}assistant\b"
+    r"|<\|(?:message|START_RESPONSE|START_TEXT|begin_of_solution|begin_of_box)\|>)"
 )
 
 

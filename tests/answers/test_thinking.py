@@ -27,6 +27,8 @@ DIALECTS = (
     ("<reasoning>", "</reasoning>"),
     ("<reflection>", "</reflection>"),
     ("<seed:think>", "</seed:think>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("<inner_thoughts>", "</inner_thoughts>"),
     ("<THINK>", "</THINK>"),
     ("&lt;think&gt;", "&lt;/think&gt;"),
     ("◁think▷", "◁/think▷"),
