@@ -1,7 +1,7 @@
-"""The JSON Schema of answers → what kind of value each place of an answer holds in its column.
+"""From the JSON Schema of answers to the type of their column.
 
-Where no column type can express a part of the schema (open objects, unions, a schema within itself), that part is JSON
-text. A number that its column can't hold exactly is no answer: it would stand changed in the table, or not at all.
+No column type can express some parts of a schema: open objects, unions, a schema within itself. These parts become JSON
+text. A number that its column can't hold exactly is no answer, since the table could not show it unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def answer_type_of(schema: JsonObject) -> AnswerType:
 
 
 def beyond_column(value: Json, schema: JsonObject) -> str | None:
-    """Which number in an answer its column can't hold; None if it can hold all. The answer satisfies the schema."""
+    """A clause about a number that its column can't hold exactly; None if there is none.
+
+    `value` is an answer that satisfies the schema.
+    """
     number = _beyond(value, _cached_type(canonical(schema)))
     return None if number is None else f"the number {number:.30} is too large to be kept exactly; give a smaller one"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 FENCES = ("```", "~~~")
 
 
-def fenced(text: str) -> list[str]:
+def fenced_contents(text: str) -> list[str]:
     """The contents of the fenced blocks of a text."""
     return [text[block.inside] for block in _blocks(text)]
 

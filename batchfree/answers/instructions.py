@@ -1,4 +1,4 @@
-"""What is added to a request so that its reply can be read: the form of the answer in words, and `response_format`."""
+"""Additions to a request that make its reply readable: the form of the answer in words, and `response_format`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compact_json(value: Json) -> str:
 
 
 def _instruction(rule: AnswerRule, *, native: bool) -> str | None:
-    """The form of the answer to one question in words; None where any text is an answer."""
+    """The form of the answer to one question in words; None if any text is an answer."""
     if rule.labels is not None:
         if native:
             form = 'Answer with a JSON object {"label": "…"} and nothing else. Its label is exactly one of:'
@@ -49,7 +49,7 @@ def json_format(name: str, schema: JsonObject, *, strict: bool) -> JsonObject:
 
 
 def _answer_format(rule: AnswerRule) -> JsonObject | None:
-    """The `response_format` of one question, strict if the schema allows it; None where any text is an answer."""
+    """The `response_format` of one question, strict if the schema allows it; None if any text is an answer."""
     if rule.labels is not None:
         label = {"type": "string", "enum": list(rule.labels)}
         schema = {
@@ -85,7 +85,7 @@ def _is_strict(schema: Json) -> bool:
 
 
 def with_system(messages: Sequence[JsonObject], instruction: str | None) -> tuple[JsonObject, ...]:
-    """The messages with the instruction at the end of the system message, or in a new one where there is none."""
+    """The messages with the instruction at the end of the system message. If there is none, a new one is added."""
     if instruction is None:
         return tuple(messages)
     for place, message in enumerate(messages):
@@ -126,7 +126,8 @@ def compose(request: ChatRequest, rule: AnswerRule, *, native: bool, complaint: 
 def wants_native(rule: AnswerRule, *, packed: bool, own: bool = False) -> bool:
     """Whether `response_format` is sent to a model that lists it; see `answer.mode` in the job spec.
 
-    `own`: the models are the user's own. They get it for single labels too: small models are far better with it.
+    `own` says that the models are the user's own. They get it for single labels too, since small models answer far
+    better with it.
     """
     if rule.mode == "prompt" or (rule.labels is None and rule.schema is None):
         return False

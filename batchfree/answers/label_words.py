@@ -1,4 +1,4 @@
-"""The words that may, and those that must not, surround a label in a reply that states it."""
+"""The words that may stand around a label in a reply that states it, and the words that must not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOUNS = """
 _WEAK = "no none not a i it us or and is other in on may so both any all"
 
 NEGATIONS = frozenset(_NEGATIONS.split())
-"""Words that deny a label which they stand in front of."""
+"""Words that deny the label behind them."""
 DOUBTS = frozenset(_DOUBTS.split())
 """Words that doubt a label beside them or offer a choice."""
 BARRED = NEGATIONS | DOUBTS
@@ -30,11 +30,11 @@ BARRED = NEGATIONS | DOUBTS
 NOUNS = frozenset(_NOUNS.split())
 """Nouns that may follow a label: `positive sentiment`."""
 WEAK = frozenset(_WEAK.split())
-"""Labels that are everyday words: within a sentence they are no label (`there is no reason`, `a city`)."""
+"""Labels that are everyday words. Within a sentence they don't count as labels (`there is no reason`, `a city`)."""
 JOINTS = frozenset(["and", "or", "nor", "plus", "und", "oder", "et", "ou"])
 """Words that join two labels."""
 CONCLUSIONS = frozenset(["so", "thus", "therefore", "hence", "then", "meaning", "which", "making"])
-"""Words that begin a conclusion: what an earlier clause denies says nothing about it."""
+"""Words that begin a conclusion. A denial in an earlier clause says nothing about the conclusion."""
 _CLAUSE_STARTS = """
     it its it's this that that's the they he she there i we you as because since given although though even which who my
 """
@@ -43,7 +43,7 @@ CLAUSE_STARTS = frozenset(_CLAUSE_STARTS.split())
 CALLS = frozenset(
     ["sure", "certainly", "absolutely", "okay", "ok", "well", "so", "thus", "overall", "clearly", "right"]
 )
-"""Words in front of a label and a comma that say nothing."""
+"""Words in front of a comma and a label that add no meaning: `Sure, positive`."""
 NOT_A_REASON = frozenset(
     [
         "true",
@@ -89,7 +89,7 @@ GOOD = frozenset(_GOOD.split())
 
 
 def leads_up(text: str) -> bool:
-    """Whether a clause says no more than that a label follows: `the sentiment of this review is`, `option`."""
+    """Whether a clause only announces a label: `the sentiment of this review is`, `option`."""
     return LEAD.fullmatch(text) is not None
 
 

@@ -1,12 +1,12 @@
-"""Replies that answer nothing: a model declines, or a safety classifier gives its verdict."""
+"""Replies without an answer: a model declines, or a safety classifier gives its verdict."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from batchfree.answers.fences import fenced
-from batchfree.answers.strict_json import NotJson, parse
+from batchfree.answers.fences import fenced_contents
+from batchfree.answers.strict_json import NotJson, parse_strictly
 from batchfree.core.chat import Json
 
 VERDICTS = frozenset({"safe", "unsafe"})
@@ -33,17 +33,17 @@ MAX_REFUSAL_CHARACTERS = 1500
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text begins like a refusal. An answer may begin like one too, so ask only about texts without one."""
+    """Whether a text begins like a refusal. An answer may begin so too: use this only for texts without an answer."""
     return len(text) <= MAX_REFUSAL_CHARACTERS and REFUSAL.match(text.replace("’", "'")) is not None
 
 
 def is_verdict(text: str) -> bool:
-    """Whether a text is nothing but a classifier's verdict: `User Safety: safe`, `unsafe` and a category, or JSON."""
+    """Whether a text is only a classifier's verdict: `User Safety: safe`, `unsafe` and a category, or JSON."""
     if len(text) > MAX_VERDICT_CHARACTERS or not ("safe" in text.casefold() or "\\" in text):
         return False  # every verdict holds this word, in JSON maybe with an escape
-    for piece in fenced(text) or [text]:
+    for piece in fenced_contents(text) or [text]:
         try:
-            if is_verdict_value(parse(piece)):
+            if is_verdict_value(parse_strictly(piece)):
                 return True
         except NotJson:
             pass
@@ -53,7 +53,7 @@ def is_verdict(text: str) -> bool:
 
 
 def is_verdict_value(value: Json, names: Iterable[str] = ()) -> bool:
-    """Whether a JSON value is a verdict. An object with a key in `names`, which the job asked for, is none."""
+    """Whether a JSON value is a verdict. `names` are keys that the job asked for; an object with one is no verdict."""
     if isinstance(value, str):
         return value.casefold().strip() in VERDICTS
     if not isinstance(value, dict) or set(value) & set(names):

@@ -1,6 +1,7 @@
-"""Tool calls that a model printed as text, in the forms of the model families that are known to do so.
+"""Tool calls that a model printed as text, in the forms of all model families that are known to do so.
 
-A form is read where the text is plainly that: between its marks, or as the whole text. Values are taken as they stand.
+A call is read only where the text is clearly meant as one: between the marks of its family, or as the whole text.
+Values are taken unchanged.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from batchfree.answers.fences import fenced
+from batchfree.answers.fences import fenced_contents
 from batchfree.answers.strict_json import NotJson, Pairs, pairs_at, settle
 from batchfree.core.chat import Json, JsonObject, ToolCall
 
@@ -32,7 +33,7 @@ MARKS: tuple[tuple[str, str], ...] = (
 OPENING = re.compile("|".join(f"(?P<m{number}>{opening})" for number, (opening, _) in enumerate(MARKS)))
 ENDS = [re.compile(end) for _, end in MARKS]
 LIKE_CALL = re.compile(r"[{\[(]|<(?:parameter|arg_key)|<function=")
-"""What stands between the marks of a call, and not in talk about the marks."""
+"""Signs of a call between marks. Text that only talks about the marks has none of them."""
 HARMONY_CALL = re.compile(r"<\|channel\|>\s{0,9}commentary to=")
 QUOTED = frozenset("`\"'“”")
 NAMES = ("name", "tool_name", "function", "tool", "function_name")
@@ -51,7 +52,7 @@ BARE_NAME = re.compile(r"\s*([\w.-]+)\s*(?=<arg_key>|\Z)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintedCalls:
-    """The calls in a text; None where it holds the marks of a call and no call that can be read."""
+    """The calls in a text; None if it has the marks of a call, but no call that can be read."""
 
     calls: tuple[ToolCall, ...] | None
 
@@ -68,7 +69,7 @@ def find_printed_calls(text: str, schemas: Mapping[str, JsonObject], *, forced: 
         return PrintedCalls(calls=tuple(call for calls in found for call in calls))
     if any(found) or any(map(LIKE_CALL.search, marked)):
         return PrintedCalls(calls=None)
-    blocks = fenced(text)
+    blocks = fenced_contents(text)
     whole = len(blocks) == 1 and text.strip().startswith(("```", "~~~")) and text.strip().endswith(("```", "~~~"))
     part = blocks[0] if len(blocks) == 1 and (whole or forced) else text
     calls = list(_json_calls(part))
@@ -78,7 +79,7 @@ def find_printed_calls(text: str, schemas: Mapping[str, JsonObject], *, forced: 
 
 
 def _marked(text: str) -> Iterator[str]:
-    """The parts of a text between the marks of a call. A mark in quotes is talked about."""
+    """The parts of a text between the marks of a call. A mark in quotes begins no call."""
     place = 0
     while found := OPENING.search(text, place):
         place = found.end()
@@ -93,7 +94,7 @@ def _marked(text: str) -> Iterator[str]:
 
 
 def _json_calls(text: str) -> Iterator[ToolCall]:
-    """The calls in a text that is nothing but JSON: one object, a list, or several objects behind one another."""
+    """The calls in a text of JSON alone: one object, a list, or several objects one after another."""
     place, calls = _skip(text, 0), list[ToolCall]()
     while place < len(text):
         if text[place] not in "{[":
@@ -163,7 +164,7 @@ def _tagged_call(part: str, schemas: Mapping[str, JsonObject]) -> Iterator[ToolC
 
 
 def _typed(text: str, schema: Json) -> Json:
-    """The value of a parameter: JSON where its schema does not ask for a text, else the text."""
+    """The value of a parameter: the text if its schema asks for one or says nothing, else JSON."""
     text = text.strip("\n")
     if isinstance(schema, dict) and schema.get("type") not in (None, "string"):
         try:
@@ -175,6 +176,6 @@ def _typed(text: str, schema: Json) -> Json:
 
 
 def harmony_call(text: str) -> str:
-    """The text from a call in the harmony format on, which stands among its thoughts; empty if there is none."""
+    """The text from the first call in the harmony format on; empty if there is none."""
     found = HARMONY_CALL.search(text)
     return text[found.start() :] if found else ""

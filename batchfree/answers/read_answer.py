@@ -1,12 +1,21 @@
-"""The reply to one question → its answer, or the reason why there is none."""
+"""Reads the reply to one question: its answer, or the reason why there is none."""
 
 from __future__ import annotations
 
 from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.printed_calls import harmony_call
 from batchfree.answers.read_label import read_label
-from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
-from batchfree.answers.strict_json import NotJson, parse
+from batchfree.answers.rule import (
+    DECLINED,
+    EMPTY,
+    FILTERED,
+    SAFETY_VERDICT,
+    Answer,
+    AnswerRule,
+    bad_answer,
+    with_origin,
+)
+from batchfree.answers.strict_json import NotJson, parse_strictly
 from batchfree.answers.thinking import without_thinking
 from batchfree.answers.tool_calls import read_printed_calls, read_tool_calls
 from batchfree.core.chat import Completion, Failure, Kind
@@ -22,7 +31,7 @@ def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
 
 def _ended_early(completion: Completion) -> Failure | None:
     if completion.ending is Ending.FILTERED:
-        return Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
+        return FILTERED
     if completion.ending is Ending.CUT:
         what = "the answer was cut off" if completion.content.strip() else "thinking used up the tokens of the answer"
         return Failure(kind=Kind.TRUNCATED, message=f"{what}: the reply reached its limit of tokens")
@@ -38,14 +47,14 @@ def _read_content(completion: Completion, rule: AnswerRule) -> Answer | Failure:
     if completion.tool_calls:
         return bad_answer("it calls a tool, but none was offered; answer in words")
     if is_blank(completion.content):
-        return Failure(kind=Kind.EMPTY, message="the reply is empty")
+        return EMPTY
     if rule.must_call:
         return bad_answer("it thinks and calls no tool; call a tool")
     return Failure(kind=Kind.EMPTY, message="the reply holds thinking and no answer")
 
 
 def _read_words(text: str, rule: AnswerRule) -> Answer | Failure:
-    """A text where tools are offered: an answer in the form asked for, or a tool call that is printed."""
+    """A text in reply to a request with tools: an answer in the form asked for, or a printed tool call."""
     if rule.must_call:
         calls = read_printed_calls(text, rule)
         return calls if isinstance(calls, Answer) else _no_answer(text) or calls or bad_answer("it calls no tool")
@@ -73,7 +82,7 @@ def _no_answer(text: str) -> Failure | None:
     """A safety verdict or a refusal as a failure; None if the text is neither."""
     if is_verdict(text):
         return SAFETY_VERDICT
-    return Failure(kind=Kind.REFUSED, message="the model declined to answer") if is_refusal(text) else None
+    return DECLINED if is_refusal(text) else None
 
 
 def _without_thinking(content: str, rule: AnswerRule) -> str:
@@ -81,7 +90,7 @@ def _without_thinking(content: str, rule: AnswerRule) -> str:
     if rule.labels is None and rule.schema is None:
         return without_thinking(content, anywhere=False)
     try:
-        parse(content)
+        parse_strictly(content)
     except NotJson:
         return without_thinking(content, anywhere=True)
     return content.strip()

@@ -1,35 +1,27 @@
-"""JSON in a model's text: found, mended where its syntax is broken, and checked against a JSON Schema (draft 2020-12).
+"""Finds the one JSON value in a model's text that satisfies the schema. Broken syntax is mended if its value is clear.
 
-Half a JSON value is never an answer, and nothing that belongs to the answer is dropped: the text around the value must
-hold no second one, no piece of one, and no words that take it back.
+Half a JSON value is never an answer, and no part of an answer is dropped. So the text around the value must hold no
+second value, no piece of one, and no words that take the value back.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from typing import cast
 
-from jsonschema import ValidationError
-
-from batchfree.answers.answer_type import beyond_column
 from batchfree.answers.fences import fenced_spans
-from batchfree.answers.non_answers import is_verdict_value
+from batchfree.answers.json_answer import TOO_LONG, check_answer
 from batchfree.answers.retractions import disowns, takes_back
-from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
-from batchfree.answers.schema_check import TooManyStepsError, find_mistake
-from batchfree.answers.strict_json import NotJson, brackets, canonical, parse, settle
+from batchfree.answers.rule import Answer, bad_answer
+from batchfree.answers.strict_json import NotJson, brackets, canonical, parse_strictly, settle
 from batchfree.answers.tolerant_json import CLOSING_QUOTES, MARKS, parse_tolerantly
 from batchfree.core.chat import Failure, Json, JsonObject
 
 MAX_MENDED_CHARACTERS = 200_000
-MAX_MESSAGE_CHARACTERS = 200
 LIKE_JSON = re.compile(r"[:\"]")
-"""What a part in brackets holds if it is meant as JSON, and not as a remark such as `[1]` or `{name}`."""
+"""A sign that a part in brackets is meant as JSON, and not as a remark such as `[1]` or `{name}`."""
 CLOSING_BRACKET = re.compile(r"[}\]]")
 IN_FRONT = re.compile(
     rf"(?:\A|[,{{(\[\n])[\s\\]{{0,99}}[{MARKS}][^\n]{{0,200}}:\s{{0,99}}\Z"  # a key
@@ -42,17 +34,16 @@ BEHIND = re.compile(
     rf"\A\s{{0,99}},|[{MARKS}]\s{{0,9}}:(?!\w)|\A\s{{0,9}}[{MARKS}]\w"
     r"|\A\s{0,99}(?:-?\d[\d.]*|true|false|null)\s{0,9}(?:[,\n]|\Z)"
 )
-"""Pieces of JSON outside all brackets: a key or a value that ends right in front of a bracket; a comma or a key behind
-the last one."""
+"""Pieces of JSON outside all brackets. `IN_FRONT` finds a key or a value right in front of a bracket, `BEHIND` a comma
+or a key behind the last bracket."""
 WHOLLY_ESCAPED = re.compile(r'(?:[^\\"]|\\["nrt])+')
-TOO_LONG = bad_answer("checking it against the schema takes too long; give a shorter value")
 CUT_OFF = "the JSON breaks off before it is closed"
 
 
 def read_json(text: str, schema: JsonObject, *, repair: bool) -> Answer | Failure:
     """The one JSON value in the text that satisfies the schema, or why there is none. `repair` allows mending."""
     try:
-        return _whole(parse(text), schema, repair=repair)
+        return _whole(parse_strictly(text), schema, repair=repair)
     except NotJson:
         pass
     places = _places(text)
@@ -62,9 +53,9 @@ def read_json(text: str, schema: JsonObject, *, repair: bool) -> Answer | Failur
 
 
 def _places(text: str) -> list[slice] | None:
-    """The parts of a text that may be its JSON value: what stands in brackets, and fenced blocks without brackets.
+    """The parts of a text that may be its JSON value: parts in brackets, and fenced blocks without brackets.
 
-    None if one of them breaks off. An open bracket in the prose around fenced blocks does not count.
+    None if one of these parts breaks off. An open bracket in the prose around fenced blocks does not count.
     """
     blocks, found = fenced_spans(text), brackets(text)
     spans = list(found.spans)
@@ -83,7 +74,7 @@ def _places(text: str) -> list[slice] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a text that may be the JSON value: its place, and what it was read as; None if it is no JSON."""
+    """A part of a text that may be the JSON value. `result` is None if the part is no JSON."""
 
     place: slice
     result: Answer | Failure | None
@@ -137,14 +128,14 @@ def _is_dropped(text: str, pieces: Sequence[_Piece], place: int) -> bool:
 
 
 def _touches_next(text: str, pieces: Sequence[_Piece], place: int) -> bool:
-    """Whether nothing but blanks and commas stands between a part that is no repetition and the next part."""
+    """Whether only blanks and commas separate a part from the next part. A part without a result never counts."""
     if place < 0 or pieces[place].result is None:
         return False
     return not text[pieces[place].place.stop : pieces[place + 1].place.start].strip(" \t\r\n,;")
 
 
 def _has_loose_json(text: str, pieces: Sequence[_Piece], first: int, last: int) -> bool:
-    """Whether pieces of JSON stand outside all brackets. The answer is the part `first`, and again the part `last`."""
+    """Whether there are pieces of JSON outside all brackets. `first` and `last` are the parts that hold the answer."""
     places = [slice(0, 0), *(each.place for each in pieces), slice(len(text), len(text))]
     start, stop = pieces[first].place.start, pieces[first].place.stop
     mark = text[start - 1 : start] if start else ""
@@ -157,32 +148,12 @@ def _has_loose_json(text: str, pieces: Sequence[_Piece], first: int, last: int) 
     )
 
 
-def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
-    """The value as an answer if it satisfies the schema, else what is wrong with it."""
-    try:
-        if is_verdict_value(value, names_in(schema)) and not isinstance(value, str):
-            return SAFETY_VERDICT
-        error = find_mistake(value, schema)
-    except RecursionError:
-        return bad_answer("it is nested too deeply to be checked")
-    except TooManyStepsError:
-        return TOO_LONG
-    return Answer(value=value, repaired=repaired) if error is None else bad_answer(_sentence(error))
-
-
-def check_answer(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
-    """The value as an answer if it satisfies the schema and its column can hold it, else what is wrong with it."""
-    result = check_value(value, schema, repaired=repaired)
-    problem = beyond_column(value, schema) if isinstance(result, Answer) else None
-    return result if problem is None else bad_answer(problem)
-
-
 def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure:
     """A reply that is one JSON value, as an answer. A string that breaks the schema is read as JSON once more."""
     result = check_answer(value, schema)
     if isinstance(result, Failure) and isinstance(value, str) and repair:
         try:
-            inner = parse(value)
+            inner = parse_strictly(value)
         except NotJson:
             return result
         if not isinstance(inner, str):
@@ -202,7 +173,7 @@ def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure 
 def parse_or_mend(text: str, *, repair: bool) -> tuple[Json, bool]:
     """The value of a JSON text, and whether its syntax was mended. Raises NotJson."""
     try:
-        return parse(text), False
+        return parse_strictly(text), False
     except NotJson as error:
         if not (repair and error.mendable):
             raise
@@ -221,52 +192,3 @@ def _without_escapes(text: str) -> str:
     if '\\"' not in text or WHOLLY_ESCAPED.fullmatch(text) is None:
         return text
     return text.replace('\\"', '"').replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t")
-
-
-def names_in(schema: Json) -> frozenset[str]:
-    """The names of all properties in a schema."""
-    return _names_in(canonical(schema))
-
-
-@lru_cache(maxsize=64)
-def _names_in(schema: str) -> frozenset[str]:
-    return frozenset(_names(json.loads(schema)))
-
-
-def _names(schema: Json) -> Iterator[str]:
-    if isinstance(schema, dict):
-        properties, required = schema.get("properties"), schema.get("required")
-        yield from properties if isinstance(properties, dict) else ()
-        yield from (name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
-    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        yield from _names(each)
-
-
-def _sentence(error: ValidationError) -> str:
-    """What is wrong and where, in words that tell a model what to change."""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path).lstrip(".")
-    instance: Json = error.instance
-    match error.validator:
-        case "type":
-            kinds: Json = error.validator_value
-            expected = " or ".join(kinds) if isinstance(kinds, list) else kinds
-            message = f"expected {expected}, got {_kind(instance)} {_shown(instance)}"
-        case "required":
-            missing = [repr(name) for name in list(cast(Json, error.validator_value)) if name not in instance]
-            message = f"missing {'property' if len(missing) == 1 else 'properties'} {', '.join(missing)}"
-        case "enum":
-            message = f"expected one of {_shown(error.validator_value)}, got {_shown(instance)}"
-        case _:
-            message = error.message
-    message = message if len(message) <= MAX_MESSAGE_CHARACTERS else message[: MAX_MESSAGE_CHARACTERS - 1] + "…"
-    return f"at {place}: {message}" if place else message
-
-
-def _kind(value: Json) -> str:
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return kinds.get(type(value), "")
-
-
-def _shown(value: Json) -> str:
-    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:79] + "…"

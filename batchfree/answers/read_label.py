@@ -1,17 +1,19 @@
 """Which label a reply states. The same words around any label are read alike.
 
 A reply states a label if all of these hold:
-- It names no other label. Of labels that contain one another the longest counts. A label that is an everyday word
-  (`no`, `a`) counts only where it is a statement of its own.
+- It names no other label. If one label contains another, the longest counts. A label that is an everyday word (`no`,
+  `a`) counts only if it is a statement of its own.
 - Its first or its last sentence, or one that begins a line with `Answer:` or the like, says the label and nothing
   else. Polite sentences don't count. The label may follow a lead: one that ends in a colon (at most 12 words) or a
   clause such as `The sentiment of this review is` or `Option`. It may be followed by a noun such as `sentiment`, by
   `is correct`, by a remark in brackets or after a dash, by an option's text (`B) Paris`), or by a reason after a comma
   (`No, it does not.`).
 - The clause that names the label does not deny or doubt it or offer a choice (`not`, `hardly`, `or`, …), and the
-  sentence is no question. Nothing behind takes the label back; a reason may deny anything else (`retractions`).
+  sentence is no question. No later words take the label back; a reason may deny anything else (`retractions`).
 - The reply has at most 60 other words, so an essay is not read as an answer.
 In JSON exactly one value must be a label; the JSON is then read as that value.
+
+The file is long, because these rules are applied together.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from batchfree.answers.fences import fenced, unfenced
+from batchfree.answers.fences import fenced_contents, unfenced
 from batchfree.answers.label_words import (
     BARRED,
     CALLS,
@@ -35,10 +37,18 @@ from batchfree.answers.label_words import (
     is_pleasantry,
     leads_up,
 )
-from batchfree.answers.retractions import ANYWHERE, POLAR, STARTS, disowns, sentence_takes_back, sentences, takes_back
+from batchfree.answers.retractions import (
+    ANYWHERE,
+    POLAR,
+    STARTS,
+    disowns,
+    sentence_takes_back,
+    sentences_of,
+    takes_back,
+)
 from batchfree.answers.rule import bad_answer
-from batchfree.answers.strict_json import NotJson, brackets, parse
-from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, fold, vocabulary, words_of
+from batchfree.answers.strict_json import NotJson, brackets, parse_strictly
+from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, fold_text, vocabulary, words_of
 from batchfree.core.chat import Failure, Json
 
 MAX_SURROUNDING_WORDS = 60
@@ -89,7 +99,7 @@ def _leaves(value: Json, depth: int = 0) -> Iterator[str]:
 
 def _label_in_block(text: str, known: Vocabulary) -> str | Failure | None:
     """The label in a fenced block or in JSON; None if there is neither. The text around it must name no other label."""
-    blocks = fenced(text)
+    blocks = fenced_contents(text)
     if len(blocks) == 1:
         inner, around = read_label(blocks[0], known.labels), unfenced(text)
         before = text[: text.index(blocks[0])]
@@ -101,7 +111,7 @@ def _label_in_block(text: str, known: Vocabulary) -> str | Failure | None:
         if len(spans) != 1:
             return None
         try:
-            value = parse(text[spans[0]])
+            value = parse_strictly(text[spans[0]])
         except NotJson:
             return None
         if isinstance(value, str) and value == text:
@@ -151,18 +161,18 @@ class _Reply:
     def __init__(self, text: str, known: Vocabulary) -> None:
         whole = words_of(text)
         kept = list[Word]()
-        for sentence in sentences([word for word in whole.words if _has_meaning(word, known)]):
+        for sentence in sentences_of([word for word in whole.words if _has_meaning(word, known)]):
             if known.mentions(sentence) or not is_pleasantry(_text_of(sentence)):
                 kept += sentence
         self.words = tuple(kept)
         self._after = whole.after if kept and whole.words and kept[-1] is whole.words[-1] else "."
-        self._polar = not POLAR.isdisjoint(map(fold, known.labels))
+        self._polar = not POLAR.isdisjoint(map(fold_text, known.labels))
         mentions = known.mentions(self.words)
         self.mentions = [mention for mention in mentions if self._counts(mention)]
         self._named = {place for each in mentions for place in range(each.start, each.end)}
 
     def _counts(self, mention: Mention) -> bool:
-        """Whether a mention is one: an everyday word is none within a sentence."""
+        """Whether a mention counts. An everyday word within a sentence does not."""
         text = self.words[mention.start].text
         if mention.end > mention.start + 1 or (text not in WEAK):
             return True
@@ -191,7 +201,7 @@ class _Reply:
         return ending == "?" or any(map(self._bars, [*range(clause, mention.start), *range(mention.end, behind)]))
 
     def _clause_start(self, start: int, mention: Mention) -> int:
-        """The first word of the clause of a mention. Only a conclusion is apart from the clauses before it."""
+        """The first word of the clause of a mention. Only a conclusion is separated from the clauses before it."""
         for place in range(mention.start, start, -1):
             if self.words[place].before in (",", "-") and self.words[place].text in CONCLUSIONS:
                 return place
@@ -204,7 +214,7 @@ class _Reply:
         return text in BARRED or text.endswith("n't") or any(mark in text for mark in DENIALS)
 
     def is_stated(self, mention: Mention) -> bool:
-        """Whether the sentence of a mention says the label and nothing else, and nothing behind takes it back."""
+        """Whether the sentence of a mention only states the label, and no later words take it back."""
         start, end = self._sentence(mention)
         lead = self.words[start : mention.start]
         explicit = bool(lead) and lead[0].starts_line and STATES.search(_text_of(lead)) is not None
@@ -212,14 +222,14 @@ class _Reply:
             (start == 0 or end == len(self.words) or explicit)
             and self._is_lead(lead, self.words[mention.start])
             and self._is_trail(mention.end, end, mention)
-            and not any(map(self._takes_back, sentences(self.words[end:])))
+            and not any(map(self._takes_back, sentences_of(self.words[end:])))
         )
 
     def _takes_back(self, words: Sequence[Word]) -> bool:
         return sentence_takes_back(words, polar=self._polar)
 
     def _is_lead(self, lead: Sequence[Word], label: Word) -> bool:
-        """Whether the words before a label, and the break after them, say no more than that a label follows."""
+        """Whether the words before a label, with the break after them, only announce the label."""
         if not lead:
             return True
         if len(lead) > MAX_LEAD_WORDS and label.before in (":", "-"):
@@ -232,7 +242,7 @@ class _Reply:
         return label.before in ("", "(") and len(lead) - clause <= MAX_LEAD_WORDS and leads_up(_text_of(lead[clause:]))
 
     def _is_trail(self, place: int, end: int, mention: Mention) -> bool:
-        """Whether the words after a label in its sentence take nothing back."""
+        """Whether the words after a label in its sentence don't take it back."""
         while place < end and self.words[place].text in NOUNS and not self.words[place].before:
             place += 1
         if place == end:
@@ -274,7 +284,7 @@ def _names_none(known: Vocabulary) -> str:
 
 
 def is_harmless_remark(remark: str, labels: Sequence[str]) -> bool:
-    """Whether a remark after a label takes nothing back: it names no label, denies nothing, and asks nothing."""
+    """Whether a remark after a label leaves the label valid: it names no label, denies nothing and asks nothing."""
     words = words_of(remark).words
     doubts = any(word.text in BARRED | STARTS | ANYWHERE or word.before == "?" for word in words)
     return not doubts and "?" not in remark and not vocabulary(tuple(labels)).mentions(words)

@@ -1,7 +1,7 @@
-"""Words around an answer that say that it is none.
+"""Words around an answer that say that it is no answer.
 
-Behind it they take it back: `Wait, no.`, `that is wrong`, `I'm not sure`. A reason may deny or doubt anything else than
-the answer: `No. The text does not mention it.` In front of JSON they disown it: `For example:`, `A wrong answer is`.
+Behind an answer they take it back: `Wait, no.`, `that is wrong`, `I'm not sure`. A reason may deny or doubt something
+else: `No. The text does not mention it.` In front of JSON they disown it: `For example:`, `A wrong answer is`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _HEDGES = """
     clearly convinced confident
 """
 STARTS = frozenset(_STARTS.split())
-"""Words that take an answer back where a sentence or clause begins with them."""
+"""Words that take an answer back if a sentence or clause begins with them."""
 ANYWHERE = frozenset(_ANYWHERE.split())
-"""Words that take an answer back wherever they stand."""
+"""Words that take an answer back at any place."""
 ALONE = frozenset(["no", "not", "nein", "non", "нет", "不", "false", "wrong", "incorrect", "untrue"])
-"""Words that take an answer back where they are a clause of their own."""
+"""Words that take an answer back if they are a clause of their own."""
 HEDGES = frozenset(_HEDGES.split())
-"""Words after which a `not` in front denies the answer: `not really`."""
+"""Words that deny the answer together with a `not` in front: `not really`."""
 FILLERS = frozenset(["well", "but", "and", "so", "ah", "um", "then", "though", "yet", "oh", "ok", "okay"])
 """Words in front of a sentence that don't change what it says."""
 
@@ -51,7 +51,7 @@ PHRASES = re.compile(
     rf"|(?:it|this|that|these|{MINE}) ?{IS} (?:just |only |merely )?an? (?:\w+ )?"
     r"(?:example|placeholder|sample)(?! of))\b"
 )
-"""What takes back an answer to any question."""
+"""Phrases that take back an answer to any question."""
 _THING = r"(?:answer|response|reply|output|result|json|value|object|label)"
 _AUXILIARY = r"(?:(?:do|does|did|would|should|could|will|must)(?: not|n't)|cannot|can't|can not|won't|never)"
 _SPEECH = r"(?:say|use|answer|give|return|output|write|accept|call|choose|send|reply|respond)"
@@ -72,7 +72,7 @@ DENIES_IT = re.compile(
     rf"{IT}(?: ?{IS})? (?:\w+ )?{WRONG}\b.{{0,40}}|{IT}(?: ?(?:{IS}|does|do|did|has|can|will))? ?{NOT}{SO}"
     rf"|{IT} (?:isn't|wasn't|doesn't|didn't|hasn't|can't|won't){SO}"
 )
-"""What denies a label such as `positive`. After `no` or `yes` it is a reason: `No. It does not.`"""
+"""Clauses that deny a label such as `positive`. After `no` or `yes` they are reasons: `No. It does not.`"""
 POLAR = frozenset(
     [
         "yes",
@@ -100,7 +100,7 @@ POLAR = frozenset(
 
 def takes_back(text: str) -> bool:
     """Whether a text behind an answer takes the answer back."""
-    return any(sentence_takes_back(sentence, polar=True) for sentence in sentences(words_of(text).words))
+    return any(sentence_takes_back(sentence, polar=True) for sentence in sentences_of(words_of(text).words))
 
 
 def disowns(text: str) -> bool:
@@ -108,11 +108,11 @@ def disowns(text: str) -> bool:
     lead = OPENING_FENCE.sub("", text).rstrip()
     if not lead or lead[-1] in ".!?":
         return False
-    last = [*sentences(words_of(lead[-1000:]).words)][-1:]
+    last = [*sentences_of(words_of(lead[-1000:]).words)][-1:]
     return any(DISOWNING.fullmatch(" ".join(word.text for word in words[-MAX_LEAD_WORDS:])) for words in last)
 
 
-def sentences(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
+def sentences_of(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
     """The words sentence by sentence."""
     start = 0
     for place in range(1, len(words) + 1):

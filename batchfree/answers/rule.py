@@ -1,4 +1,4 @@
-"""What counts as an answer, and what a reply was read as."""
+"""What counts as an answer, and the result of reading a reply."""
 
 from __future__ import annotations
 
@@ -43,13 +43,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """What a model is shown when a question is asked again: the earlier answer, and what is wrong with it."""
+    """The earlier answer and what is wrong with it. A model sees both when a question is asked again."""
 
     answer: str
     error: str
 
 
 SAFETY_VERDICT = Failure(kind=Kind.NOT_CHAT, message="the reply is the verdict of a safety classifier")
+DECLINED = Failure(kind=Kind.REFUSED, message="the model declined to answer")
+FILTERED = Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
+EMPTY = Failure(kind=Kind.EMPTY, message="the reply is empty")
 
 
 def bad_answer(message: str) -> Failure:

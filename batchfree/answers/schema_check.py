@@ -1,8 +1,8 @@
 """Checks a value against a JSON Schema (draft 2020-12) in bounded time.
 
-jsonschema alone may take for ever: patterns that backtrack, `uniqueItems` and `enum` that compare each with each,
-`$ref`s that lead to themselves by several ways. Here patterns are matched in linear time, values are compared by keys,
-and every check has a number of steps.
+jsonschema alone may never finish: its patterns backtrack, `uniqueItems` and `enum` compare each value with each other,
+and a `$ref` may lead back to itself in several ways. Here patterns are matched in linear time, values are compared by
+keys, and every check has a limited number of steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from batchfree.core.chat import Json, JsonObject
 from batchfree.core.patterns import BadPatternError, compile_pattern
 
 MOST_STEPS = 100_000
-"""Most steps of one check: looks at one value with one keyword; about a second."""
+"""Most steps of one check, about a second. A step looks at one value with one keyword."""
 
 Errors: TypeAlias = Iterator[ValidationError]
 Keyword: TypeAlias = Callable[[Any, Json, Json, Json], Errors]
@@ -51,10 +51,10 @@ class Steps:
 
 
 def find_mistake(value: Json, schema: JsonObject) -> ValidationError | None:
-    """What is most wrong with the value; None if it satisfies the schema.
+    """The most important mistake in the value; None if the value satisfies the schema.
 
-    The schema of a tool may be none; then every value satisfies it. Raises TooManyStepsError, and RecursionError for a
-    value that is nested too deeply.
+    A tool may have a schema that is not valid; then every value satisfies it. Raises TooManyStepsError, and
+    RecursionError for a value that is nested too deeply.
     """
     checker = _checker(canonical(schema))
     checker.steps.begin()
@@ -66,7 +66,7 @@ def find_mistake(value: Json, schema: JsonObject) -> ValidationError | None:
 
 
 def can_be_checked(schema: Json) -> bool:
-    """Whether jsonschema need not match patterns with Python's engine: for `unevaluatedProperties` it would."""
+    """Whether the check needs no pattern in Python's engine. jsonschema uses it for `unevaluatedProperties`."""
     names = set(_keywords(schema))
     return not {"patternProperties", "unevaluatedProperties"} <= names
 
@@ -98,7 +98,7 @@ class _Checker:
         self.validator = kind(schema, registry=registry)
 
     def _counted(self, name: str, keyword: Keyword) -> Keyword:
-        """The keyword, which takes steps: more for long messages, and where jsonschema compares each with each."""
+        """The keyword with its steps counted: more for long messages, and if jsonschema compares each with each."""
         steps, is_quadratic = self.steps, name.startswith("unevaluated")
 
         def check(validator: Any, expected: Json, instance: Json, schema: Json) -> Errors:
@@ -145,7 +145,7 @@ def _unique_items(validator: Any, wanted: Json, instance: Json, schema: Json) ->
 
 
 def _found(pattern: str, text: str) -> bool:
-    """Whether the pattern is found in the text; a pattern of a tool that can't be matched fits every text."""
+    """Whether the pattern is found in the text. A tool's pattern that the engine refuses counts as found."""
     try:
         return compile_pattern(pattern)(text)
     except BadPatternError:

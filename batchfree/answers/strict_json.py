@@ -1,7 +1,7 @@
 """Strict JSON, and the places of JSON in a text.
 
-Python's own parser accepts what would do harm here: a key given twice, NaN, half a surrogate pair, numbers too large
-for a float.
+Python's own parser accepts values that would do harm here: a key given twice, NaN, half a surrogate pair, and numbers
+too large for a float.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _check_depth(depth: int) -> None:
         raise NotJson("it is nested too deeply", mendable=False)
 
 
-def parse(text: str) -> Json:
-    """The JSON value of a text that holds nothing else but blanks around it. Raises NotJson."""
+def parse_strictly(text: str) -> Json:
+    """The value of a text that is JSON as a whole; blanks around it don't count. Raises NotJson."""
     stripped = text.strip()
     value, end = pairs_at(stripped, 0)
     if end != len(stripped):
@@ -114,7 +114,7 @@ def canonical(value: Json) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brackets:
-    """The outermost bracketed parts of a text as slices. `unclosed` is the start of one that never ends."""
+    """The outermost bracketed parts of a text as slices. `unclosed` is the start of a part that is never closed."""
 
     spans: tuple[slice, ...]
     unclosed: int | None = None

@@ -1,8 +1,8 @@
-"""Thinking that stands in a reply beside the answer, in the marks of every model family that is known to leak them.
+"""Removes the thinking that stands in a reply beside the answer, for every model family that is known to leak it.
 
-`FAMILIES` is the table: the marks that open a thought, and those that end it. Thinking comes first, sometimes without
-its opening mark. Talk about a mark stays text: a mark in quotes, in a fenced block, within JSON, or in the middle of a
-sentence.
+`FAMILIES` is the table of the marks that open and end a thought. Thinking comes first, sometimes without its opening
+mark. A mark that the text only talks about begins no thought: a mark in quotes, in a fenced block, within JSON, or in
+the middle of a sentence.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ FAMILIES: Sequence[tuple[str, str]] = (
 ENDS_OF_OTHER_THINGS = frozenset(
     number for number, (_, end) in enumerate(FAMILIES) if end.startswith(("</details", "^```", "(?-i:assistant"))
 )
-"""Families whose end, without its opening, ends no thought."""
+"""Families whose end mark has other uses. Without an opening it ends no thought."""
 MARK = re.compile(
     "|".join(f"(?P<o{number}>{opening})|(?P<e{number}>{end})" for number, (opening, end) in enumerate(FAMILIES)),
     re.IGNORECASE | re.MULTILINE,
@@ -55,7 +55,7 @@ QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "„": "“", "”": "”"
 EXPLAINED = re.compile(
     r"[ \t]{1,3}(?:is an?|is the (?:tag|token|mark|opening)|and [<`\"]|tags?|tokens?|marks|opens|stands for)\b"
 )
-"""What follows a mark that a sentence speaks of: `<think> is a tag`."""
+"""The words behind a mark that a sentence explains: `<think> is a tag`."""
 SENTENCE_ENDS = frozenset(".!?…。！？")
 END_TOKEN = re.compile(r"(?:<[|｜][\w▁/ ]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>)\Z", re.IGNORECASE)
 START_TOKEN = re.compile(
@@ -75,10 +75,10 @@ class _Mark:
 
 
 def without_thinking(text: str, *, anywhere: bool) -> str:
-    """The text without its thoughts; empty where a thought never ends.
+    """The text without its thoughts; empty if a thought never ends.
 
-    With `anywhere`, for labels and JSON, thoughts are also taken out of the middle, and every lone end counts. In free
-    text a lone end counts only where it can be no talk about the mark.
+    With `anywhere`, for labels and JSON, thoughts are also removed from the middle, and every end mark without an
+    opening counts. In free text such an end mark counts only if the text can't be talking about the mark.
     """
     text = text.strip()
     if any(hint in text for hint in HINTS):
@@ -139,9 +139,9 @@ def _after_leading_thoughts(text: str) -> str:
 
 
 def _without_inner_thoughts(text: str) -> str:
-    """The text without the thoughts in its middle and without all that stands before a lone end.
+    """The text without the thoughts in its middle, and without everything before an end mark that has no opening.
 
-    Marks within brackets are left alone, because they stand in a text of JSON.
+    Marks within brackets are left alone, because they are part of a JSON text.
     """
     spans = brackets(text).spans
     starts = [span.start for span in spans]
@@ -169,7 +169,7 @@ def _is_within(mark: _Mark, spans: Sequence[slice], starts: Sequence[int]) -> bo
 
 
 def _after_lone_end(text: str) -> str:
-    """Free text after the last end of a thought that has no opening and can be no talk about the mark."""
+    """Free text after the last end mark that has no opening and that the text can't be talking about."""
     opened, start = set[int](), 0
     inside = list(fenced_spans(text))
     starts = [span.start for span in inside]

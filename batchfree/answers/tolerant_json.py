@@ -1,15 +1,17 @@
-"""JSON whose syntax is broken → the value that it plainly holds. Syntax is mended; a value never is.
+"""Reads JSON whose syntax is broken, if its value is clear. It mends syntax and never changes a value.
 
-The parser accepts these departures from JSON, and no others:
+The parser accepts these deviations from JSON, and no others:
 - quotes of any kind around keys and texts, `\\'` in a text, line breaks in a text; keys without quotes;
 - `True`, `None`, `TRUE` and the like for true, false and null; `−5` with any minus sign, `+5`, `.5`;
 - a comma behind the last value; in objects also two commas, a semicolon, or none between a number, word or text and the
   next key in quotes; in lists none between `}` and `{`; a wide comma or colon; `=` or `=>` for a colon;
 - comments that hide nothing; blanks that JSON does not know.
-Whatever else stands where a value is expected is refused: a bare word, a call, a date, `nan`, dots, a number with a
-sign, unit, range or separator that it does not end with, a text with a quote mark that may end it, joined texts, no
-value at all. Nothing is skipped, closed or invented, so each value of the result stands in the text as a whole token.
-The parser reads each character once.
+Anything else in the place of a value is refused: a bare word, a call, a date, `nan`, dots, a number with another sign,
+a unit, a range or a separator behind it, a text with a quote mark that may end it, joined texts, no value at all.
+Nothing is skipped, closed or invented, so each value of the result is a whole token of the text. The parser reads each
+character once.
+
+The file is long, because it is one parser.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ ESCAPED_TWICE = re.compile(rf"\\\\\\?[{MARKS}]")
 STRUCTURE = re.compile(
     rf"[{MARKS}]\s{{0,99}}[:,;=\]}}]|[:,;=\[{{]\s{{0,99}}[{MARKS}]|[:,;\[{{]\s{{0,99}}\n|[}}\]]\s{{0,99}},\s{{0,99}}[{{\[]"
 )
-"""Signs in a text that it may be two: a quote mark beside a comma, a colon or a bracket; a line that ends in one; the
-break between two objects."""
+"""Signs that a text may really be two texts: a quote mark beside a comma, colon or bracket; a line that ends in one of
+these; the break between two objects."""
 SINGLE_MARKS = re.compile("['‘’‚‹›`´]")
 DOUBLE_MARKS = re.compile(rf"(?!{SINGLE_MARKS.pattern})[{MARKS}]")
 
@@ -74,7 +76,7 @@ def parse_tolerantly(text: str) -> Json:
 
 
 def value_in_front(text: str) -> tuple[Json, int]:
-    """The value that a text begins with, and the position of what follows it. Raises NotJson."""
+    """The value at the beginning of a text, and the position behind it. Raises NotJson."""
     parser = _Parser(text)
     parser.skip_blanks()
     value = parser.value(0)
@@ -132,7 +134,7 @@ class _Parser:
         return match.end() if match else self.place
 
     def _open(self) -> None:
-        """Goes past an opening bracket. A comment and nothing else in brackets stands for values."""
+        """Goes past an opening bracket. Refuses brackets around a comment alone, since it stands for values."""
         self.place += 1
         comments = self._comments
         self.skip_blanks()
@@ -269,7 +271,7 @@ class _Parser:
 
 
 def _has_odd_edge(text: str) -> bool:
-    """Whether a text begins or ends with a quote mark without a partner, or stands in quote marks as a whole."""
+    """Whether a text begins or ends with an unpaired quote mark, or is wholly enclosed in quote marks."""
     edges = [edge for edge in (text[:1], text[-1:]) if edge in CLOSING_QUOTES or edge in ENDING_MARKS]
     kinds = [SINGLE_MARKS if SINGLE_MARKS.match(edge) else DOUBLE_MARKS for edge in edges]
     return len(edges) == 2 or any(len(kind.findall(text)) % 2 for kind in kinds)

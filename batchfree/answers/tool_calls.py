@@ -1,4 +1,4 @@
-"""Tool calls as an answer: what a request demands, and each call checked against the tool that it calls."""
+"""Tool calls as an answer: what the request demands, and the check of each call against its tool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
 
 
 def tool_schemas(parameters: Mapping[str, Json]) -> Mapping[str, JsonObject] | None:
-    """The schema of each offered tool's arguments by the tool's name; None where a request offers no tools."""
+    """The schema of each offered tool's arguments by the tool's name; None if the request offers no tools."""
     tools = parameters.get("tools")
     functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
     named = [function for function in functions if isinstance(function, dict) and "name" in function]
@@ -54,7 +54,7 @@ def read_tool_calls(calls: Sequence[ToolCall], rule: AnswerRule) -> Answer | Fai
 
 
 def read_printed_calls(text: str, rule: AnswerRule) -> Answer | Failure | None:
-    """The calls that a text prints as an answer; None if the text is words, which a demand for a call refuses."""
+    """The calls that a text prints, as an answer; None if the text is words and the request demands no call."""
     found = find_printed_calls(text, rule.tool_schemas or {}, forced=rule.must_call)
     if found is not None and found.calls is not None:
         return read_tool_calls(found.calls, rule)
@@ -67,7 +67,8 @@ def read_printed_calls(text: str, rule: AnswerRule) -> Answer | Failure | None:
 
 
 def _arguments(call: ToolCall, rule: AnswerRule) -> Answer | Failure:
-    from batchfree.answers.read_json import check_value, parse_or_mend
+    from batchfree.answers.json_answer import check_value
+    from batchfree.answers.read_json import parse_or_mend
 
     known = rule.tool_schemas
     if known is not None and call.name not in known:

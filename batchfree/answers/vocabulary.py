@@ -1,7 +1,7 @@
 """A job's labels, and the words of a text in the form in which they are compared with labels.
 
-Case, width, markup and punctuation don't belong to a word: `card_arrival` and `Card arrival` are the same two words.
-The break between two words is kept, because it decides whether a label is stated or only mentioned.
+Case, width, markup and punctuation are no part of a word: `card_arrival` and `Card arrival` are the same two words. The
+break between two words is kept, because it decides whether a label is stated or only mentioned.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Mention:
     label: str
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """The text without differences of case, width and emoji presentation."""
     if text.isascii():
         return text.casefold()
@@ -67,7 +67,7 @@ def fold(text: str) -> str:
 
 def words_of(text: str) -> Words:
     """The words of a text and the breaks between them. Emoji count as words."""
-    text = COLON.sub(r"\1 : ", TAG.sub(" ", fold(text)))
+    text = COLON.sub(r"\1 : ", TAG.sub(" ", fold_text(text)))
     text = GRADE.sub("\\1\N{MINUS SIGN}", APART.sub(r"\1\2", text))
     found, pending, line_start = list[Word](), "", True
     for match in CHUNK.finditer(text):
@@ -86,7 +86,7 @@ def words_of(text: str) -> Words:
 
 
 def _trim(chunk: str) -> tuple[str, str, str]:
-    """A chunk's punctuation in front, its core, its punctuation behind.
+    """The punctuation in front of a chunk, its core, the punctuation behind it.
 
     The core keeps a sign that changes what it says: `-1`, `<4`, `!positive`, `C++`, `C#`.
     """
@@ -129,20 +129,20 @@ class Vocabulary:
         """Labels that differ only in case or punctuation are found only where they are written exactly."""
         self.labels = tuple(labels)
         self._exact = {label.strip(): label for label in labels}
-        self._folded = _unique((fold(label).strip(QUOTES), label) for label in labels)
+        self._folded = _unique((fold_text(label).strip(QUOTES), label) for label in labels)
         self._by_words = _unique((tuple(word.text for word in words_of(label).words), label) for label in labels)
         self._longest = max(map(len, self._by_words), default=0)
 
     def exact(self, text: str) -> str | None:
-        """The label that the whole text is, apart from case, quotes and emphasis; None if it is none."""
+        """The label that equals the whole text, apart from case, quotes and emphasis; None if none does."""
         stripped = text.strip()
         bare = stripped.strip(QUOTES)
-        return self._exact.get(stripped) or self._exact.get(bare) or self._folded.get(fold(stripped).strip(QUOTES))
+        return self._exact.get(stripped) or self._exact.get(bare) or self._folded.get(fold_text(stripped).strip(QUOTES))
 
     def mentions(self, words: Sequence[Word]) -> list[Mention]:
-        """The labels in a text, in order. Of overlapping labels the longest counts.
+        """The labels in a text, in order. If labels overlap, the longest counts.
 
-        Where several labels have the same words, the mention's label starts with a NUL and is none of the job's.
+        If several labels have the same words, the mention's label starts with a NUL, so it is none of the job's labels.
         """
         found, place = list[Mention](), 0
         texts = [word.text for word in words]
@@ -160,7 +160,7 @@ class Vocabulary:
 
 
 def _unique(entries: Iterable[tuple[Key, str]]) -> dict[Key, str | None]:
-    """The label of each key; None where several labels share a key."""
+    """The label of each key; None if several labels share a key."""
     made: dict[Key, str | None] = {}
     for key, label in entries:
         if key:

@@ -54,7 +54,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool call in a reply. `arguments` is the text that the model wrote; it should be JSON but may not be."""
+    """A tool call in a reply. `arguments` is the text that the model wrote. It should be JSON, but may be anything."""
 
     name: str
     arguments: str
@@ -84,15 +84,15 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ending(self) -> Ending:
-        """How the reply ended, by the service's and the provider's word."""
+        """How the reply ended, according to the finish reasons of the service and of the provider."""
         return ending_of(self.finish_reason, self.native_finish_reason)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why an attempt has no usable reply: a fact to be recorded, not an exception.
 
-    `message` is one sentence without keys and account ids. `retry_after` is the service's hint in seconds and
-    `resets_at` the moment that it named, in epoch seconds; neither is capped yet.
+    `message` is one sentence without keys and account ids. `retry_after` is the service's hint in seconds, `resets_at`
+    the time that it named in epoch seconds. Neither is capped yet.
     """
 
     kind: Kind
@@ -109,7 +109,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     """The limit that a 429 for the account named: requests per minute or per day, depending on `kind`."""
     permanent: bool = False
-    """Whether the model can't answer this account during this run: it is gone or gated, or its free variant ended."""
+    """Whether the model can't answer this account during this run: it is gone or gated, or it is no longer free."""
     unsupported: str | None = None
     """The request parameter that the model refused, such as `response_format`, if the error names one."""
     unsent: bool = False

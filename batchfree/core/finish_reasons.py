@@ -1,4 +1,4 @@
-"""What a finish reason says of a reply, in the spelling of every provider.
+"""What a finish reason says about a reply, in the spelling of every provider.
 
 Sources: the API references of OpenAI (chat completions and responses), Azure, Anthropic, Gemini and Vertex AI, Bedrock,
 Cohere, Mistral, DeepSeek, Z.ai, DashScope, Qianfan, Hunyuan, xAI, watsonx, Reka, Aleph Alpha and AI21, and the source
@@ -28,7 +28,7 @@ class Ending(StrEnum):
     BROKEN = "broken"
     """Something else broke the reply off: an error, a cancellation, a timeout, a lack of resources."""
     UNKNOWN = "unknown"
-    """There is no finish reason, or one that no table knows."""
+    """There is no finish reason, or one that is not in `WORDS`."""
 
 
 WORDS = {
@@ -70,7 +70,7 @@ WORDS = {
 }
 """The known words. Case, hyphens, underscores and blanks do not matter."""
 WORST_FIRST = (Ending.FILTERED, Ending.REFUSED, Ending.BROKEN, Ending.CUT, Ending.WHOLE)
-"""Of several reasons for one reply the first in this order counts."""
+"""If one reply has several reasons, the first in this order counts."""
 SIGNS = re.compile(r"[\W_]+")
 PREFIX = re.compile(r"^(finishreason|stopreason|donereason|reason)(?=.)")
 
@@ -85,7 +85,7 @@ ENDINGS = {_bare(word): ending for ending, words in WORDS.items() for word in wo
 
 @lru_cache(maxsize=256)
 def ending_of(*reasons: str | None) -> Ending:
-    """How a reply with these finish reasons ended: the provider's own word counts as much as the service's."""
+    """How a reply with these finish reasons ended. The provider's reason counts as much as the service's."""
     found = {ENDINGS.get(part) for reason in reasons if reason for part in _parts(reason)}
     return next((ending for ending in WORST_FIRST if ending in found), Ending.UNKNOWN)
 

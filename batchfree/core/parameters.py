@@ -39,7 +39,7 @@ NEVER_SENT: Mapping[str, str] = MappingProxyType(
 """Parameter → what a user does instead."""
 
 DECIDED_HERE = frozenset({"model", "messages", "stream", "stream_options"})
-"""Of the above, what the body of an OpenAI batch request may hold all the same; it is ignored there."""
+"""Those that the body of an OpenAI batch request may contain. They are ignored there."""
 
 FREE_PLUGINS = frozenset({"response-healing", "context-compression"})
 """Plugins without a price. All others cost money or choose models by themselves."""

@@ -38,7 +38,7 @@ class Part:
         return (0 if question is None else int(question, 16) % self.count) == self.number - 1
 
     def share(self, rows: int) -> int:
-        """About the number of rows of the part, of all `rows`; over all parts together exactly `rows`."""
+        """The expected number of rows in this part, if the job has `rows` rows. Over all parts the sum is `rows`."""
         return rows // self.count + (self.number <= rows % self.count)
 
 

@@ -1,7 +1,7 @@
 """Regular expressions of users, matched in linear time by the engine that comes with pydantic (Rust's regex).
 
-Python's own engine may take for ever: `^(a+)+$` tries 2ⁿ ways to match n letters. The linear engine knows neither
-look-around nor back-references, and no pattern that unfolds to more than 10 MB.
+Python's own engine may never finish: `^(a+)+$` tries 2ⁿ ways to match n letters. The linear engine has no look-around
+and no back-references, and it refuses patterns that need more than 10 MB.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CACHED_PATTERNS = 1_000
 
 
 class BadPatternError(ValueError):
-    """A pattern that the engine does not take. The message is a clause that says why."""
+    """The engine refuses a pattern. The message is a clause that says why."""
 
 
 @lru_cache(maxsize=CACHED_PATTERNS)

@@ -61,7 +61,7 @@ EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """An early end: its reason, a sentence for the user, and the moment to go on in epoch seconds, if it is known."""
+    """An early end: its reason, a sentence for the user, and when to go on, in epoch seconds, if that is known."""
 
     reason: StopReason
     message: str
@@ -69,7 +69,7 @@ class Stopped:
 
     @property
     def is_outside(self) -> bool:
-        """Whether the run never began because another run holds the lock. That run has yet to write the table."""
+        """Whether the run never began because another run holds the lock. The other run will write the table."""
         return self.reason is StopReason.LOCKED
 
     @property
@@ -119,8 +119,8 @@ def exit_code(
     """The exit code of a run.
 
     `fail_threshold` is the percentage of rows that may fail for good, from 0 to 100. `limit_reached` says that the run
-    took as many rows as it was allowed to (`--limit`) and none of them is pending. `may_ask_more` says that rows with
-    an answer were to get more votes or a pack check.
+    took as many rows as `--limit` allows and that none of them is pending. `may_ask_more` says that rows with an answer
+    still lack votes or a pack check.
     """
     unfinished = counts.pending or may_ask_more
     if stopped is not None and (unfinished or stopped.exit_code in (NEEDS_A_PERSON, USAGE) or stopped.is_outside):

@@ -44,7 +44,7 @@ def without_surrogates(value: Json) -> Json:
 
 
 def clean(text: str) -> str:
-    """The text in a form that UTF-8 can hold: a lone surrogate becomes �, a pair of them the character they mean."""
+    """The text in a form that UTF-8 can encode: a lone surrogate becomes �, a pair becomes its character."""
     if text.isascii():
         return text
     try:
@@ -55,7 +55,7 @@ def clean(text: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can hold the text. Python reads other bytes of paths and variables as lone surrogates."""
+    """Whether UTF-8 can encode the text. Python reads other bytes in paths and variables as lone surrogates."""
     return text.isascii() or clean(text) == text
 
 
@@ -96,6 +96,6 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def did_you_mean(word: Json, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """A question to put behind a sentence: "; did you mean `limits`?". Empty if no known word is near."""
+    """A question for the end of a sentence: "; did you mean `limits`?". Empty if no known word is similar."""
     close = nearest(word, known, cutoff) if isinstance(word, str) else None
     return f"; did you mean `{close}`?" if close else ""

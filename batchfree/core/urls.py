@@ -6,11 +6,11 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 EMBEDDED = "embedded"
-"""Written in place of a base URL, it means the emulated OpenRouter inside the process."""
+"""Instead of a base URL: the emulated OpenRouter inside the process."""
 LLAMA = "llama"
-"""Written in place of a base URL, it means a model that llama.cpp runs on this machine."""
+"""Instead of a base URL: a model that llama.cpp runs on this machine."""
 WORDS = (EMBEDDED, LLAMA)
-"""What may be written in place of a base URL."""
+"""The words that a job may write instead of a base URL."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

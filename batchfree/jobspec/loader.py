@@ -24,7 +24,7 @@ from batchfree.jobspec.spec_files import home, placed, read_text
 from batchfree.jobspec.type_errors import blame_all, wrong_paths
 from batchfree.jobspec.variables import reread, substitute
 from batchfree.jobspec.written_values import check_labels, take_out_keys
-from batchfree.jobspec.yaml.parse import parse
+from batchfree.jobspec.yaml.parse import parse_yaml
 
 MAX_PASSES = 10
 """Most times that a spec is validated. Each time the wrong values are left out."""
@@ -150,7 +150,7 @@ def _read(file: Path) -> Draft:
     text = read_text(file, str(file))
     if isinstance(text, Mistake):
         raise SpecError([wrong_job_file(file) or text])
-    read = parse(text, str(file))
+    read = parse_yaml(text, str(file))
     if read.data is None and not read.mistakes:
         raise SpecError([Mistake(file=str(file), line=1, message="the file is empty")])
     if not isinstance(read.data, dict):

@@ -9,7 +9,7 @@ from batchfree.core.chat import Json
 from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath, dotted, is_utf8
 from batchfree.jobspec.draft import Draft, Origin, masked
-from batchfree.jobspec.yaml.parse import parse
+from batchfree.jobspec.yaml.parse import parse_yaml
 
 SET, ENDPOINT, OUTPUT = "--set", "--endpoint", "--output"
 COMMAND_LINE = (SET, ENDPOINT, OUTPUT)
@@ -61,11 +61,11 @@ def put_option(draft: Draft, path: KeyPath, value: str, option: str) -> None:
 
 
 def _set(draft: Draft, path: KeyPath, key: str, text: str) -> None:
-    read = parse(text, SET)
+    read = parse_yaml(text, SET)
     if text.strip() == "":
-        read = parse("null", SET)
+        read = parse_yaml("null", SET)
     elif path in TEXTS and (read.mistakes or not isinstance(read.data, str | None)):
-        read = parse(json.dumps(text), SET)
+        read = parse_yaml(json.dumps(text), SET)
     if read.mistakes:
         for mistake in read.mistakes:
             inner = f"{key}.{mistake.key}".replace(".[", "[") if mistake.key else key

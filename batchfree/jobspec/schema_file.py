@@ -11,7 +11,7 @@ from batchfree.core.text import KeyPath
 from batchfree.jobspec.defaults import absolute
 from batchfree.jobspec.draft import Draft, shape
 from batchfree.jobspec.spec_files import home, read_text
-from batchfree.jobspec.yaml.parse import ParsedYaml, parse
+from batchfree.jobspec.yaml.parse import ParsedYaml, parse_yaml
 
 PATH: KeyPath = ("answer", "schema")
 
@@ -45,7 +45,7 @@ def _read(draft: Draft, file: Path) -> JsonObject | None:
     if isinstance(text, Mistake):
         draft.blame(PATH, f"the schema file {file}: {text.message}")
         return None
-    parser = parse if file.suffix in (".yaml", ".yml") else _parse_json
+    parser = parse_yaml if file.suffix in (".yaml", ".yml") else _parse_json
     parsed = parser(text, str(file))
     for mistake in parsed.mistakes:
         draft.accept(mistake, PATH)

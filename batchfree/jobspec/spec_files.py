@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath, key_path
-from batchfree.jobspec.yaml.parse import MAX_BYTES, decode, parse
+from batchfree.jobspec.yaml.parse import MAX_BYTES, decode, parse_yaml
 
 
 def read_text(path: Path, shown: str) -> str | Mistake:
@@ -42,7 +42,7 @@ def home() -> Path:
 def line_of(file: Path, path: KeyPath) -> int | None:
     """The line of a key in the job file, or of the mapping around it; None if neither is there."""
     text = read_text(file, str(file))
-    origins = parse(text, str(file)).origins if isinstance(text, str) else {}
+    origins = parse_yaml(text, str(file)).origins if isinstance(text, str) else {}
     while path and path not in origins:
         path = path[:-1]
     return origins[path].line if path else None

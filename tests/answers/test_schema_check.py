@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from batchfree.answers.read_json import TOO_LONG, check_value
+from batchfree.answers.json_answer import TOO_LONG, check_value
 from batchfree.answers.rule import Answer
 from batchfree.answers.schema_check import find_mistake
 from batchfree.core.chat import Failure, Kind

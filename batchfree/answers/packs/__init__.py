@@ -1,7 +1,7 @@
-"""Several rows ↔ one request. Answers are matched by codes, never by position.
+"""Packs: several rows in one request. Answers are matched by codes, never by position.
 
-`company_key` says which rows may share a request, `rows_that_fit` how many fit into it, `PackSizes` how many each model
-is given. `compose` writes the request, `read` gives every row its own result.
+`company_key` says which rows may share a request, `rows_that_fit` how many fit into it, and `PackSizes` how many rows
+each model gets. `compose` writes the request, and `read` gives every row its own result.
 """
 
 from __future__ import annotations

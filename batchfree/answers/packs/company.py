@@ -32,7 +32,7 @@ UNFIT_PARTS: Mapping[str, str] = {
     "video_url": "videos",
 }  # fmt: skip
 SHARE_OF_CONTEXT = 0.25
-"""The part of a context that the prompt of a pack may fill."""
+"""Share of a model's context that the prompt of a pack may fill."""
 TOKENS_OF_A_MESSAGE = 16
 """Tokens that a row's element adds to its text."""
 
@@ -45,7 +45,7 @@ class Alone:
 
 
 def company_key(request: ChatRequest, rule: AnswerRule) -> str | Alone:
-    """Rows with equal keys may share a request: they have the same messages before the last and the same parameters."""
+    """Rows with equal keys may share a request. Their parameters are equal, and all their messages but the last."""
     reason = _obstacle(request, rule)
     if reason is not None:
         return Alone(reason=reason)
@@ -87,11 +87,11 @@ def _unfit_content(message: JsonObject) -> str | None:
 def rows_that_fit(
     requests: Sequence[ChatRequest], *, contexts: Iterable[int | None], outputs: Iterable[int | None]
 ) -> int:
-    """The number of requests, from the first on, that one request may carry; at least one. All have one company key.
+    """How many of these requests, from the first on, one request may carry; at least one. All have one company key.
 
-    `contexts` and `outputs` are the limits, in tokens, of every model that may answer; None where one is not known.
-    The rows fill at most a quarter of the smallest context. Where each row has a limit of output tokens, the limits
-    together stay within the largest output that every model allows, and within the rest of its context.
+    `contexts` and `outputs` are the limits in tokens of every model that may answer; None for an unknown limit. The
+    rows fill at most a quarter of the smallest context. If each row has a limit of output tokens, the sum of these
+    limits fits into the output limit of every model and into the rest of its context.
     """
     known = [each for each in contexts if each]
     shared = sum(map(_text_tokens, requests[0].messages[:-1]))
@@ -126,7 +126,7 @@ def _text_tokens(message: JsonObject) -> int:
 
 
 def _most_answers(parameters: Mapping[str, Json], room: int | None) -> int | None:
-    """The number of answers that fit into `room` output tokens; None where the rows set no limit of tokens."""
+    """The number of answers that fit into `room` output tokens; None if the rows set no limit of tokens."""
     limits = [limit for _, limit in pack_token_limits(parameters, 1)]
     if room is None or not limits:
         return None

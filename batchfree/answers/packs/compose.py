@@ -1,7 +1,7 @@
-"""Several rows → one request.
+"""Writes one request for several rows.
 
-The last user message holds one element `<row id="k3x9">…</row>` per row; the reply is one JSON object from codes to
-answers. The codes are drawn anew for every pack, so no answer can be matched by its position.
+The last user message holds one element `<row id="k3x9">…</row>` per row. The reply is one JSON object from codes to
+answers. Every pack gets new random codes, so no answer can be matched by its position.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def draw_codes(n: int, rng: random.Random) -> tuple[str, ...]:
 def compose(requests: Sequence[ChatRequest], codes: Sequence[str], rule: AnswerRule, *, native: bool) -> ChatRequest:
     """One request for several rows with one company key, each under its code.
 
-    A limit of tokens in the job counts for one row: it is multiplied by the rows, with room for JSON and thinking. If
-    the job sets no limit, the pack has none either: every number would be too small for a model that thinks at length,
-    and the service routes a request with a limit to fewer models.
+    A limit of tokens in the job counts for one row. It is multiplied by the number of rows, with room for JSON and
+    thinking. If the job sets no limit, the pack has none either: any number would be too small for a model that thinks
+    at length, and the service routes a request with a limit to fewer models.
     """
     first = requests[0]
     instruction = _pack_instruction(codes, rule)
@@ -68,7 +68,7 @@ def _xml_text(text: str) -> str:
 
 
 def pack_token_limits(parameters: Mapping[str, Json], rows: int) -> Iterator[tuple[str, int]]:
-    """Each limit of output tokens among the parameters, by name, as it is for a pack of `rows` rows."""
+    """Name and value of each limit of output tokens among the parameters, for a pack of `rows` rows."""
     for name in TOKEN_LIMITS:
         limit = parameters.get(name)
         if isinstance(limit, int) and not isinstance(limit, bool):

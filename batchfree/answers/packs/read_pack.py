@@ -1,4 +1,4 @@
-"""The reply to a pack → a result for every row. A row that fits is kept, whatever is wrong with the others."""
+"""Reads the reply to a pack: a result for every row. A good row is kept, whatever is wrong with the others."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.packs.scan import CodedValue, scan_reply
 from batchfree.answers.read_label import is_harmless_remark, label_of, read_label
 from batchfree.answers.retractions import takes_back
-from batchfree.answers.rule import SAFETY_VERDICT, Answer, AnswerRule, bad_answer, with_origin
-from batchfree.answers.strict_json import NotJson, canonical, parse, settle
+from batchfree.answers.rule import (
+    DECLINED,
+    EMPTY,
+    FILTERED,
+    SAFETY_VERDICT,
+    Answer,
+    AnswerRule,
+    bad_answer,
+    with_origin,
+)
+from batchfree.answers.strict_json import NotJson, canonical, parse_strictly, settle
 from batchfree.answers.thinking import without_thinking
 from batchfree.answers.tolerant_json import value_in_front
 from batchfree.core.chat import Completion, Failure, Kind
@@ -56,14 +65,14 @@ def read(completion: Completion, codes: Sequence[str], rule: AnswerRule) -> Pack
 def _without_thinking(content: str) -> str:
     """The reply without its thinking. A JSON string is replaced by its text, which may be the object."""
     try:
-        value = parse(content)
+        value = parse_strictly(content)
     except NotJson:
         return without_thinking(content, anywhere=True)
     return value if isinstance(value, str) else content
 
 
 def _united(results: Sequence[Answer | Failure]) -> Answer | Failure | None:
-    """One result from all that the reply gives for a row: several count only if all are the same answer."""
+    """One result from all values for a row. Several values count only if all are the same answer."""
     if not results:
         return None
     values = {canonical(each.value) if isinstance(each, Answer) else None for each in results}
@@ -78,7 +87,7 @@ def _read_value(value: CodedValue, rule: AnswerRule) -> Answer | Failure:
         return bad_answer(value.error)
     if rule.labels is not None:
         return _read_label(value, rule.labels, repair=rule.repair)
-    from batchfree.answers.read_json import check_answer  # jsonschema is loaded only where a job has a schema
+    from batchfree.answers.json_answer import check_answer  # jsonschema is loaded only where a job has a schema
 
     if value.text is None:
         said = value.after.strip()
@@ -105,10 +114,10 @@ def _read_label(value: CodedValue, labels: tuple[str, ...], *, repair: bool) -> 
 def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
     """A broken value as an answer, mended within its own text.
 
-    Behind it there may be a comma, or the closing bracket of the pack and whatever follows that. A number at the very
-    end may be half a number.
+    A comma may follow the value, or the closing bracket of the pack and any text behind it. A number at the very end of
+    the text is refused, since it may be half a number.
     """
-    from batchfree.answers.read_json import check_answer
+    from batchfree.answers.json_answer import check_answer
 
     if not rule.repair or rule.schema is None:
         return bad_answer(NOT_JSON)
@@ -125,13 +134,13 @@ def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
 def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure:
     """Why a reply holds no result for any row."""
     if completion.ending is Ending.FILTERED:
-        return Failure(kind=Kind.CONTENT_POLICY, message="a content filter stopped the answer")
+        return FILTERED
     if completion.ending is Ending.CUT or (cut_off and text):
         return Failure(kind=Kind.TRUNCATED, message="the reply broke off before the first answer was complete")
     if not text:
-        return Failure(kind=Kind.EMPTY, message="the reply is empty")
+        return EMPTY
     if is_verdict(text):
         return SAFETY_VERDICT
     if is_refusal(text):
-        return Failure(kind=Kind.REFUSED, message="the model declined to answer")
+        return DECLINED
     return bad_answer("the reply names none of the rows")

@@ -1,8 +1,10 @@
-"""The reply to a pack → the value under each code.
+"""Finds the value under each code in the reply to a pack.
 
-A value belongs to a row only if the row's code is its key; its position never counts. Objects that are valid JSON are
-read whole. In an object that is broken or cut off the keys are searched one by one. Complete values are kept. A broken
-value is kept as the text from its key to the next one, so mending can't move it to another row.
+A value belongs to a row only if the row's code is its key. Its position never counts. Objects that are valid JSON are
+read whole. In an object that is broken or cut off, the keys are searched one by one. Complete values are kept. A broken
+value is kept as the text from its key to the next key, so mending can't move it to another row.
+
+The file is long, because all steps of the scanner share one state.
 """
 
 from __future__ import annotations
@@ -29,16 +31,16 @@ REMARK = re.compile(r"[ \t]+[^\"'{}\[\]\n]*(?=[,}\n\"]|\Z)")
 """Prose after a value. It holds no quotes, so it can't be the rest of a broken value."""
 COMMENT = re.compile(r",?[ \t]*((?://|#|/\*)[^\n]*)")
 GOES_ON = re.compile(r"\s*[\"'+]|,[ \t]*\d")
-"""What follows a value that is the first part of a longer one, if it begins no key."""
+"""The text behind a value that is only the first part of a longer one, unless a key begins there."""
 MAX_BROKEN_VALUES = 64
-"""After this many broken objects and unknown keys none is tried as a whole any more, which bounds the time."""
+"""Most broken objects and unknown keys. After them no object is read whole any more, which bounds the time."""
 MAX_BROKEN_ROWS = 1000
-"""A reply with more broken values under codes is not read at all."""
+"""Most broken values under codes. A reply with more is not read at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodedValue:
-    """The value under one code, with the prose `after` it. A broken value is given as `text`.
+    """The value under one code, with the prose `after` it. For a broken value only its `text` is set.
 
     `error` says what is wrong with JSON that is complete, such as a key given twice. `whole` says that the value stood
     in an object that is valid JSON.
@@ -95,7 +97,7 @@ class _Scanner:
         return self._reply
 
     def _step(self, token: re.Match[str]) -> int:
-        """Handles one token; returns the position to go on from."""
+        """Handles one token and returns the position at which to go on."""
         if token["open"]:
             return self._open(token.start())
         if token["close"]:
@@ -110,7 +112,7 @@ class _Scanner:
         return self._value(code, token)
 
     def _open(self, place: int) -> int:
-        """Reads an object or list whole if it is valid JSON, else goes inside."""
+        """Reads an object or list whole if it is valid JSON, else goes on inside of it."""
         if self._broken < MAX_BROKEN_VALUES:
             try:
                 value, end = pairs_at(self._text, place)
@@ -186,7 +188,7 @@ class _Scanner:
         return end
 
     def _remark(self, place: int) -> str | None:
-        """The comment or prose after a value; None where the value goes on."""
+        """The comment or prose after a value; None if the value itself goes on."""
         goes_on = GOES_ON.match(self._text, place)
         if goes_on is not None and not TOKEN.match(self._text, goes_on.end() - 1):
             return None

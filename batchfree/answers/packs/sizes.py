@@ -1,4 +1,4 @@
-"""How many rows each model is given in one request, as it has proved itself."""
+"""How many rows each model gets in one request, depending on its earlier replies."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import msgspec
 from msgspec.structs import replace
 
 WISE_SIZE = 25
-"""Rows in one request above which answers get worse."""
+"""Most rows in one request before answers get worse."""
 AUTO_START, AUTO_CAP = 10, WISE_SIZE
 LEAST_YIELD = 0.9
 """A model that answers a smaller share of its rows gets smaller packs."""
 WINDOW = 3
-"""The yield is that of this many last packs together."""
+"""Number of last packs over which the yield is measured."""
 GROWTH = 0.25
+"""Share of its size by which a pack grows."""
 ALONE_UNTIL_TWO = 8
-"""Answers to single rows after which a model is given two rows again."""
+"""Answers to single rows after which a model gets two rows again."""
 
 
 class PackSize(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's pack size in rows, and what the size rests on.
+    """One model's pack size in rows, and the facts that decide the next size.
 
     `recent` holds (rows, answered) of the last packs. `most` is the largest number of rows that one reply of the model
     has answered. `blank` says that the model's last reply answered no row. `alone` counts the answers to single rows
@@ -40,9 +41,9 @@ class PackSize(msgspec.Struct, frozen=True, kw_only=True):
 
         The size is halved when the last packs together yield less than 90 %. It grows by a quarter after a full pack
         that yields at least 90 %. Two kinds of reply leave it as it is:
-        - one that was cut off although the model has answered as many rows before: length is not the cause, so smaller
-          packs would only cost more requests;
-        - one that answers no row, if the reply before it answered some: a single such reply says little about sizes.
+        - A reply that was cut off, if the model has answered as many rows before. Length is not the cause, so smaller
+          packs would only cost more requests.
+        - A reply that answers no row, if the reply before it answered some. One such reply says little about sizes.
         """
         if rows == 1:
             return self._after_one(answered)
@@ -74,13 +75,14 @@ class PackSizes(msgspec.Struct, frozen=True, kw_only=True):
     known: Mapping[str, PackSize] = msgspec.field(default_factory=dict)
 
     def of(self, name: str) -> int:
-        """The number of rows that this model is given."""
+        """The number of rows that this model gets."""
         return self.known[name].size if name in self.known else self.start
 
     def after(self, name: str, *, rows: int, answered: int, cut_off: bool = False) -> PackSizes:
         """The sizes after a reply of the model `name` to `rows` rows, of which `answered` got an answer.
 
-        Every reply counts, readable or not, also one to a single row. Requests that were refused or lost don't.
+        Every reply counts: unreadable ones too, and replies to single rows. Requests that were refused or lost don't
+        count.
         """
         before = self.known.get(name) or PackSize(size=self.start, cap=self.cap)
         size = before.after(rows=rows, answered=answered, cut_off=cut_off)

@@ -73,7 +73,7 @@ def decode(content: bytes, file: str) -> str | Mistake:
         return Mistake(file=file, line=line, message="this is not UTF-8 text; save the file as UTF-8")
 
 
-def parse(text: str, file: str) -> ParsedYaml:
+def parse_yaml(text: str, file: str) -> ParsedYaml:
     """Reads one document. Mistakes of structure are collected; a mistake of syntax ends the reading."""
     reader = _NodeReader(file)
     try:
