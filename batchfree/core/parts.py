@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 MOST_PARTS = 512
-"""The journals of all parts are open at the same time, and a process may open about a thousand files."""
+"""The journals of all parts and their locks are open at the same time, and some systems allow few open files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

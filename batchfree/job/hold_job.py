@@ -1,4 +1,9 @@
-"""Who may run a job at the same time: one run of the whole job, or one run of each of N parts."""
+"""Who may run a job at the same time: one run of the whole job, or one run of each of N parts.
+
+Locks decide where they hold. Where a shared file system keeps none between machines, a part may be started twice, such
+as by Ray after the network was split. If the last run of a part was on another machine and nothing says that it ended,
+the next run therefore begins a journal of its own: two machines never write one file.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 from batchfree.core.parts import Part
 from batchfree.journal import lock
+from batchfree.journal.open_files import allow_open_files
 from batchfree.journal.run_folder import RunFolder
 
 
@@ -33,7 +39,9 @@ def _hold_all(folder: RunFolder, locks: ExitStack) -> str | None:
     holder = locks.enter_context(lock.hold(folder.lock, folder.journal))
     if holder is not None:
         return _find_part(folder, lambda part: True) or holder
-    for part, each in folder.parts().items():
+    parts = folder.parts()
+    allow_open_files(2 * len(parts))
+    for part, each in parts.items():
         holder = locks.enter_context(lock.hold(each.lock, each.journal))
         if holder is not None:
             return f"part {part}, {holder}"
@@ -47,9 +55,13 @@ def _hold_part(folder: RunFolder, part: Part, locks: ExitStack) -> str | None:
         return holder
     own = folder.of_part(part)
     own.create()
+    may_go_on_elsewhere = lock.was_left_elsewhere(own.lock)
     holder = locks.enter_context(lock.hold(own.lock, own.journal))
     if holder is not None:
         return f"part {part}, {holder}"
+    if may_go_on_elsewhere:  # a shared file system may keep no locks between machines: never two writers of one file
+        own.begin_journal()
+        locks.enter_context(lock.hold_new_journal(own.journal))
     return _find_part(folder, lambda other: other.count != part.count)  # after the own lock: two see each other
 
 

@@ -114,7 +114,7 @@ def _reason(reasons: Sequence[str | None]) -> str | None:
 def _statistics(job: Job, now: float) -> dict[str, ModelStatistics]:
     """The statistics of each model over the last day, from the journal of the job."""
     base_url = job.spec.endpoint.base_url
-    journals = (folder.journal for folder in RunFolder(job.spec.run_dir).all())
+    journals = RunFolder(job.spec.run_dir).all_journals()
     attempts = (line.attempt for path in journals for line in journal.read(path))
     recent = (attempt for attempt in attempts if attempt.at.timestamp() > now - RECENT)
     return model_statistics(attempt for attempt in recent if counts_on(attempt, base_url))

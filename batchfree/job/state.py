@@ -83,7 +83,7 @@ class JobState:
         """Whether the job has been run before."""
         if not self.index.is_empty:
             return True
-        return any(read_header(folder.journal) is not None for folder in self.folder.all())
+        return any(read_header(path) is not None for path in self.folder.all_journals())
 
     def values(self) -> RowValues:
         """The values of batchfree's columns, as the journal stands now."""
@@ -149,9 +149,9 @@ def read_state(
     folder = RunFolder(job.spec.run_dir)
     folder.check_owner(job.spec.name, job.spec.file)
     part = opened.part
-    written = folder if part is None else folder.of_part(part)
-    others = (each.journal for each in folder.all() if each != written)
-    index, warnings = JournalIndex(written.journal, *others, names=opened.dataset.id is not None), list[str]()
+    written = (folder if part is None else folder.of_part(part)).journal
+    others = (path for path in folder.all_journals() if path != written)
+    index, warnings = JournalIndex(written, *others, names=opened.dataset.id is not None), list[str]()
 
     def damaged(damage: DamagedLine) -> None:
         warnings.append(f"{damage.path}:{damage.line}: this line is damaged and is left out: {damage.why}")

@@ -14,6 +14,7 @@ from batchfree.core.errors import StorageError
 from batchfree.journal import file as journal
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import DamagedLine, JournalLine
+from batchfree.journal.open_files import allow_open_files
 from batchfree.journal.regular_file import regular
 
 OFFSET_BITS = 48
@@ -26,6 +27,7 @@ class JournalFiles:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
         self._fds = dict[int, int]()
+        allow_open_files(3 * len(self._paths))  # while a run of the whole job also holds the locks of all parts
         self._closing = weakref.finalize(self, _close, self._fds)
 
     def lines(self, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:

@@ -2,7 +2,7 @@
 
 The kernel's file lock (flock) decides, so a file that a dead process left behind blocks nobody. Both the file `lock`
 and the journal are locked: whoever deletes `lock` or moves the run folder does not make room for a second run. The text
-inside `lock` only tells people which process holds it.
+inside `lock` tells people which process holds it. A run that ends deletes the text.
 """
 
 from __future__ import annotations
@@ -53,6 +53,31 @@ def _named(content: bytes) -> str:
         return ANOTHER
 
 
+def was_left_elsewhere(path: Path) -> bool:
+    """Whether the last run that held this lock was on another machine, and nothing says that it ended.
+
+    On one machine the lock is proof. Between machines some file systems keep no locks, so that run may still go on.
+    """
+    try:
+        facts = json.loads(path.read_bytes())
+        host, boot = facts["host"], facts.get("boot")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    here = _boot()
+    return bool(host != socket.gethostname() if None in (boot, here) else boot != here)
+
+
+def _boot() -> str | None:
+    """What Linux draws at each start of a machine, the same in all its containers; None on other systems.
+
+    Source: random(4), /proc/sys/kernel/random/boot_id.
+    """
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
 @contextmanager
 def hold(path: Path, journal: Path | None = None) -> Iterator[str | None]:
     """Holds the lock and the journal inside the block and yields None. If another process holds one of them, yields a
@@ -68,10 +93,17 @@ def hold(path: Path, journal: Path | None = None) -> Iterator[str | None]:
         if journal is not None and not _take(_open(journal, files), journal):
             yield ANOTHER
             return
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot()}
+        text = json.dumps(facts).encode() + b"\n"
         with suppress(OSError):  # with a full disk the run must still be able to write the table
             os.ftruncate(fd, 0)
-            os.pwrite(fd, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode() + b"\n", 0)
-        yield None
+            os.pwrite(fd, text, 0)
+        try:
+            yield None
+        finally:
+            with suppress(OSError):
+                if os.pread(fd, 4096, 0) == text:  # where no lock holds, another run may have written its own
+                    os.ftruncate(fd, 0)
 
 
 @contextmanager

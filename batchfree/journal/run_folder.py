@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PARTS = "parts"
 """The folder inside a run folder that holds the folders of the parts."""
+LATER_JOURNAL = re.compile(r"journal\.(\d{1,4})\.jsonl").fullmatch
+"""Finds the number of a journal that was begun after the first one of its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,23 @@ class RunFolder:
 
     @property
     def journal(self) -> Path:
-        """The journal: all attempts."""
-        return self.path / "journal.jsonl"
+        """The journal that a run writes: the last one of the folder. It need not exist yet."""
+        return self.journals[-1]
+
+    @property
+    def journals(self) -> Sequence[Path]:
+        """All journals of the folder, in the order in which they were begun. Only a part may have several."""
+        return (self.path / "journal.jsonl", *map(self._later_journal, self._later_journals()))
+
+    def _later_journal(self, number: int) -> Path:
+        return self.path / f"journal.{number}.jsonl"
+
+    def _later_journals(self) -> Sequence[int]:
+        """The numbers of the journals after the first one, in order."""
+        try:
+            return sorted(int(found[1]) for each in self.path.iterdir() if (found := LATER_JOURNAL(each.name)))
+        except OSError:  # whoever opens the journal says why the folder can't be read
+            return ()
 
     @property
     def spec(self) -> Path:
@@ -71,6 +89,18 @@ class RunFolder:
         """This folder and those of the parts. Their journals together hold the attempts of the job."""
         return (self, *self.parts().values())
 
+    def all_journals(self) -> Sequence[Path]:
+        """The journals of this folder and of the parts: together they hold the attempts of the job."""
+        return tuple(path for folder in self.all() for path in folder.journals)
+
+    def begin_journal(self) -> None:
+        """Begins a further journal: from now on runs write that one, and only read the others. Raises StorageError."""
+        path = self._later_journal(max(self._later_journals(), default=1) + 1)
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise unwritable(f"{path}: the journal can't be written", error) from error
+
     def create(self) -> None:
         """Creates the folder. Raises OutputError, or StorageError on a full disk."""
         try:
@@ -84,14 +114,14 @@ class RunFolder:
 
         A journal of another format raises StorageError unless `any_format` is set.
         """
-        for folder in self.all():
-            folder._check_journal(job, file, any_format=any_format)
+        for journal in self.all_journals():
+            self._check_journal(journal, job, file, any_format=any_format)
 
-    def _check_journal(self, job: str, file: Path, *, any_format: bool) -> None:
-        header = read_header(self.journal, any_format=any_format)
+    def _check_journal(self, journal: Path, job: str, file: Path, *, any_format: bool) -> None:
+        header = read_header(journal, any_format=any_format)
         if header is None:
             return
-        other = (self.path / header.file).resolve()
+        other = (journal.parent / header.file).resolve()
         if header.job != job or (other != file.resolve() and other.exists()):
             raise OutputError(
                 f"{self.path}: this run folder belongs to the job '{header.job}' ({other}); "

@@ -224,7 +224,7 @@ def _events(log: Path) -> Iterator[Mapping[str, Any]]:
 
 def _provenance(job: Job, state: JobState) -> Provenance:
     spec = job.spec
-    headers = (read_header(folder.journal) for folder in state.folder.all())
+    headers = map(read_header, state.folder.all_journals())
     header = next((each for each in headers if each is not None), None)
     catalogue = None
     if not spec.endpoint.embedded:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from support.processes import JobFolder, emulator, until
+from support.processes import JobFolder, emulator, finished, until
 from support.rehearsal import Rehearsal, scenario, stop_of
 
 import batchfree
@@ -18,6 +20,7 @@ from batchfree.core.stops import StopReason
 from batchfree.job.hold_job import find_run, hold_job
 from batchfree.job.plan import plan
 from batchfree.job.status import status
+from batchfree.journal.lock import was_left_elsewhere
 from batchfree.journal.run_folder import RunFolder
 from batchfree.report.write_report import write_report
 
@@ -285,6 +288,60 @@ def test_a_part_that_is_killed_continues_from_its_journal(tmp_path: Path) -> Non
     assert [each.returncode for each in (*ends, end)] == [0, 0, 0]
     assert job.table()["status"].unique().to_list() == ["ok"]
     assert sum(count - 1 for count in repeats.values()) <= 4
+
+
+LEFT = [
+    ({"host": "other", "boot": "b0"}, True),
+    ({"host": "other"}, True),
+    ({"host": socket.gethostname()}, False),
+    (None, False),
+]
+"""What a run left in the lock of its part, and whether it may still go on on another machine."""
+
+
+@pytest.mark.parametrize(("left", "is_elsewhere"), LEFT)
+def test_a_part_that_may_still_run_on_another_machine_gets_a_further_journal(
+    job: Rehearsal, left: dict[str, str] | None, is_elsewhere: bool
+) -> None:
+    assert run(job, "1/2", limit=10).counts.ok >= 10
+    folder = RunFolder(job.folder / "job.run").of_part(part_of("1/2"))
+    with folder.journal.open("ab") as writing:
+        writing.write(b'{"at": "the other machine is just writ')
+    before = folder.journal.read_bytes()
+    assert folder.lock.read_text() == "", "the run said that it ended"
+    folder.lock.write_text("" if left is None else json.dumps({"pid": 1, **left}))
+    assert (run(job, "1/2").exit_code, run(job, "2/2").exit_code) == (0, 0)
+    assert [path.name for path in folder.journals] == ["journal.jsonl", *["journal.2.jsonl"] * is_elsewhere]
+    assert (folder.path / "journal.jsonl").read_bytes().startswith(before) is is_elsewhere
+    assert job.run().requests == 0
+    assert job.table()["status"].unique().to_list() == ["ok"]
+    assert len(job.posts) == len(asked(job)) == len(ROWS) // 2
+    folder.lock.write_text(json.dumps({"pid": 1, "host": "third"}))
+    assert run(job, "1/2").requests == 0
+    assert len(folder.journals) == 2 + is_elsewhere
+
+
+def test_a_job_may_have_more_parts_than_the_usual_limit_of_open_files_allows(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path, 3)
+    for number in range(1, 151):
+        folder = RunFolder(job.run_dir).of_part(Part(number=number, count=150))
+        folder.path.mkdir(parents=True)
+        folder.journal.touch()
+    limited = ["sh", "-c", 'ulimit -S -n 256 && exec "$0" "$@"', sys.executable]
+    end = finished(job.start(None, "-q", launcher=limited))
+    assert (end.returncode, end.stderr) == (0, "")
+
+
+def test_a_killed_run_of_this_machine_leaves_its_journal_to_the_next_one(tmp_path: Path) -> None:
+    with emulator(tmp_path, latency=600) as service:
+        job = JobFolder(tmp_path / "job", 60)
+        folder = RunFolder(job.run_dir).of_part(part_of("1/2"))
+        killed = job.start(service, "--part", "1/2")
+        assert until(lambda: find_run(RunFolder(job.run_dir)), killed)
+        killed.kill()
+        killed.communicate()
+    assert f'"pid": {killed.pid}' in folder.lock.read_text()
+    assert not was_left_elsewhere(folder.lock)
 
 
 def test_a_locked_part_says_so(job: Rehearsal) -> None:
