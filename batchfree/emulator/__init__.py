@@ -1,7 +1,7 @@
 """An emulated OpenRouter: its free models, its limits and its failures, over HTTP, without network or key.
 
-It shares no code with the client, so that one can check the other. Rooms: `http/` (routes, transports), `scenario/`
-(YAML file → settings), `faults/` (what can go wrong), `mind/` (what the models say).
+It shares no code with the client, so each can check the other. Rooms: `http/` (routes, transports), `scenario/` (the
+settings in a YAML file), `faults/` (everything that can go wrong), `mind/` (the answers of the models).
 
 Imports: nothing.
 Pure: all but chat_service, http, quotas, request_log, scenario.
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `serve` at its first use: it needs uvicorn, which the embedded endpoint does not need."""
+    """Imports `serve` at its first use, since it needs uvicorn. The embedded endpoint does not need uvicorn."""
     if name == "serve":
         from batchfree.emulator.http.serve import serve
 

@@ -1,6 +1,6 @@
 """The models on offer: a small built-in catalogue, or the entries of a real `/models` snapshot.
 
-The built-in names say that the models are emulated; their abilities vary as those of the free models of August 2026.
+The built-in names say that the models are emulated. Their abilities vary like those of the free models of August 2026.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ABILITIES = {
     "s": ("seed",),
     "o": ("include_reasoning", "reasoning"),
 }
-"""Supported parameters by the letters of the tables below."""
+"""Letter in the tables below → supported parameters."""
 INPUTS = {"t": "text", "i": "image", "a": "audio", "v": "video"}
 STYLES: tuple[LabelStyle, ...] = ("bare", "capital", "bold", "lead", "sentence")
 SAME_FOR_ALL: JsonObject = {
@@ -46,11 +46,11 @@ SAME_FOR_ALL: JsonObject = {
     "knowledge_cutoff": None,
     "expiration_date": None,
 }
-"""Members of every entry that no table sets."""
+"""Members that are the same in every entry."""
 
 
 class CatalogueRow(NamedTuple):
-    """What tells one model of the catalogue from another; `context` and `output` in tokens, prices in USD a token."""
+    """The facts in which models differ. `context` and `output` are in tokens, `prices` in USD per token."""
 
     id: str
     name: str
@@ -177,7 +177,7 @@ def snapshot_models(document: Mapping[str, Any]) -> tuple[EmulatedModel, ...]:
 
 
 def _nature(raw: Mapping[str, Any]) -> Nature:
-    """What kind of model an entry of `/models` is, by its id, outputs and prices."""
+    """The kind of model of an entry of `/models`, from its id, outputs and prices."""
     id = str(raw.get("id"))
     outputs = set((raw.get("architecture") or {}).get("output_modalities") or ["text"])
     if id == FREE_ROUTER or (raw.get("pricing") or {}).get("prompt") == "-1":

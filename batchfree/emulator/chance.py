@@ -1,4 +1,4 @@
-"""Repeatable chance: a draw depends on the seed and its purpose, not on the order of requests."""
+"""Repeatable chance: a draw depends on the seed and on its purpose, not on the order of requests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def generator(seed: int, *about: object) -> random.Random:
     return random.Random(_digest(seed, *about))
 
 
-def share(seed: int, *about: object) -> float:
-    """One number from 0 to below 1 for one purpose; cheaper than a generator."""
+def uniform(seed: int, *about: object) -> float:
+    """A random number from 0 to below 1 for one purpose; cheaper than a generator."""
     return _digest(seed, *about) / 2**64
 
 

@@ -1,4 +1,4 @@
-"""One chat request from arrival to reply: key, quota, form, the models in turn, their faults, their words."""
+"""One chat request from arrival to reply: key, quota, form, then model after model with its faults and its answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from batchfree.emulator import free_router, replies, validation
-from batchfree.emulator.chance import generator, share
+from batchfree.emulator.chance import generator, uniform
 from batchfree.emulator.emulated_model import FREE_ROUTER, EmulatedModel, JsonObject
 from batchfree.emulator.error_bodies import Refusal
 from batchfree.emulator.fault_plan import FaultPlan, plan_faults
@@ -30,7 +30,7 @@ METADATA_HEADERS = ("x-openrouter-metadata", "x-openrouter-experimental-metadata
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrivedRequest:
-    """A well-formed request with its entry in the log; `about` tells it from every other request."""
+    """A well-formed request with its entry in the log. `about` is different for every request."""
 
     logged: LoggedRequest
     chat: IncomingRequest
@@ -39,7 +39,7 @@ class ArrivedRequest:
 
 
 class EmulatedService:
-    """The memory of the emulated service: quota, request log, requests per model, generations.
+    """The emulated service with its state: quota, request log, requests per model, generations.
 
     `clock` gives epoch seconds.
     """
@@ -109,7 +109,7 @@ class EmulatedService:
         return HttpReply(status=refusal.status, headers=headers, steps=(refusal.encode(),))
 
     def _answer(self, arrived: ArrivedRequest) -> HttpReply:
-        """Tries the models in turn, as the list `models` and the free router allow; the last refusal stands."""
+        """Tries model after model, as `models` and the free router allow. If all refuse, the last refusal is sent."""
         logged = arrived.logged
         logged.asked = tuple(arrived.chat.models) or (DEFAULT_MODEL,)
         attempts: list[JsonObject] = []
@@ -133,8 +133,8 @@ class EmulatedService:
         return self._complete(arrived, model, plan, metadata)
 
     def _about(self, raw: bytes) -> bytes:
-        """What tells this request from every other: its bytes, and how often the same bytes came before."""
-        key = share(0, raw).hex().encode()
+        """Bytes that are different for every request: a digest of its body, and how often the same body has come."""
+        key = uniform(0, raw).hex().encode()
         self._times_seen[key] += 1
         return key + str(self._times_seen[key]).encode()
 
@@ -158,7 +158,7 @@ class EmulatedService:
         return free_router.draw(untried, arrived.chat, rng)
 
     def _try(self, arrived: ArrivedRequest, model: EmulatedModel, id: str) -> FaultPlan:
-        """The faults of one model at this request; its refusal may also be that of a model that can't serve it."""
+        """The faults of one model for this request. A model that can't serve the request refuses it as well."""
         logged = arrived.logged
         logged.tried = (*logged.tried, model.id)
         self._requests_of_model[model.id] += 1

@@ -17,7 +17,7 @@ Thinking: TypeAlias = Literal["no", "optional", "default", "mandatory"]
 
 FREE_ROUTER = "openrouter/free"
 ANY_CONTEXT = 1_000_000
-"""Tokens; the context of an entry that names none."""
+"""The context of an entry that names none, in tokens."""
 
 
 class Latency(Settings):
@@ -31,8 +31,8 @@ class Latency(Settings):
 class Behaviour(Settings):
     """How one model answers: `accuracy` and `follows` are shares from 0 to 1, `verbosity` is 0 (terse) to 2 (chatty).
 
-    `follows` is the share of replies that heed the words of the prompt. `json_skill` is what the model does about
-    JSON; None: by its abilities. `style` is how it writes a single label.
+    `follows` is the share of replies in the form that the prompt asks for. `json_skill` says how the model writes JSON;
+    None: its abilities decide. `style` is how it writes a single label.
     """
 
     accuracy: float = 0.85
@@ -119,7 +119,7 @@ class EmulatedModel:
         return "mode" if "response_format" in self.parameters else "words"
 
     def price(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """USD for one answer; a variable price ("-1") counts as one millionth of a dollar a token."""
+        """The price of one answer in USD. A variable price ("-1") counts as 0.000001 USD per token."""
         prices = [abs(float(self.entry["pricing"][part])) for part in ("prompt", "completion")]
         prices = [0.000001 if price == 1 else price for price in prices]
         return prices[0] * prompt_tokens + prices[1] * completion_tokens

@@ -20,7 +20,7 @@ SETTINGS = "https://openrouter.ai/settings"
 class Refusal:
     """A reply that is an error: its HTTP status, its JSON body, its own headers.
 
-    `falls_over`: the service tries the next of the request's `models`. `name` is what the request log calls it.
+    `falls_over` says that the service tries the next of the request's `models`. `name` is its name in the request log.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""Which faults are due for one model and one request, and what they make of the reply.
+"""Which faults are due for one model and one request, and how they change the reply.
 
 The first due refusal is sent instead of an answer. All other faults add up: first those of the answer, then those of
 the bytes.
@@ -36,7 +36,7 @@ class FaultPlan:
 
     @property
     def status(self) -> int:
-        """The HTTP status as the router's metadata show it."""
+        """The HTTP status that the router's metadata show."""
         return self.refusal.status if self.refusal else 200
 
     @property
@@ -101,7 +101,7 @@ def answer_seconds(latency: Latency, call: ModelCall) -> float:
         return latency.constant
     if not latency.median or not latency.sigma:
         return latency.median
-    quantile = min(max(call.share("latency"), 1e-9), 1 - 1e-9)
+    quantile = min(max(call.uniform("latency"), 1e-9), 1 - 1e-9)
     return latency.median * math.exp(latency.sigma * NORMAL.inv_cdf(quantile))
 
 
@@ -128,7 +128,10 @@ def _content(body: JsonObject) -> str:
 
 
 def _unharmed(output: ModelOutput, body: JsonObject) -> Mapping[str, str]:
-    """Of a pack, the rows whose code and answer are still there exactly once; of a single answer, all or nothing."""
+    """The rows whose answers the faults left intact, by prompt.
+
+    A row of a pack counts if its code and answer are still there exactly once; a single answer counts if it is whole.
+    """
     content = _content(body)
     if not output.codes:
         return output.rows if output.content and output.content in content else {}

@@ -1,4 +1,4 @@
-"""When a fault is played: rules over model, count, content, chance and time."""
+"""When a fault is played: rules about model, number, content, chance and time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, create_model, field
 
 from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.model_call import ModelCall
-from batchfree.emulator.settings import Members, Pattern, Settings, TextList, nearest
+from batchfree.emulator.settings import Members, Pattern, Settings, TextList, did_you_mean
 
 ENDLESS = 10**12
 
@@ -59,7 +59,7 @@ def _read_span(value: Any) -> Any:
 
 
 class VerbatimReply(Settings):
-    """A reply that is sent as it stands; a body that is no text is sent as JSON."""
+    """A reply that is sent unchanged. A body that is no text is sent as JSON."""
 
     status: Annotated[int, Field(ge=200, le=599)] = 200
     headers: Members = Field(default_factory=dict)
@@ -91,18 +91,18 @@ class FaultRule(Settings):
         if info.data.get("respond", "wrong") is not None:
             return name or "respond"
         if name not in FAULTS:
-            raise ValueError(f"there is no fault {name!r}{nearest(name, FAULTS)}" if name else "is missing")
+            raise ValueError(f"there is no fault {name!r}{did_you_mean(name, FAULTS)}" if name else "is missing")
         return name
 
     @field_validator("options")
     @classmethod
     def _check_options(cls, given: Mapping[str, Any], info: ValidationInfo) -> Mapping[str, Any]:
-        """All options of the fault, those that are not given with their defaults."""
+        """All options of the fault. Options that are not given have their defaults."""
         name = info.data.get("fault")
         return _options_model(name).model_validate(given).model_dump() if name in FAULTS else given
 
     def meets(self, call: ModelCall, index: int) -> bool:
-        """Whether the fault is due now; the rule's `index` in the scenario gives every rule draws of its own."""
+        """Whether the fault is due now. `index` is the rule's place in the scenario, so that each rule draws alone."""
         start, end = self.between
         return (
             _fits(call.model, self.models)
@@ -111,7 +111,7 @@ class FaultRule(Settings):
             and (end is None or call.seconds < end)
             and (self.nth is None or (call.number_of_model if self.per == "model" else call.number) in self.nth)
             and (self.content is None or self.content.search(call.content) is not None)
-            and (self.chance >= 1.0 or call.share("rule", index) < self.chance)
+            and (self.chance >= 1.0 or call.uniform("rule", index) < self.chance)
         )
 
 
@@ -121,7 +121,7 @@ def _fits(id: str, globs: tuple[str, ...]) -> bool:
 
 @cache
 def _options_model(name: str) -> type[Settings]:
-    """The model of a fault's options: their types are those of the defaults; a default of null allows anything."""
+    """The model of a fault's options. Each option has the type of its default; a default of null allows anything."""
     options: dict[str, Any] = {
         key: (Any if default is None else type(default), default) for key, default in FAULTS[name].options.items()
     }
@@ -129,7 +129,7 @@ def _options_model(name: str) -> type[Settings]:
 
 
 class ScriptedAnswer(Settings):
-    """The right answer to every prompt that matches: models then err only as often as their accuracy says."""
+    """The right answer to every prompt that matches. Models then err only as often as their accuracy says."""
 
     match: Pattern
     answer: str

@@ -1,4 +1,4 @@
-"""Which emulated model gets a request: the free router's draw, models by their ids, and why a model can't serve.
+"""Which emulated model gets a request: the free router's draw, models by id, and why a model can't serve.
 
 Sources: OpenRouter docs (free models router, model fallbacks, provider selection). The free router filters by
 abilities and draws at random. It does not look at the prompt's length: the docs name no such filter.
@@ -29,7 +29,7 @@ def serves(model: EmulatedModel, needs: Iterable[str]) -> bool:
 
 
 def free_pool(models: Sequence[EmulatedModel], *, gated: bool, classifier: bool) -> list[EmulatedModel]:
-    """The models that `openrouter/free` may draw: the free chat models, and on request gated ones and classifiers."""
+    """The models that `openrouter/free` may draw: free chat models, with `gated` and `classifier` also such models."""
     natures = {"chat", *(["gated"] if gated else []), *(["classifier"] if classifier else [])}
     return [model for model in models if model.id.endswith(":free") and model.nature in natures]
 
@@ -100,7 +100,7 @@ def _exceeded(model: EmulatedModel, request: IncomingRequest) -> Refusal | None:
 
 
 def _unable(need: str, id: str) -> Refusal:
-    """The refusal where the model or the whole pool lacks an ability."""
+    """The refusal if the model or the whole pool lacks an ability."""
     if need in INPUT_KINDS:
         message = f"No endpoints found that support {need} input"
         return bodies.no_endpoints(message, "Filter by Input Modalities")

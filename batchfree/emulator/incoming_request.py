@@ -1,6 +1,6 @@
-"""What a request body asks for: its texts, its pictures, the abilities it needs, its size.
+"""The contents of a request body: its texts, its pictures, the abilities that it needs, its size.
 
-The client has its own code for this. The emulator is a referee and shares no code with the client.
+The client has its own code for this, since the emulator shares no code with the client.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One model about to answer one request: the facts that fault rules test and that draws of chance depend on."""
+"""One model that is about to answer one request: the facts for fault rules and for draws of chance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ModelCall:
     """Counts start at one; `seconds` is the time since the service started, `now` epoch seconds.
 
     `asked` is the id in the request, such as `openrouter/free`; `model` is the id of the model that answers.
-    `content` is the last user message. `about` tells this request from every other.
+    `content` is the last user message. `about` is different for every request.
     """
 
     model: str
@@ -26,6 +26,6 @@ class ModelCall:
     seed: int
     about: bytes
 
-    def share(self, *purpose: object) -> float:
+    def uniform(self, *purpose: object) -> float:
         """A number from 0 to below 1, always the same for the same request, model and purpose."""
-        return chance.share(self.seed, self.about, self.model, *purpose)
+        return chance.uniform(self.seed, self.about, self.model, *purpose)

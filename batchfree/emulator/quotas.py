@@ -12,16 +12,16 @@ from batchfree.emulator.settings import Settings
 DAY = 86_400
 MINUTE = 60
 UNLIMITED = 1_000_000_000
-"""What `/key` shows as the day's limit where there is none."""
+"""The limit of the day that `/key` shows if there is none."""
 ResetHint: TypeAlias = Literal["body", "headers", "both", "seconds"]
 
 
 class EmulatedLimits(Settings):
-    """The account's limits; None: no limit. The `told_` ones are what errors and `/key` claim instead.
+    """The account's limits; None: no limit. Errors and `/key` claim the `told_` limits instead, if they are given.
 
     `count_rejected`: requests refused by a limit count too. `count_failed`: requests without an answer count too.
     `hint`: where a platform 429 names its reset: body (milliseconds), headers, both, or seconds (in the body).
-    `key_lag`: seconds by which the counter of `/key` lags behind. `used_today`: requests used before the start.
+    `key_lag`: seconds by which the counter of `/key` is late. `used_today`: requests used before the start.
     """
 
     per_minute: int | None = 20

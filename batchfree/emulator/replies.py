@@ -17,7 +17,7 @@ LETTERS = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOutput:
-    """What a model said: text or tool calls, and its reasoning.
+    """The answer of a model: text or tool calls, and its reasoning.
 
     `rows` maps each prompt to its answer; the answers of a pack are JSON text. `codes` maps a pack's codes to prompts.
     """
@@ -55,7 +55,7 @@ Step: TypeAlias = bytes | Pause | Repeat | Cut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """What is sent after `delay` seconds: status, headers, and the body in steps."""
+    """A reply that is sent after `delay` seconds: status, headers, and the body in steps."""
 
     status: int
     headers: Mapping[str, str]
@@ -81,7 +81,7 @@ def tokens(text: str | None) -> int:
 def completion(
     model: EmulatedModel, request: IncomingRequest, output: ModelOutput, *, id: str, now: float
 ) -> JsonObject:
-    """The `chat.completion` object; the token limits of request and model cut what was said."""
+    """The `chat.completion` object. The token limits of request and model cut the answer."""
     limits = [limit for limit in (request.max_tokens, model.max_output) if limit is not None]
     content, reasoning, finish = _cut(output, min(limits, default=None))
     thought = tokens(reasoning)

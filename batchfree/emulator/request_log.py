@@ -15,12 +15,12 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 @dataclass(slots=True, kw_only=True)
 class LoggedRequest:
-    """One POST to `/chat/completions`, in the making until `done_at` is set. Numbers count from one.
+    """One POST to `/chat/completions`. It is not finished until `done_at` is set. `number` counts from one.
 
     Times are epoch seconds, `cost` is in USD. `body` is the parsed JSON (None if it was not JSON), `asked` the ids in
     the request, `tried` the models in order. `fault` holds the names of all faults played, joined by "+". `rows` maps
-    each prompt, of a pack each row's, to the answer that the reply holds. `counted`: against the quota of free models.
-    `delivered`: the client received the whole reply.
+    the prompt of each row to its answer in the reply. `counted` says that the request counts against the quota of free
+    models, `delivered` that the client received the whole reply.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The base of everything that a scenario file sets: strict types, no unknown keys, mistakes in plain words."""
+"""The base class of all mappings in a scenario file: strict types, no unknown keys, mistakes in plain words."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def mistakes(*found: tuple[MistakePath, str]) -> ValidationError:
     return ValidationError.from_exception_data("scenario", lines)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the most similar known one, if any is similar."""
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: "; did you mean 'limits'?". Empty if no known word is similar."""
     close = get_close_matches(word, list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -62,7 +62,7 @@ def _message(line: Mapping[str, Any], keys: list[str]) -> str:
     kind, context = line["type"], line.get("ctx") or {}
     match kind:
         case "extra_forbidden":
-            return f"is unknown{nearest(str(line['loc'][-1]), keys)}"
+            return f"is unknown{did_you_mean(str(line['loc'][-1]), keys)}"
         case "missing":
             return "is missing"
         case "literal_error":

@@ -1,4 +1,4 @@
-"""Checks of a chat request before any model sees it: the key, the form of the body, the quota it counts against."""
+"""Checks of a chat request before any model sees it: the key, the form of the body, and whether it counts as free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_MODELS = 3
 
 
 def check_key(authorization: str | None, keys: tuple[str, ...]) -> Refusal | None:
-    """401 for a missing, malformed or unknown key, else None; with empty `keys` every well-formed key is known."""
+    """401 for a missing, malformed or unknown key, else None. With empty `keys` every well-formed key is accepted."""
     if not authorization:
         return _unauthorized("No cookie auth credentials found")
     scheme, _, key = authorization.partition(" ")
@@ -86,7 +86,7 @@ def _is_number(value: Any, low: float, high: float) -> bool:
 
 
 def counts_as_free(body: Any) -> bool:
-    """Whether a request counts against the quota of free models; only requests for nothing but paid models do not."""
+    """Whether a request counts against the quota of free models. A request for paid models alone does not."""
     if not isinstance(body, dict):
         return True
     ids = [id for id in (body.get("model"), *(body.get("models") or ())) if isinstance(id, str)]

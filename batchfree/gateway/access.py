@@ -1,8 +1,8 @@
-"""Who may speak to the server: the programs of this machine, and no page of a browser that comes from elsewhere.
+"""Who may use the server: the programs of this machine, but no web page from another origin.
 
-A page from the web can send requests to 127.0.0.1. Its browser names the page's origin in `Origin` and `Sec-Fetch-Site`
-(Fetch standard; W3C, "Fetch Metadata Request Headers"). A page that makes its own name resolve to 127.0.0.1 (DNS
-rebinding) is known by the name in `Host`. No response carries a CORS header, so no page could read one either.
+A web page can send requests to 127.0.0.1. The browser names the page's origin in `Origin` and `Sec-Fetch-Site` (Fetch
+standard; W3C, "Fetch Metadata Request Headers"). A page may also make its own host name resolve to 127.0.0.1 (DNS
+rebinding). Then `Host` holds that name. No response has a CORS header, so no such page could read a response.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from batchfree.gateway.http_refusal import HttpRefusal
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """The hosts on which the server listens without a key, and the names that `Host` may have there."""
 WATCHING = frozenset({"/", "/status", "/metrics"})
-"""What a person looks at in a browser. There the key may also come as the password of HTTP Basic authentication."""
+"""Paths that a person opens in a browser. They also take the key as the password of HTTP Basic authentication."""
 FORMS = ("multipart/form-data", "text/plain")
-"""Content types that a form of any web page can send (HTML standard, `enctype`), with text of its own choice."""
+"""Content types that a form of any web page can send with any text (HTML standard, `enctype`)."""
 TAKES_FORMS = "/files"
 
 

@@ -13,11 +13,11 @@ from batchfree.gateway.http_refusal import HttpRefusal, unavailable
 LONGEST_BODY = 20 * 1024 * 1024
 """Largest body of a chat request in bytes."""
 ALL_BODIES = 200 * 1024 * 1024
-"""Bytes that the bodies of all calls may hold at a time."""
+"""Most bytes of all bodies in memory at a time."""
 READ_S = 60.0
-"""Seconds in which a body must have come."""
+"""Seconds in which a whole body must arrive."""
 CLOSE = {"Connection": "close"}
-"""The rest of a body that is not read would be taken for the next request."""
+"""Closes the connection. Else the unread rest of a body would be read as the next request."""
 
 
 class ClientLeftError(Exception):
@@ -25,7 +25,7 @@ class ClientLeftError(Exception):
 
 
 class BodyMemory:
-    """Counts the bytes of all bodies that are held."""
+    """Counts the bytes of all bodies in memory."""
 
     def __init__(self) -> None:
         self._held = 0
@@ -40,7 +40,7 @@ class BodyMemory:
             self._held -= reading.size
 
     def take(self, size: int) -> bool:
-        """Counts bytes. Returns False if that would be too many."""
+        """Counts `size` more bytes. Returns False, and counts nothing, if that would be too many."""
         if self._held + size > ALL_BODIES:
             return False
         self._held += size
@@ -48,7 +48,7 @@ class BodyMemory:
 
 
 class BodyReading:
-    """One body that is being read; `size` is what it has taken of the memory."""
+    """One body that is being read; `size` is the number of its bytes that are counted."""
 
     def __init__(self, memory: BodyMemory, scope: Scope, receive: Receive) -> None:
         self.size = 0

@@ -1,4 +1,4 @@
-"""What is known of a chat call between two attempts, and what follows from an attempt."""
+"""The state of a chat call between two attempts, and whether a reply is an answer."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from batchfree.service.routing import Draw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallState:
-    """A chat call as the router sees it. `tried` names the models in order, or the route where none is known."""
+    """A chat call as the router sees it. `tried` names the models in order, or the route if no model is known."""
 
     tried: tuple[str, ...] = ()
     models_met: frozenset[str] = frozenset()
     attempts: int = 0
     failures: int = 0
-    """Transient failures in a row; a backoff grows with them."""
+    """Number of transient failures in a row. The backoff grows with it."""
     unreached: int = 0
-    """Requests for which no connection came about."""
+    """Number of requests without a connection."""
     context_above: int | None = None
-    """A context of this size, in tokens, was too small."""
+    """The size of a context that was too small, in tokens."""
 
     @property
     def voters(self) -> frozenset[str]:
-        """The models that have voted: none, since a call has no votes."""
+        """The models that have voted. There are none, since a call has no votes."""
         return frozenset()
 
     @property
     def only_new_models(self) -> bool:
-        """Whether the call can do without a request: never, since a client waits for it."""
+        """Whether the call can do without a request. It never can, since a client waits for the answer."""
         return False
 
     def after(self, draw: Draw, judged: Judged) -> CallState:
-        """The state after an attempt that counts."""
+        """The state after an attempt that counts against the call."""
         met = {judged.model} if judged.model is not None else set() if draw.is_services else set(draw.models)
         name = judged.model or draw.models[0]
         return replace(
@@ -49,7 +49,8 @@ class CallState:
 def flaw_of(completion: Completion, rule: AnswerRule) -> Failure | None:
     """Why a reply is not passed on to the client; None if it is an answer.
 
-    A reply that a limit of tokens has cut is one: its finish reason says so, and the client may have set the limit.
+    A reply that was cut by a limit of tokens is an answer: the client may have set the limit, and the finish reason
+    names it.
     """
     if completion.ending is Ending.CUT:
         return None

@@ -1,7 +1,7 @@
-"""Reads the body of a chat request: what may be asked of free models, or a refusal before any request is spent.
+"""Reads the body of a chat request: a call that free models may get, or a refusal before any request is spent.
 
-Only known parameters are passed on. Whatever could cost money or reach a model that is not free is refused: other
-model ids, presets, plugins and tools of the service, web search.
+Only known parameters are passed on. Everything that could cost money or reach a model that is not free is refused:
+other model ids, presets, plugins and tools of the service, web search.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from batchfree.jobspec.rules.request_parameters import RequestParameters
 from batchfree.service.openrouter.body import MOST_VALUES, count_values
 
 PASSED_ON = frozenset(RequestParameters.model_fields) - {"n", "stream", "modalities"}
-"""Parameters that are passed on; those that are neither known nor dangerous are left out, as OpenRouter does."""
+"""Parameters that are passed on. Unknown harmless parameters are left out, as OpenRouter does."""
 OF_PROVIDERS = frozenset(
     {
         *("order", "only", "ignore", "allow_fallbacks", "require_parameters", "data_collection", "zdr"),
@@ -39,7 +39,7 @@ ANY_OBJECT: JsonObject = {"type": "object"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatCall:
-    """One chat request of a client. `route` is what `RoutingPolicy.route` holds for it."""
+    """One chat request of a client. `route` has the form of `RoutingPolicy.route`."""
 
     route: tuple[str, ...]
     request: ChatRequest
@@ -144,7 +144,7 @@ def _message_mistake(messages: Json) -> str | None:
 
 
 def _schema(parameters: JsonObject) -> JsonObject | None:
-    """What the JSON of an answer must satisfy; None where none is asked for or the schema can't be checked here."""
+    """The schema for the JSON of the answer; None if no JSON is asked for, or the schema can't be checked here."""
     asked = parameters.get("response_format") or {}
     if asked.get("type") == "json_object":
         return ANY_OBJECT

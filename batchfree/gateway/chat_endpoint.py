@@ -17,7 +17,7 @@ from batchfree.gateway.chat_call import ChatCall, read_call
 from batchfree.gateway.failover import ChatReply, Failover
 from batchfree.gateway.http_refusal import HttpRefusal
 from batchfree.gateway.responses import send_json, send_parts, send_refusal, start
-from batchfree.gateway.sse_chunks import COMMENT, error_events, events
+from batchfree.gateway.sse_chunks import COMMENT, error_events, reply_events
 
 FIRST_COMMENT_S = 1.0
 """Seconds after which a stream begins with a comment. A call that fails earlier gets its own status."""
@@ -28,7 +28,7 @@ ATTEMPTS = "X-Batchfree-Attempts"
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """What is noted of a call, without any of its contents; `status` is None if the client left."""
+    """The facts about a call for the log, without any of its contents; `status` is None if the client left."""
 
     seconds: float = 0.0
     stream: bool = False
@@ -37,15 +37,16 @@ class CallRecord:
     model: str | None = None
     tried: tuple[str, ...] = ()
     kind: str | None = None
-    """The kind of failure that ended the call, if it is known; its message may quote the client."""
+    """The kind of failure that ended the call, if it is known. The failure's message may quote the client."""
 
 
 @dataclass(slots=True)
-class _Answering:
-    """An answer that is being fetched."""
+class _StreamedAnswer:
+    """The answer to a streamed call. `has_begun` says that the head of the stream was sent."""
 
     done: anyio.Event = field(default_factory=anyio.Event)
     outcome: ChatReply | HttpRefusal | None = None
+    has_begun: bool = False
 
 
 class ChatEndpoint:
@@ -56,8 +57,9 @@ class ChatEndpoint:
         self._failover, self._memory, self._ended = failover, memory, ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one call. If the client leaves, the call is cancelled: its place, an unused start and the request in
-        flight are given up.
+        """Serves one call.
+
+        If the client leaves, the call is cancelled: its place, an unused start and the request in flight are given up.
         """
         record, began = CallRecord(), self._failover.queue.clock()
         try:
@@ -94,42 +96,50 @@ class ChatEndpoint:
             tasks.cancel_scope.cancel()
 
     async def _stream(self, call: ChatCall, send: Send, record: CallRecord) -> None:
-        answering = _Answering()
-
-        async def answer() -> None:
-            answering.outcome = await self._failover.answer(call)
-            answering.done.set()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(answer)
-            began = False
-            while not answering.done.is_set():
-                with anyio.move_on_after(COMMENT_EVERY_S if began else FIRST_COMMENT_S):
-                    await answering.done.wait()
-                    break
-                if not began:
-                    await _begin(send)
-                    began = True
-                await send_parts(send, [COMMENT])
-        outcome = answering.outcome
+        answer = _StreamedAnswer()
+        await self._wait_with_comments(call, answer, send)
+        outcome = answer.outcome
         assert outcome is not None
         _note(record, outcome)
-        if isinstance(outcome, HttpRefusal) and not began:
+        if isinstance(outcome, HttpRefusal) and not answer.has_begun:
             await send_refusal(send, outcome)
-            return
-        if isinstance(outcome, HttpRefusal):
-            parts = error_events(outcome)
         else:
-            tried = ", ".join(outcome.tried)
-            parts = events(outcome.payload, tried)
-            if not began:
-                await _begin(send, {ATTEMPTS: tried})
-        await send_parts(send, parts)
-        await send({"type": "http.response.body", "body": b""})
+            await _send_events(send, outcome, has_begun=answer.has_begun)
+
+    async def _wait_with_comments(self, call: ChatCall, answer: _StreamedAnswer, send: Send) -> None:
+        """Gets the outcome of a call. Comments keep the connection open until it is there."""
+
+        async def fetch() -> None:
+            answer.outcome = await self._failover.answer(call)
+            answer.done.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fetch)
+            while not answer.done.is_set():
+                with anyio.move_on_after(COMMENT_EVERY_S if answer.has_begun else FIRST_COMMENT_S):
+                    await answer.done.wait()
+                    break
+                if not answer.has_begun:
+                    await _begin(send)
+                    answer.has_begun = True
+                await send_parts(send, [COMMENT])
 
 
 async def _begin(send: Send, headers: dict[str, str] | None = None) -> None:
     await start(send, 200, {"Content-Type": "text/event-stream; charset=utf-8", **(headers or {})})
+
+
+async def _send_events(send: Send, outcome: ChatReply | HttpRefusal, *, has_begun: bool) -> None:
+    """Sends the outcome of a streamed call as events, and ends the body."""
+    if isinstance(outcome, HttpRefusal):
+        parts = error_events(outcome)
+    else:
+        tried = ", ".join(outcome.tried)
+        parts = reply_events(outcome.payload, tried)
+        if not has_begun:
+            await _begin(send, {ATTEMPTS: tried})
+    await send_parts(send, parts)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_outcome(send: Send, outcome: ChatReply | HttpRefusal) -> None:

@@ -1,7 +1,7 @@
-"""Answers chat calls: one attempt after another, each on another free model, until an answer is there.
+"""Answers chat calls: one attempt after another, each on another free model, until there is an answer.
 
-This is the sender of jobs without packs and journal, on the same `Exchange`. The loop is its own, since a call ends
-with the patience of its client, and a row with the patience of its job.
+It resembles the sender of jobs, without packs and journal, and uses the same `Exchange`. Its loop is its own, since a
+call has other limits of time and attempts than a row.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from batchfree.service.routing import (
 MOST_UNREACHED = 3
 """Requests without a connection after which a call ends."""
 UNREACHED_WAIT_S = 1.0
-"""Seconds until a request is tried again for which no connection came about, times their number."""
+"""Seconds until the next request after one without a connection, times the number of such requests."""
 CLOSED_S = 60.0
-"""Seconds for which no request is sent after a failure that only a person can resolve."""
+"""Seconds without any request after a failure that only a person can resolve."""
 GIVEN_UP = (StopReason.POOL_DOWN, StopReason.SERVICE_DOWN)
 
 Send: TypeAlias = Callable[[JsonObject, float, Callable[[], None]], Awaitable[WholeReply]]
-"""Sends one request body within a number of seconds; calls a function when the service begins to see it."""
+"""Sends one request body within a number of seconds. Calls the function when the service begins to see the body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +85,12 @@ class Failover:
         sent: Callable[[str, Judged], None],
         rng: random.Random,
     ) -> None:
-        """`sent` is told the result of every request, with the model or route that was asked."""
+        """`sent` is called after every request, with the model or route that was asked, and the result."""
         self.shelf, self.queue, self.send, self.patience = shelf, queue, send, patience
         self.usage, self.sent, self.rng = usage, sent, rng
         self.stopping = anyio.Event()
         self.closed: Stopped | None = None
-        """Why no request is sent, until a moment or for good."""
+        """Why no request is sent, for some time or for good; None if requests are sent."""
 
     async def answer(self, call: ChatCall) -> ChatReply | HttpRefusal:
         """The reply to a call, or why there is none.
@@ -119,7 +119,7 @@ class Failover:
         self.closed = replace(stopped, until=until)
 
     def refusal_while_closed(self) -> HttpRefusal | None:
-        """What a call is told while no request is sent; None if requests are sent."""
+        """The refusal of all calls while no request is sent; None if requests are sent."""
         now = self.queue.clock()
         if self.closed is not None and self.closed.until is not None and now >= self.closed.until:
             self.closed = None
@@ -129,23 +129,23 @@ class Failover:
 class _CallAttempts:
     """The attempts of one call."""
 
-    def __init__(self, desk: Failover, call: ChatCall) -> None:
+    def __init__(self, failover: Failover, call: ChatCall) -> None:
         self.state = CallState()
-        self._desk, self._call = desk, call
-        self._starts = CallStarts(desk.queue, desk.patience.max_wait)
-        self._clock, self._payload, self._rested = desk.queue.clock, JsonObject(), 0.0
+        self._failover, self._call = failover, call
+        self._starts = CallStarts(failover.queue, failover.patience.max_wait)
+        self._clock, self._payload, self._rested = failover.queue.clock, JsonObject(), 0.0
         self._exchange = Exchange(
-            router=desk.shelf.router(call.route),
+            router=failover.shelf.router(call.route),
             rate_limiter=self._starts,
             complete=self._complete,
             clock=self._clock,
-            stopping=desk.stopping,
+            stopping=failover.stopping,
             warn=lambda sentence: None,
         )
 
     async def make_one(self) -> ChatReply | HttpRefusal | float:
         """One attempt. A number is the seconds until the next one. Raises UnavailableError and StorageError."""
-        if (refusal := self._desk.refusal_while_closed()) is not None:
+        if (refusal := self._failover.refusal_while_closed()) is not None:
             return refusal
         try:
             result = await self._exchange.send((self.state,), self._criteria(), self._compose, lambda rows: None)
@@ -169,13 +169,13 @@ class _CallAttempts:
                 return await self._stop(stopped)
 
     async def _complete(self, body: JsonObject) -> Judged:
-        whole = await self._desk.send(body, self._desk.patience.timeout, self._starts.use)
+        whole = await self._failover.send(body, self._failover.patience.timeout, self._starts.use)
         self._payload = whole.payload
         return whole.judged
 
     def _criteria(self) -> Criteria:
         needs = analyze(self._call.request, context_above=self.state.context_above)
-        return Criteria(needs=needs, salt=str(self._desk.rng.getrandbits(64)))
+        return Criteria(needs=needs, salt=str(self._failover.rng.getrandbits(64)))
 
     def _compose(self, ask: Ask[CallState]) -> ChatRequest:
         return self._call.request
@@ -186,9 +186,9 @@ class _CallAttempts:
         flaw = flaw_of(judged, self._call.rule) if isinstance(judged, Completion) else None
         failure = judged if isinstance(judged, Failure) else flaw
         self._exchange.learn(response, Lesson(flaw=flaw, answered=failure is None, question=self._call.digest))
-        self._desk.sent(judged.model or draw.models[0], judged if flaw is None else flaw)
+        self._failover.sent(judged.model or draw.models[0], judged if flaw is None else flaw)
         if (stopped := stop_after(judged)) is not None:
-            self._desk.close(stopped)
+            self._failover.close(stopped)
         if failure is not None and CONSEQUENCES[failure.kind] is Consequence.ACCOUNT:
             return 0.0
         self.state = self.state.after(draw, judged)
@@ -201,18 +201,18 @@ class _CallAttempts:
         consequence, draw = CONSEQUENCES[failure.kind], response.ask.draw
         if failure.kind is Kind.CONTEXT_LENGTH:
             too_small = self._exchange.router.context_too_small(failure, draw, self._criteria().needs)
-            if too_small.larger_left and self.state.attempts < self._desk.patience.max_attempts:
+            if too_small.larger_left and self.state.attempts < self._failover.patience.max_attempts:
                 self.state = replace(self.state, context_above=too_small.tokens)
                 return 0.0
-        is_last = self.state.attempts >= self._desk.patience.max_attempts
+        is_last = self.state.attempts >= self._failover.patience.max_attempts
         if is_last or consequence in (Consequence.REJECT, Consequence.PERSON):
             return failure_refusal(failure)
         if draw.of != 1 or consequence is not Consequence.ANOTHER_MODEL:
             return 0.0
         self.state = replace(self.state, failures=self.state.failures + 1)
         hint = hinted_seconds(failure, self._clock()) if draw.is_own else 0.0
-        longest = self._desk.patience.longest_backoff
-        return backoff(self.state.failures, rng=self._desk.rng, max_wait=longest, hint=min(hint, longest))
+        longest = self._failover.patience.longest_backoff
+        return backoff(self.state.failures, rng=self._failover.rng, max_wait=longest, hint=min(hint, longest))
 
     def _unreached(self, stopped: Stopped | None) -> HttpRefusal | float:
         self.state = replace(self.state, unreached=self.state.unreached + 1)
@@ -221,10 +221,10 @@ class _CallAttempts:
         return UNREACHED_WAIT_S * self.state.unreached
 
     def _rest(self, until: float) -> HttpRefusal | float:
-        """All models that may answer rest until a moment; the call waits for them only as long as for a start."""
+        """All models that may answer rest. The call waits for them at most as long as for a start."""
         seconds = seconds_until(until, self._clock())
         self._rested += seconds
-        if self._rested > self._desk.patience.max_wait:
+        if self._rested > self._failover.patience.max_wait:
             return unavailable("every free model that can answer rests after failures", seconds)
         return seconds
 
@@ -232,13 +232,13 @@ class _CallAttempts:
         now = self._clock()
         if stopped is None:
             return unavailable("this server is stopping", 1.0)
-        if stopped.reason in GIVEN_UP and self._desk.shelf.allow_trial(self._call.route):
+        if stopped.reason in GIVEN_UP and self._failover.shelf.allow_trial(self._call.route):
             return 0.0
-        if stopped.reason is StopReason.NO_MODEL and not await self._desk.shelf.knows(self._call.route):
+        if stopped.reason is StopReason.NO_MODEL and not await self._failover.shelf.knows(self._call.route):
             return HttpRefusal(status=404, message=f"No endpoints found for {', '.join(self._call.route)}.")
         if stopped.reason not in (StopReason.QUOTA, StopReason.DEADLINE):
             return stop_refusal(stopped, now)
-        usage = self._desk.usage()
+        usage = self._failover.usage()
         if stopped.reason is StopReason.QUOTA:
             resets_at = usage.day_resets_at if stopped.until is None else stopped.until
             return limit_refusal("day", limit=usage.day_limit, resets_at=resets_at, now=now)

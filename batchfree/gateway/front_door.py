@@ -1,4 +1,4 @@
-"""What every request passes: who may come in, headers for browsers, slow readers, and our own bugs."""
+"""The steps for every request: access, security headers for browsers, a limit for slow readers, a report of bugs."""
 
 from __future__ import annotations
 

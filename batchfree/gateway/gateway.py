@@ -30,7 +30,7 @@ from batchfree.service.routing import Model, Requirements, RoutingPolicy
 
 
 class Gateway:
-    """Everything that clients and the page share."""
+    """The parts of the gateway. All calls, all batches and the page share them."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Gateway:
         environment: Mapping[str, str],
         transport: Transport = None,
     ) -> None:
-        """`folder` holds the log and the batches; `max_wait` are the seconds that a call waits for a start.
+        """`folder` holds the log and the batches. `max_wait` is how many seconds a call waits for a start.
 
         `transport` is None for the network. Raises StorageError.
         """
@@ -55,18 +55,25 @@ class Gateway:
         self.chat = ChatEndpoint(self.failover, memory, self._note_call)
         self.files = RecordStore(folder / "files", FileRecord, "file-")
         self.batches = RecordStore(folder / "batches", BatchRecord, "batch_")
-        settings = BatchSettings(
-            spec=spec,
+        self.runner = BatchRunner(
+            batches=self.batches,
+            files=self.files,
+            settings=self._batch_settings(environment, transport),
+            charged=self.failover.close,
+            log=self.log,
+        )
+        self.batch_routes = BatchRoutes(self.batches, self.files, self.runner, memory)
+
+    def _batch_settings(self, environment: Mapping[str, str], transport: Transport) -> BatchSettings:
+        server = self.endpoint.connection.server
+        return BatchSettings(
+            spec=self.endpoint.spec,
             environment=environment,
             yields=lambda: self.queue.waiting > 0,
             clock=self.clock,
             transport=transport,
-            server_url=None if (server := endpoint.connection.server) is None else server.base_url,
+            server_url=None if server is None else server.base_url,
         )
-        self.runner = BatchRunner(
-            batches=self.batches, files=self.files, settings=settings, charged=self.failover.close, log=self.log
-        )
-        self.batch_routes = BatchRoutes(self.batches, self.files, self.runner, memory)
 
     def _failover(self, max_wait: float) -> Failover:
         spec = self.endpoint.spec

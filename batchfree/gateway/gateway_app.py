@@ -11,7 +11,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from batchfree.core.errors import StorageError, UnavailableError
-from batchfree.gateway.batches.batch_routes import refused
+from batchfree.gateway.batches.batch_routes import refusal_response
 from batchfree.gateway.gateway import Gateway
 from batchfree.gateway.gateway_status import gateway_status
 from batchfree.gateway.http_refusal import HttpRefusal, unavailable
@@ -22,7 +22,7 @@ from batchfree.gateway.responses import send_refusal
 from batchfree.gateway.status_page import policy, status_page
 
 PREFIXES = ("/api/v1", "/v1", "")
-"""What the paths of OpenRouter's and OpenAI's API may begin with, since clients put it into their base URL or not."""
+"""The paths may begin with any of these, since clients have different parts of the path in their base URL."""
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
@@ -52,7 +52,7 @@ def _explained(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except (UnavailableError, StorageError) as error:
-            return refused(unavailable(str(error)))
+            return refusal_response(unavailable(str(error)))
 
     return explained
 
@@ -72,7 +72,7 @@ def _model(gateway: Gateway) -> Handler:
         asked = request.path_params["id"]
         found = next((entry for entry in listed if entry["id"] == asked), None)
         missing = HttpRefusal(status=404, message=f"there is no free model {asked[:200]}")
-        return refused(missing) if found is None else JSONResponse({**found, "object": "model"})
+        return refusal_response(missing) if found is None else JSONResponse({**found, "object": "model"})
 
     return model
 

@@ -1,4 +1,4 @@
-"""How the gateway stands, for `GET /status`: quota, queue, models with their health, batches; nothing of any call."""
+"""The state of the gateway for `GET /status`: quota, queue, models with their health, batches. No call's contents."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from batchfree.service.routing import Health
 from batchfree.service.routing.health import failing_share
 
 MOST_BATCHES = 50
-"""The newest batches that are shown."""
+"""Most batches that are shown, the newest first."""
 
 
 def gateway_status(gateway: Gateway) -> JsonObject:
-    """The value of `/status`. Reads what is known already and asks nobody."""
+    """The value of `/status`, from facts that are known already. It sends no request."""
     now, failover = gateway.clock(), gateway.failover
     requests = [
         {"model": model, "result": result, "count": count}

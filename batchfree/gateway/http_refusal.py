@@ -1,8 +1,8 @@
-"""What a client is told instead of an answer, in the shapes of OpenRouter and OpenAI.
+"""Refusals that a client gets instead of an answer, in the shapes of OpenRouter and OpenAI.
 
 Sources: OpenRouter docs, pages "Errors" and "Limits", and recorded bodies of its 429s; OpenAI API reference, "Errors".
-Every refusal says `x-should-retry: false`, since OpenAI's SDKs would otherwise ask twice more, and each call here has
-already been tried on several models.
+Every refusal has the header `x-should-retry: false`. Without it OpenAI's SDKs would ask twice more, although each call
+was already tried on several models.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ INVALID = "invalid_request_error"
 SOURCES = {"minute": "openrouter_free_tier_per_minute", "day": "openrouter_free_tier_daily"}
 NAMES = {"minute": "free-models-per-min", "day": "free-models-per-day"}
 LEAST_WAIT_S = 1
-"""Smallest value of `Retry-After` in seconds; 0 would say: at once."""
+"""Smallest value of `Retry-After` in seconds. 0 would mean: at once."""
 RETRY_DOWN_S = 60.0
 """Seconds after which a client may ask again while no model answers."""
 
@@ -47,7 +47,7 @@ STATUSES: Mapping[Kind, int] = MappingProxyType(
         Kind.PRIVACY_SETTING: 503,
     }
 )
-"""The HTTP status of a call that ends with this kind of failure. A refused key is the server's, not the client's."""
+"""The HTTP status of a call that ends with this kind of failure. A refused key is this server's, not the client's."""
 STOP_STATUSES: Mapping[StopReason, int] = MappingProxyType(
     {
         StopReason.NO_MODEL: 404,
@@ -61,7 +61,7 @@ STOP_STATUSES: Mapping[StopReason, int] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRefusal:
-    """A status and what the body of the error says."""
+    """A status, headers, and the contents of the error body."""
 
     status: int
     message: str

@@ -1,4 +1,4 @@
-"""uvicorn on a socket of our own, with limited patience for slow clients, without signals and logs."""
+"""uvicorn on a socket of our own, with time limits for slow clients, and without signal handlers and logs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 15.0
-"""Seconds in which the headers of a request must have come, from the first byte or the begin of the connection."""
+"""Seconds in which the headers of a request must arrive, from its first byte or from the start of the connection."""
 MOST_CONNECTIONS = 1_000
-"""Open connections; more are answered with 503."""
+"""Most open connections. Further ones get a 503."""
 GRACE_S = 30
-"""Seconds that calls in flight have to end when the server stops."""
+"""Seconds that calls in flight may go on when the server stops."""
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection whose headers do not come. uvicorn alone would wait for ever."""
+    """HTTP/1.1 that closes a connection if its headers do not arrive. uvicorn alone would wait without a limit."""
 
     seconds = HEADERS_S
     patience: asyncio.TimerHandle | None = None

@@ -1,4 +1,4 @@
-"""`GET /models`: the free models of the catalogue, each as the service describes it."""
+"""`GET /models`: the free models of the catalogue, each with the service's own description."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROUTER_ENTRY: JsonObject = {
     "expiration_date": None,
     "links": {"details": "/api/v1/models/openrouter/free/endpoints"},
 }
-"""The entry of a router, as OpenRouter's catalogue holds it, for catalogues without one."""
+"""The entry of the router in OpenRouter's catalogue, for catalogues that have no such entry."""
 
 
 def model_list(catalogue: str, eligible: Collection[str]) -> JsonObject:

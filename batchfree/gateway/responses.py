@@ -11,7 +11,7 @@ from batchfree.core.chat import Json
 from batchfree.gateway.http_refusal import HttpRefusal
 
 AT_A_TIME = 32 * 1024
-"""Bytes of small parts that are sent together."""
+"""Small parts are sent together when they have this many bytes."""
 
 
 async def send_json(send: Send, value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
@@ -42,7 +42,7 @@ def _header_value(value: str) -> bytes:
 
 
 async def send_parts(send: Send, parts: Iterable[bytes]) -> None:
-    """Sends parts of a body whose status is sent already, several at a time; the body goes on."""
+    """Sends parts of a body, several at a time. The status must be sent already, and the body stays open."""
     together = bytearray()
     for part in parts:
         together += part

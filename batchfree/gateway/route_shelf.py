@@ -1,4 +1,4 @@
-"""One router for each route that clients ask for; all of them share what is known of the models."""
+"""One router for each route that clients ask for. All routers share the health of the models."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from batchfree.service.router import Router
 from batchfree.service.routing import Health, Model
 
 MOST_ROUTERS = 256
-"""Routers that are kept. Each list of models that a client sends is a route of its own."""
+"""Most routers that are kept. Each list of models that a client sends is a route of its own."""
 TRIAL_EVERY_S = 60.0
-"""Seconds between two requests that try a pool of models that was given up."""
+"""Seconds between two trial requests to a pool of models that is down."""
 
 
 class RouteShelf:
     """The routers of one endpoint, by route."""
 
     def __init__(self, endpoint: Endpoint, resting: Callable[[str, float], None]) -> None:
-        """`resting` is called with a model that is not asked until a moment in epoch seconds."""
+        """`resting` is called when a model begins to rest, with the model and the end of its rest in epoch seconds."""
         self.health: dict[str, Health] = {}
         self._policy = replace(routing_policy(endpoint.spec), token_limit=None)
         self._catalogue, self._clock = endpoint.connection.catalogue, endpoint.connection.clock
@@ -31,7 +31,7 @@ class RouteShelf:
 
     @property
     def allowed(self) -> tuple[str, ...] | None:
-        """The only models that may be asked, as the job names them; None: every free model."""
+        """The only models that may be asked, if the job names them; None: every free model."""
         return self._policy.ids
 
     def router(self, route: tuple[str, ...]) -> Router:
@@ -47,7 +47,7 @@ class RouteShelf:
         return self._routers[route]
 
     def allow_trial(self, route: tuple[str, ...]) -> bool:
-        """Allows one request to a pool that was given up, unless another was allowed in the last minute."""
+        """Allows one request to a pool that is down. Returns False if one was allowed in the last minute."""
         now = self._clock()
         if now - self._tried_at.get(route, float("-inf")) < TRIAL_EVERY_S:
             return False

@@ -35,7 +35,7 @@ JOB = "serve"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """Options of one session. `max_wait` in seconds; `key` is what clients must send, None without a key."""
+    """Options of one session. `max_wait` in seconds; `key` is the key that clients must send, None without a key."""
 
     host: str = "127.0.0.1"
     port: int = 8766
@@ -50,7 +50,7 @@ async def serve_clients(
     clock: Callable[[], float],
     say: Callable[[str], None],
 ) -> Stopped:
-    """Serves until a signal, and returns why it ended. `clock` gives epoch seconds; `say` tells a person.
+    """Serves until a signal, and returns why it ended. `clock` gives epoch seconds; `say` prints for a person.
 
     Raises OSError if the port can't be used, and BatchfreeError.
     """

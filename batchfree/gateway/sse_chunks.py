@@ -1,7 +1,7 @@
 """A whole reply as the chunks of a stream, in the form of OpenRouter's streaming.
 
-Sources: OpenRouter docs, page "Streaming"; OpenAI API reference, "chat.completion.chunk". The usage comes with a last
-chunk whose choice is empty. A comment keeps the connection open while no answer is there.
+Sources: OpenRouter docs, page "Streaming"; OpenAI API reference, "chat.completion.chunk". The usage comes in a last
+chunk whose choice is empty. Comments keep the connection open until there is an answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OF_LAST = ("usage", "openrouter_metadata")
 OF_DELTAS = ("role", "content", "tool_calls")
 
 
-def events(reply: JsonObject, tried: str) -> Iterator[bytes]:
+def reply_events(reply: JsonObject, tried: str) -> Iterator[bytes]:
     """The events of a `chat.completion`, up to `[DONE]`. A comment names the models that were tried."""
     yield f": X-Batchfree-Attempts: {tried}\n\n".encode()
     for chunk in chunks(reply):
@@ -64,7 +64,7 @@ def chunks(reply: JsonObject) -> Iterator[JsonObject]:
 
 
 def _deltas(message: JsonObject) -> Iterator[JsonObject]:
-    """The message in parts. What is neither content nor a tool call, such as reasoning, comes first and as a whole."""
+    """The message in parts. Members other than content and tool calls, such as reasoning, come first and whole."""
     others = {key: value for key, value in message.items() if key not in OF_DELTAS and value is not None}
     yield {"role": "assistant", "content": "", **others}
     content = message.get("content")

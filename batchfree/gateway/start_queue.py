@@ -1,7 +1,7 @@
-"""The queue in front of the rate limiter: who gets the next start.
+"""The queue in front of the rate limiter: which chat call gets the next start.
 
-A call that is tried again comes before new ones, since it has cost a request already; otherwise the first comes first.
-Batches come after all calls: they ask `waiting` before each start.
+A call that is tried again comes before new calls, since it has already cost a request. Otherwise calls start in the
+order of arrival. Batches come after all calls: they look at `waiting` before each start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from batchfree.service.quota.rate_limiter import RateLimiter
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Place:
-    """A place in the queue. `turn` is set when it is the first."""
+    """A place in the queue. `again` says that its call has had a start before. `turn` is set when it is the first."""
 
     again: bool
     turn: anyio.Event = field(default_factory=anyio.Event)
@@ -61,12 +61,12 @@ class StartQueue:
         return start
 
     def finish(self) -> None:
-        """Makes room for the next request: one that had a start is over."""
+        """Makes room for the next request, after a request that had a start has ended."""
         self.in_flight -= 1
         self._at_once.release()
 
     def _join(self, *, again: bool) -> _Place:
-        """A new place: behind all others, or behind those that are tried again too. The first keeps its turn."""
+        """Adds a place at the end, or with `again` behind the calls that are tried again. The first keeps its turn."""
         place = _Place(again=again)
         ahead = len(self._places)
         if again:
@@ -82,7 +82,7 @@ class StartQueue:
 
 
 class CallStarts:
-    """The starts of one call: what its exchange takes for the rate limiter."""
+    """The starts of one call. Its exchange uses them in place of the rate limiter."""
 
     def __init__(self, queue: StartQueue, max_wait: float) -> None:
         """The call waits at most `max_wait` seconds for each start."""
@@ -93,9 +93,8 @@ class CallStarts:
     async def acquire(self, stopping: anyio.Event) -> Start | Stopped | None:
         """Waits for a start.
 
-        Returns `Stopped` if the day is spent or no start came in time, and None once `stopping` is set.
-
-        A cancellation leaves neither a place nor a start behind.
+        Returns `Stopped` if the day is spent or no start came in time, and None once `stopping` is set. A cancellation
+        leaves neither a place nor a start behind.
         """
         with anyio.move_on_after(self._max_wait):
             start = await self._queue.acquire(stopping, again=self._had)
@@ -114,11 +113,11 @@ class CallStarts:
         self._queue.limiter.record_refusal(failure, start)
 
     def use(self) -> None:
-        """Notes that the service has begun to see the request of the last start."""
+        """Notes that the service has begun to receive the request of the last start."""
         self._is_used = True
 
     def give_back_unused(self) -> None:
-        """Returns the last start if the service has seen nothing of its request: the client left while it connected."""
+        """Returns the last start if its request never reached the service, because the client left before."""
         if self._start is not None and not self._is_used:
             self.give_back(self._start)
 

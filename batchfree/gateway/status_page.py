@@ -1,6 +1,6 @@
-"""The page `/`: `/status` for a person, as one HTML file that loads nothing and holds no script.
+"""The page `/`: `/status` for a person, as one HTML file that loads nothing and has no script.
 
-Everything is escaped by Jinja. The content security policy allows the one style by its hash, and nothing else.
+Jinja escapes every text. The content security policy allows the one style by its hash, and nothing else.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import pytest
 from support.emulated import SURE, ask, asking, content, emulation, said
 
-from batchfree.emulator.mind.fill_schema import numbers, summary
+from batchfree.emulator.mind.fill_schema import numbers_in, summary
 from batchfree.emulator.mind.picture import UNSEEN, describe_picture
 
 GLM, CODE, GEMMA = "emulated/glm-5.2:free", "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"
@@ -145,6 +145,6 @@ def test_the_classifier_answers_everything_with_a_verdict():
 
 
 def test_numbers_and_the_first_sentence_are_found_in_a_text():
-    assert numbers("1,299.50 for 3 of -4 on 2026-01-02") == [1299.5, 3, -4]
+    assert numbers_in("1,299.50 for 3 of -4 on 2026-01-02") == [1299.5, 3, -4]
     assert summary("One 2.5 two. Three? Four") == "One 2.5 two."
     assert summary("") == ""

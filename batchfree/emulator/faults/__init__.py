@@ -1,7 +1,7 @@
 """All faults by name.
 
-There are four kinds, one module each: a *refusal* is sent instead of an answer, an *answer* or *text* fault spoils
-what the model said, a *wire* fault spoils the bytes on their way.
+There are four kinds, one module each. A *refusal* is sent instead of an answer. An *answer* or *text* fault spoils the
+completion. A *wire* fault spoils the bytes on their way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faults of the answer: empty, cut off, refused, missing, charged; then the faults of text_faults.py.
+"""Faults of the answer: empty, cut off, refused, missing, charged. The faults of `text_faults` are added at the end.
 
 Each changes a `chat.completion` in place. Sources: OpenRouter docs (errors), recorded traffic of 2026.
 """
@@ -90,11 +90,11 @@ def _choices(body: JsonObject, call: ModelCall, options: Options) -> None:
 
 def _verdict(body: JsonObject, call: ModelCall, options: Options) -> None:
     form = options["form"]
-    _content(body, VERDICTS[int(call.share("verdict") * len(VERDICTS)) if form is None else form % len(VERDICTS)])
+    _content(body, VERDICTS[int(call.uniform("verdict") * len(VERDICTS)) if form is None else form % len(VERDICTS)])
 
 
 def _leaked(body: JsonObject, call: ModelCall, options: Options) -> None:
-    _content(body, LEAKED[int(call.share("leaked") * len(LEAKED))])
+    _content(body, LEAKED[int(call.uniform("leaked") * len(LEAKED))])
 
 
 def _charged(body: JsonObject, call: ModelCall, options: Options) -> None:

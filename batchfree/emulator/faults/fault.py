@@ -19,7 +19,7 @@ class Fault:
     """`does` completes the sentence "The service …". `options` maps each option to its default, which gives its type.
 
     Exactly one of the functions `refuse`, `spoil` (changes the completion in place) and `carry` is set.
-    `loses_answer`: the reply holds nothing that could be read as the answer.
+    `loses_answer` says that no client can find the answer in the reply.
     """
 
     name: str

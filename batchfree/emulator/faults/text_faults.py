@@ -73,7 +73,7 @@ def renumber(text: str, call: ModelCall, options: Options) -> str:
 
 
 def swap_codes(text: str, call: ModelCall, options: Options) -> str:
-    """Gives each answer to the code of another row: the one fault that no client can notice."""
+    """Gives each answer to the code of another row. No client can notice this fault."""
     pairs = _pairs(text)
     return _object([(pairs[index - 1][0], value) for index, (_, value) in enumerate(pairs)]) if pairs else text
 
@@ -90,7 +90,7 @@ def duplicate_codes(text: str, call: ModelCall, options: Options) -> str:
 
 
 def unknown_codes(text: str, call: ModelCall, options: Options) -> str:
-    """Adds codes that the request does not hold; the other answers stay."""
+    """Adds codes that are not in the request. The other answers stay."""
     pairs = _pairs(text)
     rng = _rng(call, "unknown")
     for _ in range(options["count"]):
@@ -105,7 +105,7 @@ def truncate(text: str, call: ModelCall, options: Options) -> str:
 
 
 def interleave(text: str, call: ModelCall, options: Options) -> str:
-    """Writes prose between the pairs: the text is no JSON any more, but it holds every answer."""
+    """Writes prose between the pairs. The text is no longer JSON, but it still holds every answer."""
     lines = [f"For this one I would say:\n{json.dumps(code)}: {json.dumps(value)}," for code, value in _pairs(text)]
     return "{\n" + "\n".join(lines) + "\n}" if lines else text
 
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> str:
-    """A JSON object as the emulated models write it; repeated keys stay."""
+    """A JSON object in the form of the emulated models; repeated keys stay."""
     written = (f"{json.dumps(code)}: {json.dumps(value, ensure_ascii=False)}" for code, value in pairs)
     return "{" + ", ".join(written) + "}"
 

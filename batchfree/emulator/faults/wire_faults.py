@@ -1,4 +1,4 @@
-"""Faults of the bytes on their way: blanks, slow bytes, cuts, endless bodies, wrong types. They only plan the steps."""
+"""Faults of the bytes on their way: blanks, slow bytes, cuts, endless bodies, wrong types. They only plan steps."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from batchfree.emulator.emulated_model import JsonObject
 from batchfree.emulator.error_bodies import Refusal
 
 
-def refused(refusal: Refusal) -> Response:
+def refusal_response(refusal: Refusal) -> Response:
     """The refusal as an HTTP response."""
     return JSONResponse(refusal.body, status_code=refusal.status, headers=dict(refusal.headers))
 
@@ -22,7 +22,7 @@ def key(service: EmulatedService, request: Request) -> Response:
     """`GET /key`. Source: the schema of OpenRouter's SDK 1.3.84."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
-        return refused(refusal)
+        return refusal_response(refusal)
     day = service.quota.of_the_day(service.clock())
     data: JsonObject = {
         "label": "sk-or-v1-emu...ted",
@@ -51,7 +51,7 @@ def credits(service: EmulatedService, request: Request) -> Response:
     """`GET /credits`: USD bought, and USD spent on paid models."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
-        return refused(refusal)
+        return refusal_response(refusal)
     bought = 0 if service.quota.of_the_day(service.clock())["limit"] < 1000 else 10
     spent = sum(logged.cost for logged in service.log.paid)
     return JSONResponse({"data": {"total_credits": bought, "total_usage": spent}})
@@ -61,11 +61,11 @@ def generation(service: EmulatedService, request: Request) -> Response:
     """`GET /generation?id=`: facts about one answer; 404 for the first `generation_lag` seconds."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
-        return refused(refusal)
+        return refusal_response(refusal)
     id = request.query_params.get("id", "")
     known = service.generations.get(id)
     if known is None or service.clock() - known["at"] < service.scenario.generation_lag:
-        return refused(bodies.refusal(404, f"Generation {id} not found"))
+        return refusal_response(bodies.refusal(404, f"Generation {id} not found"))
     return JSONResponse({"data": _facts(id, known)})
 
 
@@ -78,7 +78,7 @@ UNKNOWN_MEMBERS = (
 
 
 def _facts(id: str, known: JsonObject) -> JsonObject:
-    """The generation object; what the emulation does not know is null. Source: OpenRouter's OpenAPI document."""
+    """The generation object; unknown members are null. Source: OpenRouter's OpenAPI document."""
     body, logged, usage = known["body"], known["logged"], known["body"].get("usage") or {}
     milliseconds = round(((logged.done_at or logged.at) - logged.at) * 1000)
     thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")

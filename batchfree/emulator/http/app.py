@@ -92,10 +92,10 @@ def create_app(
     require_key: bool = True,
     log_path: Path | None = None,
 ) -> Emulator:
-    """The emulated service; `clock` gives epoch seconds, and all waiting is done by `sleep`.
+    """The emulated service; `clock` gives epoch seconds, `sleep` does all waiting.
 
-    `seed` replaces the seed of the scenario. Unless `require_key` is set, requests need no key. `log_path` is a file to
-    which every POST is appended.
+    `seed` replaces the seed of the scenario. Requests need a key only if `require_key` is set. Every POST is appended
+    to the file `log_path`.
     """
     scenario = scenario or Scenario()
     seed = scenario.seed if seed is None else seed

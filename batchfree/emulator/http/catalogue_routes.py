@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from batchfree.emulator import error_bodies as bodies
 from batchfree.emulator.chat_service import EmulatedService
 from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
-from batchfree.emulator.http.account_routes import refused
+from batchfree.emulator.http.account_routes import refusal_response
 
 MOST_A_PAGE = 1000
 MILLION = 1_000_000
@@ -25,7 +25,7 @@ def models(service: EmulatedService, request: Request) -> Response:
         offset = max(0, int(query.get("offset", 0)))
         limit = min(MOST_A_PAGE, int(query.get("limit", 500 if "offset" in query else MOST_A_PAGE)))
     except ValueError:
-        return refused(bodies.refusal(400, "Invalid query: offset and limit are whole numbers"))
+        return refusal_response(bodies.refusal(400, "Invalid query: offset and limit are whole numbers"))
     page = listed[offset : offset + limit]
     following = None
     if offset + limit < len(listed):
@@ -35,10 +35,10 @@ def models(service: EmulatedService, request: Request) -> Response:
 
 
 def models_of_user(service: EmulatedService, request: Request) -> Response:
-    """`GET /models/user`: the models that this account may use; those reserved for coding agents are left out."""
+    """`GET /models/user`: the models that this account may use, without those reserved for coding agents."""
     refusal = service.check_key(request.headers)
     if refusal is not None:
-        return refused(refusal)
+        return refusal_response(refusal)
     listed = [model.entry for model in service.models() if model.nature not in ("gated", "media")]
     return JSONResponse({"data": listed, "total_count": len(listed), "links": {"next": None}})
 
@@ -117,4 +117,4 @@ def _find(models: Sequence[EmulatedModel], request: Request) -> EmulatedModel | 
 
 def _unknown(request: Request) -> Response:
     id = f"{request.path_params['author']}/{request.path_params['slug']}"
-    return refused(bodies.refusal(404, f"Model {id} not found"))
+    return refusal_response(bodies.refusal(404, f"Model {id} not found"))

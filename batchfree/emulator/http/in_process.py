@@ -1,9 +1,9 @@
 """An httpx transport that streams from an ASGI application in the same process, without a socket.
 
-`httpx.ASGITransport` reads a whole body before it hands out the first byte, raises the exceptions of the application,
-and never tells the application that the client has left. This transport hands out bytes as they come, raises
-`httpx.RemoteProtocolError` where the application fails, and cancels the application when the response is closed.
-It needs asyncio.
+`httpx.ASGITransport` reads a whole body before it returns the first byte, raises the exceptions of the application, and
+never tells the application that the client has left. This transport returns bytes as they come, raises
+`httpx.RemoteProtocolError` if the application fails, and cancels the application when the response is closed. It needs
+asyncio.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What an emulated model says. It knows nothing: it chooses among what it is offered and copies from the text.
+"""The answers of an emulated model. It has no knowledge: it chooses among the offered labels and copies from the text.
 
 Each model has its own behaviour: how often it errs, how it writes a label, whether it obeys formats. Errors depend on
-the model and the text. So a model that is asked twice errs twice, and two models err at different texts.
+the model and the text. So a model repeats its error when it is asked again, and two models err at different texts.
+Every form of answer that a job can ask for is needed here: label, JSON, pack, tool call, text, answers about pictures.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from batchfree.emulator.chance import generator, share
+from batchfree.emulator.chance import generator, uniform
 from batchfree.emulator.emulated_model import EmulatedModel, JsonObject
 from batchfree.emulator.fault_rules import ScriptedAnswer
 from batchfree.emulator.faults.answer_faults import VERDICTS
@@ -33,9 +34,9 @@ SOLVED = ("{}", "{}.", "The answer is {}.")
 def speak(
     model: EmulatedModel, request: IncomingRequest, call: ModelCall, scripted: Sequence[ScriptedAnswer] = ()
 ) -> ModelOutput:
-    """What the model says, before faults and before limits of length."""
+    """The model's answer, before faults and before limits of length."""
     if model.nature == "classifier":
-        return ModelOutput(content=VERDICTS[int(call.share("verdict") * len(VERDICTS))])
+        return ModelOutput(content=VERDICTS[int(call.uniform("verdict") * len(VERDICTS))])
     native = request.json_schema if model.json_skill == "enforces" else None
     mind = Mind(model, request, call, tuple(scripted), Assignment(request, native))
     return replace(mind.answer(), reasoning=mind.thoughts())
@@ -52,13 +53,13 @@ class Mind:
     assignment: Assignment
 
     def answer(self) -> ModelOutput:
-        """A tool call, a pack, JSON, a label or prose, whichever comes first in this order and is wanted."""
+        """A tool call, a pack, JSON, a label or prose: the first one in this order that the request asks for."""
         task = self.assignment
         if task.wants_tool:
             return self._tool_call()
         is_forced = task.native is not None or (task.wants_json and self.model.json_skill == "mode")
         is_formal = task.rows or task.labels or task.schema is not None or task.wants_json
-        if is_formal and not is_forced and self.call.share("follows") >= self.model.behaviour.follows:
+        if is_formal and not is_forced and self.call.uniform("follows") >= self.model.behaviour.follows:
             return ModelOutput(content=f"Well, I would say this is about the following. {summary(task.text)}")
         if task.rows:
             return self._pack()
@@ -91,7 +92,7 @@ class Mind:
         return next((known.answer for known in self.scripted if known.match.search(text)), None)
 
     def _choose(self, text: str, options: Sequence[str]) -> str:
-        errs = share(self.call.seed, self.model.id, text, "errs")
+        errs = uniform(self.call.seed, self.model.id, text, "errs")
         evidence, accuracy = BULLETS.sub("", text), self.model.behaviour.accuracy
         return choose_label(evidence, options, right=self._script(text), errs=errs, accuracy=accuracy)
 
@@ -109,12 +110,12 @@ class Mind:
         return ModelOutput(content=self._wrapped(written), rows={self.assignment.text: written})
 
     def _wrapped(self, written: str) -> str:
-        """The JSON, in half of the replies of a model that only knows prose with a sentence before it."""
-        in_prose = self.model.json_skill == "prose" and self.call.share("prose") < 0.5
+        """The JSON. A model with the skill `prose` writes a sentence before it in half of its replies."""
+        in_prose = self.model.json_skill == "prose" and self.call.uniform("prose") < 0.5
         return f"Here is what I found:\n\n{written}" if in_prose else written
 
     def _pack(self) -> ModelOutput:
-        """One JSON object with an answer for every row; each is decided as if its row stood alone."""
+        """One JSON object with an answer for every row. Each answer is the same as for the row alone."""
         task = self.assignment
         rows: dict[str, str] = {}
         for code, text in task.rows.items():
@@ -128,7 +129,7 @@ class Mind:
         return ModelOutput(content=self._wrapped("{" + ", ".join(pairs) + "}"), rows=rows, codes=task.rows)
 
     def _tool_call(self) -> ModelOutput:
-        """A call of the tool that is demanded, or of the one that fits the text best."""
+        """A call of the demanded tool, or of the tool that fits the text best."""
         functions = [tool["function"] for tool in self.request.tools if isinstance(tool.get("function"), dict)]
         named = {function["name"]: function for function in functions}
         if not named:
@@ -145,7 +146,7 @@ class Mind:
         return ModelOutput(tool_calls=(tool_call,), rows={self.assignment.text: arguments})
 
     def _prose(self) -> str:
-        """The solution of a puzzle, or the gist of the text and a note that the answer is emulated."""
+        """The solution of a puzzle; for other texts a summary, and a note that the answer is emulated."""
         text = self.assignment.text
         solution = solve_puzzle(text)
         if solution is not None:

@@ -1,4 +1,4 @@
-"""What a request wants of a model, read from its words: labels, a JSON Schema, the rows of a pack, the text itself."""
+"""The task in a request, read from its words: labels, a JSON Schema, the rows of a pack, the text itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Assignment:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The last bulleted list after a line that ends in a colon, of the system message or else of the user's."""
+        """The last bulleted list after a line that ends in a colon, in the system message, else in the user's."""
         for words in (self.request.system, self.request.last_user):
             lists = BULLETS.findall(ROW.sub("", words))
             if lists:
@@ -68,13 +68,13 @@ class Assignment:
 
     @property
     def wants_json(self) -> bool:
-        """JSON mode is on, or the system message speaks of JSON."""
+        """Whether JSON mode is on, or the system message mentions JSON."""
         is_json_mode = self.request.response_format.get("type") == "json_object"
         return is_json_mode or bool(re.search(r"\bjson\b", self.request.system, re.I))
 
     @property
     def wants_tool(self) -> bool:
-        """Tools are offered, and the last message is not already the result of one."""
+        """Whether tools are offered, and the last message is not already the result of a tool."""
         is_result = bool(self.request.messages) and self.request.messages[-1].get("role") == "tool"
         return bool(self.request.tools) and self.request.body.get("tool_choice") != "none" and not is_result
 

@@ -1,4 +1,4 @@
-"""Choosing a label for a text: the label's own words, and a few words that speak for the labels of common jobs."""
+"""Chooses a label for a text, by the label's own words and by words that suggest the labels of common jobs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ CUES = {
     "utility": "weather time alarm timer date definition spell measure gallons roll flip coin calculator",
     "work": "meeting pto vacation boss payday taxes schedule salary earn off insurance",
 }
-"""Words of a text that speak for a label, by a word of the label."""
+"""A word of the label → words in a text that suggest the label."""
 FALLBACK = {"neutr", "other", "none", "out", "unkno"}
-"""First letters of a word of the label to choose where nothing speaks for any label."""
+"""Stems of labels that are chosen if no word of the text suggests another label."""
 SMALL = {"a", "an", "and", "are", "i", "in", "is", "it", "my", "not", "of", "or", "the", "to"}
-"""Words that say nothing about a label."""
+"""Words that suggest no label."""
 
 
 def choose_label(text: str, labels: Sequence[str], *, right: str | None, errs: float, accuracy: float) -> str:
     """The label that fits best, or a wrong one if `errs` is not below `accuracy`; both are from 0 to 1.
 
-    `right` is the right label, where the scenario scripts it.
+    `right` is the right label, if the scenario scripts it.
     """
     points = [float(label == right) for label in labels] if right in labels else _points(text, labels)
     order = sorted(range(len(labels)), key=lambda place: (-points[place], (place * 7 + len(text)) % len(labels)))
@@ -43,7 +43,7 @@ def choose_label(text: str, labels: Sequence[str], *, right: str | None, errs: f
 
 
 def _points(text: str, labels: Sequence[str]) -> list[float]:
-    """How much speaks for each label. Words that several labels share count less."""
+    """How strongly the text suggests each label. Words that several labels share count less."""
     found = _stems(text)
     own = [_stems(label) for label in labels]
     shared = [sum(stem in stems for stems in own) for stem in found]
@@ -63,5 +63,5 @@ def _stems(text: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4_096)
 def _cues(label: str) -> frozenset[str]:
-    """The stems that speak for a label."""
+    """The stems that suggest a label."""
     return frozenset[str]().union(*(_stems(CUES[word]) for word in CUES if _stems(word) & _stems(label)))

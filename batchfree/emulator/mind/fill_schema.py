@@ -1,4 +1,4 @@
-"""Filling a JSON Schema from a text: every required member, of its exact type, copied from the text where simple."""
+"""Fills a JSON Schema from a text: every required member with its exact type, copied from the text if possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FINDERS = (
     (r"address|street", rf"(\d+ {PROPER_NAME}*)"),
     (r"city|place|country|location", rf"\b(?:in|at|near) ({PROPER_NAME}*)"),
 )
-"""What to look for in the text, by the name or the format of a member."""
+"""Name or format of a member → the pattern of its value in the text."""
 PLACEHOLDERS = {
     "date": "2026-01-01",
     "date-time": "2026-01-01T00:00:00Z",
@@ -37,7 +37,7 @@ Choose = Callable[[str, Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class SchemaFiller:
-    """Fills schemas from one text; `choose` picks among strings, `root` is the document of local references."""
+    """Fills schemas from one text. `choose` picks one of several texts, `root` is the document of local references."""
 
     root: JsonObject
     text: str
@@ -76,7 +76,7 @@ class SchemaFiller:
         least, most = schema.get("minItems", 0), schema.get("maxItems", 5)
         values: list[Any] = []
         if member.get("type") in ("integer", "number"):
-            values = [_bounded(value, member, member["type"]) for value in numbers(self.text)]
+            values = [_bounded(value, member, member["type"]) for value in numbers_in(self.text)]
         elif member.get("type") == "string" and not member.keys() & {"const", "enum", "format"}:
             values = [_fitted(found, member) for found in re.findall(f"{PROPER_NAME}*", self.text)]
         values = list(dict.fromkeys(values)) or [self.fill(member, name, depth + 1)]
@@ -84,7 +84,7 @@ class SchemaFiller:
         return values[:most]
 
     def _string(self, schema: JsonObject, name: str) -> str | None:
-        """By `name: value` in the text, by the kind of the member, or else the first sentence."""
+        """The value after `name:` in the text, else the value of the member's kind, else the first sentence."""
         paired = self._paired(name)
         if paired is not None and "format" not in schema:
             return paired
@@ -95,11 +95,11 @@ class SchemaFiller:
         return None if schema.get("format") in PLACEHOLDERS else summary(self.text)
 
     def _number(self, name: str, kind: str) -> float | None:
-        found = [*numbers(self._paired(name) or ""), *numbers(self.text)]
+        found = [*numbers_in(self._paired(name) or ""), *numbers_in(self.text)]
         return next((value for value in found if kind == "number" or value == int(value)), None)
 
     def _paired(self, name: str) -> str | None:
-        """What stands after `name:` on its line; underscores of the name may be blanks."""
+        """The text after `name:` on its line. Underscores of the name may be blanks."""
         spelled = "[ _-]?".join(map(re.escape, name.split("_")))
         match = re.search(rf"(?im)\b{spelled}\s*[:=#]\s*((?:[^\n;.,]|[.,](?=\w))+)", self.text) if name else None
         return match[1].strip() if match else None
@@ -110,7 +110,7 @@ class SchemaFiller:
 
 
 def resolve(reference: Any, root: JsonObject) -> Any:
-    """The part of the document that a local `$ref` names; an empty schema where there is none."""
+    """The part of the document that a local `$ref` names; an empty schema if there is none."""
     found: Any = root
     for part in str(reference).removeprefix("#").strip("/").split("/"):
         key = part.replace("~1", "/").replace("~0", "~")
@@ -118,8 +118,8 @@ def resolve(reference: Any, root: JsonObject) -> Any:
     return found
 
 
-def numbers(text: str) -> list[float]:
-    """Every plain number of the text; dates and codes are none."""
+def numbers_in(text: str) -> list[float]:
+    """Every plain number in the text. Dates and codes don't count."""
     return [float(found.replace(",", "")) for found in NUMBER.findall(text)]
 
 
@@ -172,6 +172,6 @@ def _bounded(value: float, schema: JsonObject, kind: str) -> float:
 
 
 def _fitted(text: str, schema: JsonObject) -> str:
-    """The text with a length between `minLength` and `maxLength`; of the format, if there is nothing else to say."""
+    """The text with a length between `minLength` and `maxLength`. An empty text becomes an example of the format."""
     text = text or PLACEHOLDERS.get(str(schema.get("format")), "")
     return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]

@@ -1,4 +1,4 @@
-"""What the first bytes of a picture tell: its format and its size."""
+"""Format and size of a picture, read from its first bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNSEEN = "A picture that the emulation can't open: it fetches nothing."
 
 
 def describe_picture(url: str) -> str:
-    """One sentence on the picture in a data URL; other URLs are not fetched."""
+    """One sentence about the picture in a data URL. Other URLs are not fetched."""
     data = b""
     if url.startswith("data:") and ";base64," in url[:100]:
         try:

@@ -1,4 +1,4 @@
-"""Small questions with an answer that can be computed: sums, letters, words in order."""
+"""Puzzles: small questions whose answer can be computed, such as sums, spelling and sorting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 LONGEST = 200
-"""Characters; a longer text is not taken for such a question."""
+"""Most characters of a puzzle. A longer text is taken for another kind of question."""
 WORD = r"(?: the word)? [\"'“‘]?([\w-]+)[\"'”’]?"
 NUMBER = r"(-?\d{1,9}(?:\.\d+)?)"
 
@@ -40,7 +40,7 @@ SOLUTIONS: tuple[tuple[str, Callable[..., str]], ...] = (
 
 
 def solve_puzzle(text: str) -> str | None:
-    """The answer to a question of this kind; None for any other text."""
+    """The answer to a puzzle; None for any other text."""
     for pattern, solve in SOLUTIONS if len(text) <= LONGEST else ():
         found = re.search(pattern, text, re.IGNORECASE)
         if found:

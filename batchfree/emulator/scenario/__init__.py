@@ -1,4 +1,4 @@
-"""A scenario: which models are on offer, what the account may do, which faults are played."""
+"""A scenario: the models on offer, the limits of the account, and the faults that are played."""
 
 from __future__ import annotations
 

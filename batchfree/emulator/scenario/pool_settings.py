@@ -1,4 +1,4 @@
-"""The `pool` of a scenario: which models there are, and what is different about them."""
+"""The `pool` of a scenario: which models there are, and how they differ from the built-in ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from batchfree.emulator.settings import Listed, Members, Settings, TextList, mis
 
 
 class ModelChange(Behaviour, Presence):
-    """One entry of `pool.models`: a glob as `id` changes the models it fits, a new id makes a model.
+    """One entry of `pool.models`. An `id` that is a glob changes all models that fit; a new id adds a model.
 
     Only the keys that are given change anything. `like` names the model to copy; `entry` replaces raw members.
     """
@@ -102,7 +102,7 @@ class PoolSettings(Settings):
 
     @model_validator(mode="after")
     def _build(self, info: ValidationInfo) -> Self:
-        """Builds the models; the context's `folder` is where the path of a snapshot starts."""
+        """Builds the models. The path of a snapshot starts at the context's `folder`."""
         folder = (info.context or {}).get("folder", Path())
         changes = {name: getattr(self, name) for name in ("latency", "accuracy", "follows")}
         update = {name: value for name, value in changes.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Scenario files and presets: YAML in, a `Scenario` out, every mistake with file, line and key."""
+"""Scenario files and presets: YAML becomes a `Scenario`, and every mistake names file, line and key."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class ScenarioError(ValueError):
 
 
 class YamlDocument:
-    """A parsed YAML text; `data` is what it says, {} if it says nothing. Raises ScenarioError if it is no YAML."""
+    """A parsed YAML text. `data` is its content; {} for an empty text. Raises ScenarioError if it is no YAML."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
@@ -37,7 +37,7 @@ class YamlDocument:
             raise ScenarioError([f"{file}:{line}: is no YAML: {getattr(error, 'problem', None) or error}"]) from None
 
     def mistake(self, path: MistakePath, message: str) -> str:
-        """The message with file, line and key; the line is that of the nearest key which the text holds."""
+        """The message with file, line and key. If the text lacks the key, the line is that of the mapping around it."""
         node, place = self._root, ""
         for part in path:
             place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
@@ -74,7 +74,7 @@ class YamlDocument:
 
 
 def _child(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
-    """The value under a key or at a place; of a key that stands twice, the last one."""
+    """The value under a key or at an index. If a key is repeated, its last value counts."""
     if isinstance(node, yaml.MappingNode):
         return next((value for key, value in reversed(node.value) if key.value == part), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):

@@ -1,1 +1,1 @@
-"""OpenAI's files and batches: each batch is a job in a folder of its own, and goes on when `serve` starts again."""
+"""OpenAI's files and batches. Each batch is a job in a folder of its own, and continues when `serve` starts again."""

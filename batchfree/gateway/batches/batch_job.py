@@ -1,4 +1,4 @@
-"""The job of one batch: its file, and its runs in a thread of their own, so that no chat waits for its tables."""
+"""The job of one batch: its job file, and its runs. Each run has its own thread, so chat calls never wait for it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from batchfree.service.connection import Transport
 
 JOB_FILE, INPUT, TABLE, RUN = "job.yaml", "input.jsonl", "results.openai.jsonl", "run"
 SHARE = 0.8
-"""Share of the requests of a minute that batches may take, so that a chat call need not wait for the next minute."""
+"""Share of the requests of a minute that batches may use. The rest lets a chat call start within the same minute."""
 SECTIONS = ("limits", "retry", "endpoint", "router")
 """Sections that a batch takes over from the job of `serve`."""
 
@@ -41,7 +41,7 @@ class BatchSettings:
     clock: Callable[[], float]
     transport: Transport = None
     server_url: str | None = None
-    """The base URL of the server that `serve` itself has started, if it has; it differs from start to start."""
+    """The base URL of the server that `serve` itself started; None if it started none. It changes with every start."""
 
 
 def write_job(folder: Path, spec: JobSpec, model: str) -> None:

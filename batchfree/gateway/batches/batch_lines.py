@@ -1,7 +1,7 @@
 """Checks the lines of an input file as OpenAI does, and writes them as the job will read them.
 
-Codes of mistakes: OpenAI's guide to the Batch API. Only what a chat call may send goes on to the job, so a batch is as
-free of charge as a chat.
+Source of the codes of mistakes: OpenAI's guide to the Batch API. The job only gets lines that a chat call may send too,
+so a batch is as free of charge as a chat call.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from batchfree.gateway.chat_call import call_of
 from batchfree.gateway.http_refusal import HttpRefusal
 
 MOST_LINES = 50_000
-"""Requests of one batch (OpenAI's guide to the Batch API)."""
+"""Most requests of one batch (OpenAI's guide to the Batch API)."""
 MOST_MISTAKES = 100
-"""Mistakes that are told; reading ends there."""
+"""Most mistakes that are reported. Reading ends there."""
 LONGEST_ID = 512
-"""Characters of a `custom_id`."""
+"""Most characters of a `custom_id`."""
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class LineChecker:
 
     @property
     def has_enough(self) -> bool:
-        """Whether there are so many mistakes that the rest of the file need not be read."""
+        """Whether there are enough mistakes to stop reading the file."""
         return len(self.mistakes) >= MOST_MISTAKES or self.lines > MOST_LINES
 
 

@@ -1,7 +1,7 @@
 """A batch and a file as OpenAI's API shows them, and the states of a batch.
 
-Source: OpenAI API reference, "The batch object" and "The file object". A batch never expires here: with a scarce quota
-it may take days, so `completion_window` is shown as it was asked for, and `expires_at` is null.
+Source: OpenAI API reference, "The batch object" and "The file object". A batch may take days with a scarce quota, so it
+never expires here: `completion_window` is shown as it was asked for, and `expires_at` is null.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BatchWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks for with `POST /batches`."""
+    """The fields of a `POST /batches`."""
 
     input_file_id: str
     endpoint: str

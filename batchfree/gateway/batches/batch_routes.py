@@ -21,9 +21,9 @@ from batchfree.gateway.call_body import BodyMemory, ClientLeftError
 from batchfree.gateway.http_refusal import HttpRefusal, invalid
 
 MOST_STORED = 10 * 1024**3
-"""Bytes of all files together."""
+"""Most bytes of all files together."""
 MOST_OPEN = 1_000
-"""Batches that are not done."""
+"""Most batches that are not done."""
 MOST_BATCHES_A_PAGE, BATCHES_A_PAGE = 100, 20
 MOST_FILES_A_PAGE = 10_000
 
@@ -55,13 +55,15 @@ class BatchRoutes:
 
     async def _upload(self, request: Request) -> Response:
         if sum(record.bytes for record in self._files.all()) > MOST_STORED:
-            return refused(invalid(f"more than {MOST_STORED >> 30} GB are stored; delete files first", status=413))
+            return refusal_response(
+                invalid(f"more than {MOST_STORED >> 30} GB are stored; delete files first", status=413)
+            )
         id = self._files.new_id()
         try:
             with self._files.making(id) as folder:
                 upload = await read_upload(request, folder / CONTENT)
                 if isinstance(upload, HttpRefusal):
-                    return refused(upload.with_header("Connection", "close"))
+                    return refusal_response(upload.with_header("Connection", "close"))
                 record = FileRecord(
                     id=id,
                     bytes=upload.size,
@@ -108,13 +110,13 @@ class BatchRoutes:
             return Response(status_code=400)
         wish = raw if isinstance(raw, HttpRefusal) else read_wish(raw)
         if isinstance(wish, HttpRefusal):
-            return refused(wish)
+            return refusal_response(wish)
         file = self._files.get(wish.input_file_id)
         if file is None or file.purpose != "batch":
             what = f"No such File object: {wish.input_file_id[:100]}" if file is None else "the file is no batch input"
-            return refused(invalid(what, "input_file_id"))
+            return refusal_response(invalid(what, "input_file_id"))
         if sum(record.status in OPEN for record in self._batches.all()) >= MOST_OPEN:
-            return refused(invalid(f"{MOST_OPEN} batches are open already", status=429))
+            return refusal_response(invalid(f"{MOST_OPEN} batches are open already", status=429))
         record = BatchRecord(
             id=self._batches.new_id(),
             status="validating",
@@ -144,7 +146,7 @@ class BatchRoutes:
         if record is None:
             return _no_batch(request)
         if record.status not in ("validating", "in_progress", "cancelling"):
-            return refused(invalid(f"Cannot cancel a batch with status '{record.status}'.", status=409))
+            return refusal_response(invalid(f"Cannot cancel a batch with status '{record.status}'.", status=409))
         try:
             record = record if record.status == "cancelling" else self._runner.cancel(record.id)
         except OSError as error:
@@ -152,19 +154,19 @@ class BatchRoutes:
         return JSONResponse(self._runner.now(record).to_json())
 
 
-def refused(refusal: HttpRefusal) -> Response:
+def refusal_response(refusal: HttpRefusal) -> Response:
     """A refusal as a response."""
     return JSONResponse(refusal.body(), refusal.status, refusal.all_headers())
 
 
 def _page(request: Request, records: Sequence[RecordT], usual: int, most: int) -> Response:
-    """One page of a list: `limit` records behind the one that `after` names."""
+    """One page of a list: at most `limit` records that follow the record `after`."""
     asked, after = request.query_params.get("limit", str(usual)), request.query_params.get("after")
     if not asked.isascii() or not asked.isdigit() or not 1 <= int(asked[:9]) <= most:
-        return refused(invalid(f"`limit` must be a number from 1 to {most}", "limit"))
+        return refusal_response(invalid(f"`limit` must be a number from 1 to {most}", "limit"))
     place = next((place for place, record in enumerate(records) if record.id == after), None)
     if after is not None and place is None:
-        return refused(invalid(f"there is nothing with the id {after[:100]!r}", "after"))
+        return refusal_response(invalid(f"there is nothing with the id {after[:100]!r}", "after"))
     begin = 0 if place is None else place + 1
     page = records[begin : begin + int(asked)]
     ends = {"first_id": page[0].id if page else None, "last_id": page[-1].id if page else None}
@@ -173,13 +175,13 @@ def _page(request: Request, records: Sequence[RecordT], usual: int, most: int) -
 
 
 def _no_file(request: Request) -> Response:
-    return refused(invalid(f"No such File object: {request.path_params['id'][:100]}", "id", status=404))
+    return refusal_response(invalid(f"No such File object: {request.path_params['id'][:100]}", "id", status=404))
 
 
 def _no_batch(request: Request) -> Response:
-    return refused(invalid(f"No batch found with id '{request.path_params['id'][:100]}'.", "id", status=404))
+    return refusal_response(invalid(f"No batch found with id '{request.path_params['id'][:100]}'.", "id", status=404))
 
 
 def _disk(error: OSError) -> Response:
     status = 507 if error.errno in FULL else 500
-    return refused(HttpRefusal(status=status, message=f"the file can't be kept: {error.strerror}"))
+    return refusal_response(HttpRefusal(status=status, message=f"the file can't be kept: {error.strerror}"))

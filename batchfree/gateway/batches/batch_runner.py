@@ -30,14 +30,15 @@ from batchfree.run.summary import Summary
 from batchfree.service.quota.rate_limiter import unless
 
 AT_ONCE = 4
-"""Batches that run at a time; the others wait in the order in which they came."""
+"""Most batches that run at a time. The others wait in the order in which they came."""
 RUN_AGAIN_S = 60.0
-"""Seconds until a batch with pending requests runs again, if nothing names another moment; doubled up to …"""
+"""Seconds until a batch with pending requests runs again, if its run named no time. Doubled after every run."""
 LONGEST_PAUSE_S = 900.0
+"""The longest such pause, in seconds."""
 FOR_A_PERSON_S = 600.0
-"""Seconds until a batch runs again that waits for a person, or for room on the disk."""
+"""Seconds until a batch runs again after it stopped for a person, or because the disk was full."""
 FATAL = (StopReason.REFUSED, StopReason.REQUEST, StopReason.INPUT, StopReason.CHARGED)
-"""Why a batch fails: running it again would only spend requests, or money."""
+"""Reasons that end a batch as failed, since another run would only spend requests or money."""
 
 
 class BatchRunner:
@@ -62,7 +63,7 @@ class BatchRunner:
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Goes on with every open batch, and works on new ones until `stop`. A cancellation waits for running jobs."""
+        """Continues every open batch, and works on new ones until `stop`. A cancellation waits for running jobs."""
         async with anyio.create_task_group() as self._tasks:
             for record in reversed(self._batches.all()):
                 if record.status in OPEN:
@@ -76,7 +77,7 @@ class BatchRunner:
         self._tasks.start_soon(self._work, id)
 
     def cancel(self, id: str) -> BatchRecord:
-        """Cancels an open batch: requests in flight are waited for, what is answered stays. Raises OSError."""
+        """Cancels an open batch. Requests in flight still get their answers, and all answers stay. Raises OSError."""
         record = self._move(id, "cancelling")
         self._cancels[id].set()
         if (job := self.running.get(id)) is not None:
@@ -90,13 +91,13 @@ class BatchRunner:
         return msgspec.structs.replace(record, counts=counts) if counts.total else record
 
     def stop(self) -> None:
-        """Ends all runs; the batches go on when `serve` starts again."""
+        """Ends all runs. The batches continue when `serve` starts again."""
         self._stopping.set()
         for job in self.running.values():
             job.stop(Stopped(reason=StopReason.TERMINATED, message="`serve` ends"))
 
     async def _work(self, id: str) -> None:
-        """One batch from its state to its end. Without room on the disk it tries again later."""
+        """Takes one batch from its present state to its end. If the disk is full, it tries again later."""
         pause = RUN_AGAIN_S
         while not self._stopping.is_set() and (record := self._record(id)).status in OPEN:
             try:
@@ -172,11 +173,11 @@ class BatchRunner:
         elif not summary.counts.pending:
             self._move(id, "finalizing")
         else:
-            await self._pause(id, _seconds(stopped, self.clock(), pause))
+            await self._pause(id, _seconds_to_next_run(stopped, self.clock(), pause))
         return min(2 * pause, LONGEST_PAUSE_S)
 
     async def _take_room(self, id: str) -> bool:
-        """Waits until the batch may run. Returns False if it was cancelled, or everything stops, before that."""
+        """Waits until the batch may run. Returns False if the batch was cancelled or everything stopped meanwhile."""
         taken = False
 
         async def take() -> None:
@@ -227,7 +228,7 @@ class BatchRunner:
         return self._batches.change(id, lambda record: record.moved_to(status, self.clock()))
 
 
-def _seconds(stopped: Stopped | None, now: float, pause: float) -> float:
+def _seconds_to_next_run(stopped: Stopped | None, now: float, pause: float) -> float:
     """Seconds until a batch with pending requests runs again."""
     if stopped is not None and stopped.until is not None:
         return max(1.0, stopped.until - now)

@@ -21,7 +21,7 @@ RECORD, CONTENT, UNFINISHED = "record.json", "content", ".unfinished"
 
 
 class RecordStore(Generic[RecordT]):
-    """The records of one kind, by id. A folder without a record is what a killed process left; it is removed."""
+    """The records of one kind, by id. A folder without a record was left by a killed process, and is removed."""
 
     def __init__(self, folder: Path, kind: type[RecordT], prefix: str) -> None:
         """Reads all records. Raises StorageError."""
@@ -64,7 +64,7 @@ class RecordStore(Generic[RecordT]):
 
     @contextmanager
     def making(self, id: str) -> Iterator[Path]:
-        """A folder to be filled, which becomes that of the record when `put` is called; else it is removed."""
+        """A new folder, to be filled inside the block. It is removed at the end unless `put` made it a record."""
         folder = self.folder(id)
         folder.mkdir(mode=0o700)
         try:
@@ -74,13 +74,13 @@ class RecordStore(Generic[RecordT]):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def put(self, record: RecordT) -> None:
-        """Keeps a record, durably, in its folder. Raises OSError."""
+        """Writes a record durably into its folder. Raises OSError."""
         with atomic_write(self.folder(record.id) / RECORD) as unfinished:
             unfinished.write_bytes(msgspec.json.encode(record))
         self._records[record.id] = record
 
     def change(self, id: str, change: Callable[[RecordT], RecordT]) -> RecordT:
-        """Changes a record and keeps it. Raises OSError."""
+        """Changes a record and writes it. Raises OSError."""
         record = change(self._records[id])
         self.put(record)
         return record

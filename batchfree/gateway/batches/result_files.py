@@ -1,4 +1,4 @@
-"""The results of a batch: the table of its job, split into the lines that were answered and those that failed."""
+"""The results of a batch: the table of its job, split into a file of answers and a file of failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PURPOSE = "batch_output"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultFiles:
-    """The ids of the two files; None for one that would be empty."""
+    """The ids of the two files; None for a file that would be empty."""
 
     output: str | None
     errors: str | None
@@ -31,7 +31,7 @@ def split_results(table: Path, batch: str, files: RecordStore[FileRecord], now: 
 
 
 def _write(table: Path, name: str, files: RecordStore[FileRecord], now: float, *, failed: bool) -> str | None:
-    """Writes one file. A file of the same name, left by a crash before its id was noted, is replaced."""
+    """Writes one file. It replaces a file of the same name, which a crash may have left before its id was noted."""
     old = next((record for record in files.all() if record.filename == name), None)
     if old is not None:
         files.remove(old.id)

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
 LARGEST_FILE = 200 * 1024 * 1024
 """Largest input file of a batch in bytes (OpenAI's guide to the Batch API)."""
 LONGEST_FIELD = 1_000
-"""Bytes of a form field that is no file."""
+"""Most bytes of a form field that is no file."""
 MOST_FIELDS = 20
 PART = 256 * 1024
 """Bytes that are read at a time."""
 QUIET_S = 60.0
-"""Seconds without a byte after which an upload is given up."""
+"""Seconds without a byte after which the upload ends as failed."""
 LONGEST_NAME = 200
+"""Most characters of a file name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A file that was read to its place; `size` in bytes."""
+    """An uploaded file that is on disk; `size` in bytes."""
 
     filename: str
     purpose: str
@@ -53,7 +54,7 @@ async def read_upload(request: Request, target: Path) -> Upload | HttpRefusal:
     if not kind.lower().startswith("multipart/form-data"):
         return invalid("send the file as multipart/form-data, with the fields `file` and `purpose`")
     for warning in (aiohttp.BadContentDispositionHeader, aiohttp.BadContentDispositionParam):
-        warnings.filterwarnings("ignore", category=warning)  # the words of a stranger, which nobody should read
+        warnings.filterwarnings("ignore", category=warning)  # the warning would quote text of the client
     try:
         content = cast(Any, _BodyStream(request.stream()))
         return await _read_form(aiohttp.MultipartReader({"Content-Type": kind}, content), target)
@@ -111,7 +112,7 @@ class _BodyStream:
         self.total = 0
 
     def at_eof(self) -> bool:
-        """Whether nothing is left."""
+        """Whether all bytes were read."""
         return self._has_ended and not self._buffer
 
     async def read(self, size: int) -> bytes:
