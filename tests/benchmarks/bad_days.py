@@ -13,13 +13,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, scenario
 
 from batchfree.emulator.scenario.scenario_file import presets
 
 LABELS = {"answer": {"labels": ["positive", "negative"]}}
 TWENTY_A_MINUTE = {"requests_per_minute": 20, "requests_per_day": 1_000_000}
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 
 CASES: list[tuple[str, str, int, dict[str, Any]]] = [
     *(

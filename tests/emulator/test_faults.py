@@ -5,25 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-import httpx
 import pytest
-from support.emulated import ask, asking, content, emulation
+from support.emulated import GLM, ask, asking, content, emulation, played
 
 from batchfree.emulator.faults import FAULTS
 
-GLM, LFM = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free"
 CODES = ["k3x9", "t7qd", "m2vc", "p8wz", "a5rn", "b6sk", "c9th", "d4uj"]
 PACK = "\n".join(f'<row id="{code}">text number {number} is good &amp; fine</row>' for number, code in enumerate(CODES))
 PACK_ROWS = [f"text number {number} is good & fine" for number in range(len(CODES))]
 LABELS = "Choose for every row one of these labels:\n- positive\n- negative"
-
-
-def played(fault: str, body: dict | None = None, **options: object) -> httpx.Response:
-    """The reply to one request when a fault is played."""
-    app = emulation(f"faults: [{{fault: {fault}, with: {json.dumps(options)}}}]")
-    (reply,) = ask(app, body or asking(model=GLM))
-    assert app.state.log.requests[0].fault == fault
-    return reply
 
 
 def pack_body(**members: object) -> dict:

@@ -6,12 +6,11 @@ import json
 
 import jsonschema
 import pytest
-from support.emulated import SURE, ask, asking, content, emulation, said
+from support.emulated import CODE, GEMMA, GLM, SURE, ask, asking, content, emulation, said
 
 from batchfree.emulator.mind.choose_label import choose_label
 from batchfree.emulator.mind.fill_schema import SchemaFiller
 
-GLM, CODE, GEMMA = "emulated/glm-5.2:free", "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"
 MOODS = "Classify the sentiment. Answer with one of these labels:\n- positive\n- negative\n- neutral"
 INVOICE = (
     "Invoice from Acme Tools to Jane Miller, jane.miller@example.com, dated 2026-03-03. "

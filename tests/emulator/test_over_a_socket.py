@@ -16,14 +16,13 @@ import pytest
 import requests
 from openrouter import OpenRouter, errors
 from openrouter.utils import RetryConfig
-from support.emulated import FREE, asking
+from support.emulated import FREE, GLM, asking
 
 from batchfree.emulator import EmulatedLimits, Emulator, Scenario, create_app
 from batchfree.emulator.http.serve import make_server, serve
 from batchfree.emulator.scenario.scenario_file import read_scenario
 
 KEY = "sk-or-v1-" + "0" * 64
-GLM = "emulated/glm-5.2:free"
 CALM = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
 NO_RETRIES = RetryConfig("none", None, False)  # type: ignore[arg-type]
 

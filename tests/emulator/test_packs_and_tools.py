@@ -8,12 +8,11 @@ import struct
 from xml.sax.saxutils import escape
 
 import pytest
-from support.emulated import SURE, ask, asking, content, emulation, said
+from support.emulated import CODE, GEMMA, GLM, SURE, ask, asking, content, emulation, said
 
 from batchfree.emulator.mind.fill_schema import numbers_in, summary
 from batchfree.emulator.mind.picture import UNSEEN, describe_picture
 
-GLM, CODE, GEMMA = "emulated/glm-5.2:free", "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"
 MOODS = "Classify the sentiment. Answer with one of these labels:\n- positive\n- negative\n- neutral"
 
 

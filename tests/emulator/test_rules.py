@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.emulated import FREE, ask, asking, content, emulation
+from support.emulated import FREE, GLM, LFM, ask, asking, content, emulation
 from support.virtual_time import VirtualTime
 
-GLM, LFM = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free"
 CODES = ["k3x9", "t7qd", "m2vc", "p8wz", "a5rn", "b6sk", "c9th", "d4uj"]
 PACK = "\n".join(f'<row id="{code}">text number {number} is good &amp; fine</row>' for number, code in enumerate(CODES))
 PACK_ROWS = [f"text number {number} is good & fine" for number in range(len(CODES))]

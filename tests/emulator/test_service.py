@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from support.emulated import FREE, ask, asking, emulation, get
+from support.emulated import (
+    CODE,
+    FREE,
+    GATED,
+    GLM,
+    IMAGE,
+    LFM,
+    PAID,
+    SAFETY,
+    SCHEMA,
+    TOOLS,
+    ask,
+    asking,
+    emulation,
+    get,
+)
 from support.virtual_time import VirtualTime
-
-GLM, LFM, CODE = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free", "emulated/north-mini-code:free"
-SAFETY, GATED, PAID = "emulated/nemotron-3.5-content-safety:free", "emulated/inkling:free", "emulated/glm-5.2"
-IMAGE = [
-    {"type": "text", "text": "What is this?"},
-    {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}},
-]
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}}}
-TOOLS = [{"type": "function", "function": {"name": "go", "parameters": {"type": "object", "properties": {}}}}]
 
 
 def test_the_free_router_names_the_concrete_model_that_answered():

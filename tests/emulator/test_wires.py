@@ -8,18 +8,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from support.emulated import ask, asking, client, emulation
+from support.emulated import GLM, ask, asking, client, emulation, played
 from support.virtual_time import NOON, VirtualTime
-
-GLM = "emulated/glm-5.2:free"
-
-
-def played(fault: str, body: dict | None = None, **options: object) -> httpx.Response:
-    """The reply to one request when a fault is played."""
-    app = emulation(f"faults: [{{fault: {fault}, with: {json.dumps(options)}}}]")
-    (reply,) = ask(app, body or asking(model=GLM))
-    assert app.state.log.requests[0].fault == fault
-    return reply
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, scenario
 
 from batchfree.core.stops import StopReason
 from batchfree.emulator.faults import FAULTS
@@ -17,7 +17,6 @@ from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.emulator.scenario.scenario_file import presets
 from batchfree.journal.file import read
 
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 CALM = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
 LABELS = {"answer": {"labels": ["good", "bad"]}}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, reviews, scenario
 
 from batchfree.cli.print_summary import result_lines
 from batchfree.core.parts import Part
@@ -22,7 +22,6 @@ from batchfree.report.collect import collect
 from batchfree.report.figures_json import as_json
 from batchfree.report.page import render_page
 
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 CALM = """
 limits: {per_minute: null, per_day: null}
 router: {draws_classifier: false}
@@ -34,9 +33,6 @@ ALONE = "content: '^(?!<row)'"
 
 def rehearse(folder: Path, rows: int = 60, check: int = 20, faults: str = "", **spec: Any) -> Rehearsal:
     folder.mkdir(exist_ok=True)
-    words = ("awful bad", "great lovely")
-    gold = ("negative", "positive")
-    data = [{"prompt": f"Review {n}: {words[n % 2]} food.", "gold": gold[n % 2]} for n in range(rows)]
     whole = {
         "answer": {"labels": ["positive", "negative"]},
         "limits": UNLIMITED,
@@ -44,7 +40,7 @@ def rehearse(folder: Path, rows: int = 60, check: int = 20, faults: str = "", **
         "evaluate": {"expected": "gold", "pack_check": check},
         **spec,
     }
-    return Rehearsal(folder, data, whole, scenario(f"{CALM}\nfaults: [{faults}]" if faults else CALM))
+    return Rehearsal(folder, reviews(rows), whole, scenario(f"{CALM}\nfaults: [{faults}]" if faults else CALM))
 
 
 def attempts(job: Rehearsal) -> list[Attempt]:

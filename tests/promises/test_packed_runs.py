@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, scenario
 
 from batchfree.emulator.scenario.scenario_file import presets
 from batchfree.job.status import status
 from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import read
 
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 LABELS = {"labels": ["positive", "negative"]}
 CITY = {
     "type": "object",

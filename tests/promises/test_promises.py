@@ -13,13 +13,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, scenario
 
 import batchfree
 from batchfree.journal.attempts import Status
 
 ROOT = Path(__file__).parents[2]
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 CALM = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
 BAD = (
     CALM

@@ -8,26 +8,21 @@ from typing import Any
 
 import polars as pl
 import pytest
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, reviews, scenario
 
 import batchfree
 from batchfree.cli.print_summary import result_lines
 from batchfree.job.state import read_state
 from batchfree.quality.intervals import Proportion
 
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 POOL = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
 ERRING = POOL + "pool: {accuracy: 0.7, follows: 1.0}\n"
 
 
 def rehearse(folder: Path, rows: int = 60, text: str = ERRING, **spec: Any) -> Rehearsal:
     folder.mkdir(exist_ok=True)
-    words = {0: "awful bad", 1: "great lovely"}
-    data = [
-        {"prompt": f"Review {n}: {words[n % 2]} food.", "gold": ("negative", "positive")[n % 2]} for n in range(rows)
-    ]
     labels = {"answer": {"labels": ["positive", "negative"]}, "limits": UNLIMITED}
-    return Rehearsal(folder, data, {**labels, "router": {"seed": 1}, **spec}, scenario(text))
+    return Rehearsal(folder, reviews(rows), {**labels, "router": {"seed": 1}, **spec}, scenario(text))
 
 
 def votes_of(table: pl.DataFrame) -> list[list[dict[str, str]]]:

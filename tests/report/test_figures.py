@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from support.command_line import JobHere
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, reviews, scenario
 
 from batchfree.core.stops import Counts
 from batchfree.journal.attempts import Status
@@ -26,16 +26,11 @@ from batchfree.report.page_rows import MOST_BYTES, page_rows
 from batchfree.report.timeline import MOST_BARS, StartCounter, pauses
 
 POOL = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\npool: {accuracy: 0.7}\n"
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 
 
 def rehearse(folder: Path, rows: int = 60, text: str = POOL, **spec: Any) -> Rehearsal:
-    words = {0: "awful bad", 1: "great lovely"}
-    data = [
-        {"prompt": f"Review {n}: {words[n % 2]} food.", "gold": ("negative", "positive")[n % 2]} for n in range(rows)
-    ]
     labels = {"answer": {"labels": ["positive", "negative"]}, "limits": UNLIMITED}
-    return Rehearsal(folder, data, {**labels, **spec}, scenario(text))
+    return Rehearsal(folder, reviews(rows), {**labels, **spec}, scenario(text))
 
 
 def figures(job: Rehearsal) -> dict[str, Any]:

@@ -150,15 +150,17 @@ def certificate(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_servers_own_certificate_is_trusted_once_it_is_named(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only aiohttp is tried: httpx carries requests to OpenRouter, never to this machine."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-    async def asked() -> Judged:
-        server = await asyncio.start_server(LocalServer().serve, "127.0.0.1", 0, ssl=context)
+
+def asked_over_tls(serve: Serve, context: ssl.SSLContext | None = None) -> Judged:
+    """The result of one https request by aiohttp to a server; without `context` the server speaks no TLS.
+
+    Only aiohttp is tried: httpx carries requests to OpenRouter, never to this machine.
+    """
+
+    async def main() -> Judged:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
         client = Client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", fast=True)
         try:
             return await client.complete(BODY, 9)
@@ -166,13 +168,21 @@ def test_a_servers_own_certificate_is_trusted_once_it_is_named(
             await client.aclose()
             server.close()
 
-    failure = anyio.run(asked)
+    return anyio.run(main)
+
+
+def test_a_servers_own_certificate_is_trusted_once_it_is_named(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    failure = asked_over_tls(LocalServer().serve, context)
     assert isinstance(failure, Failure)
     assert failure.unsent
     assert "no secure connection: self-signed certificate; " in failure.message
     assert "name its file in SSL_CERT_FILE" in failure.message
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    assert isinstance(anyio.run(asked), Completion)
+    assert isinstance(asked_over_tls(LocalServer().serve, context), Completion)
 
 
 def test_a_server_without_tls_is_no_secure_connection() -> None:
@@ -180,16 +190,7 @@ def test_a_server_without_tls_is_no_secure_connection() -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
         writer.close()
 
-    async def main() -> Judged:
-        server = await asyncio.start_server(in_plain_text, "127.0.0.1", 0)
-        client = Client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", fast=True)
-        try:
-            return await client.complete(BODY, 9)
-        finally:
-            await client.aclose()
-            server.close()
-
-    failure = anyio.run(main)
+    failure = asked_over_tls(in_plain_text)
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
 

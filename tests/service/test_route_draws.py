@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from support.rehearsal import Rehearsal, scenario
+from support.rehearsal import UNLIMITED, Rehearsal, scenario
 
 from batchfree.core.stops import StopReason
 from batchfree.emulator.scenario.scenario_file import presets
 
-UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
 CALM = """
 limits: {per_minute: null, per_day: null}
 router: {draws_classifier: false}

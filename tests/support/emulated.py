@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,6 +15,15 @@ from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.emulator.scenario.scenario_file import read_scenario
 
 FREE = "openrouter/free"
+GLM, LFM = "emulated/glm-5.2:free", "emulated/lfm-2.5-2.6b:free"
+CODE, GEMMA = "emulated/north-mini-code:free", "emulated/gemma-4-31b-it:free"
+SAFETY, GATED, PAID = "emulated/nemotron-3.5-content-safety:free", "emulated/inkling:free", "emulated/glm-5.2"
+IMAGE = [
+    {"type": "text", "text": "What is this?"},
+    {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}},
+]
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}}}
+TOOLS = [{"type": "function", "function": {"name": "go", "parameters": {"type": "object", "properties": {}}}}]
 SURE = "pool: {accuracy: 1.0, follows: 1.0}"
 
 
@@ -67,3 +77,11 @@ def said(body: dict[str, Any], scenario: str = SURE) -> str:
 
 def content(response: httpx.Response) -> str:
     return str(response.json()["choices"][0]["message"]["content"])
+
+
+def played(fault: str, body: dict[str, Any] | None = None, **options: object) -> httpx.Response:
+    """The reply to one request when a fault is played."""
+    app = emulation(f"faults: [{{fault: {fault}, with: {json.dumps(options)}}}]")
+    (reply,) = ask(app, body or asking(model=GLM))
+    assert app.state.log.requests[0].fault == fault
+    return reply

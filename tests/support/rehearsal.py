@@ -21,11 +21,20 @@ from batchfree.emulator.scenario.scenario_file import read_scenario
 BASE_URL = "http://emulated.invalid/api/v1"
 KEY = "sk-or-v1-0123456789abcdef0123456789abcdef"
 SEED = 1
+UNLIMITED = {"requests_per_minute": 1_000_000, "requests_per_day": 1_000_000}
+"""Limits of a job that never waits for its quota."""
+SENTIMENTS = ("negative", "positive")
 
 
 def scenario(text: str = "") -> Scenario:
     """The scenario that a YAML text describes; the default scenario for an empty text."""
     return read_scenario(text, "a test", Path.cwd(), "test") if text.strip() else Scenario()
+
+
+def reviews(number: int) -> list[dict[str, str]]:
+    """Short reviews, by turns bad and good, with the right label in the column `gold`."""
+    words = ("awful bad", "great lovely")
+    return [{"prompt": f"Review {n}: {words[n % 2]} food.", "gold": SENTIMENTS[n % 2]} for n in range(number)]
 
 
 def stop_of(summary: batchfree.Summary) -> batchfree.Stopped:
