@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from support.certificates import key_of, own_certificate
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind
 from batchfree.service.openrouter.aiohttp_carrier import AiohttpCarrier
@@ -140,14 +139,7 @@ def test_a_request_that_finds_no_connection_was_not_sent(fast: bool, url: str, s
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody has signed, with its key beside it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl")
-    file = tmp_path / "certificate.pem"
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=own"]
-    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(file)]
-    subprocess.run([*new, *files, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    return file
+    return own_certificate(tmp_path)
 
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -175,7 +167,7 @@ def test_a_servers_own_certificate_is_trusted_once_it_is_named(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    context.load_cert_chain(certificate, key_of(certificate))
     failure = asked_over_tls(LocalServer().serve, context)
     assert isinstance(failure, Failure)
     assert failure.unsent

@@ -8,7 +8,8 @@ from dataclasses import replace
 import anyio
 import psycopg
 import pytest
-from support.postgres import run_postgres
+from support.certificates import own_certificate
+from support.postgres import run_postgres, tls_front
 from support.virtual_time import NOON, VirtualTime
 
 from batchfree.core.chat import Failure, Kind
@@ -188,9 +189,20 @@ def test_a_server_that_freezes_is_out_of_reach(fragile, virtual_time):
 
 def test_a_database_that_refuses_the_user_needs_a_person(postgres, virtual_time):
     for url in (postgres.as_user("stranger", "word-of-mine"), postgres.as_user("postgres", database="no_database")):
-        with pytest.raises(StorageError, match=r"the quota ledger can't be used: .* does not exist") as caught:
+        with pytest.raises(StorageError, match=r"ledger can't be used: .* does not exist\. Check the user") as caught:
             Ledger(replace(postgres.place(), url=url), virtual_time.clock)
         assert "word-of-mine" not in str(caught.value)
+
+
+def test_only_a_server_with_a_trusted_certificate_gets_the_password(postgres, virtual_time, tmp_path):
+    own, other = own_certificate(tmp_path), own_certificate(tmp_path, "other")
+    with tls_front(postgres, own) as port:
+        url = f"postgresql://postgres:word-of-mine@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert="
+        with Ledger(replace(postgres.place(), url=url + str(own)), virtual_time.clock) as ledger:
+            assert isinstance(ledger.reserve(FREE, "reviews"), Start)
+        with pytest.raises(StorageError, match=r"certificate verify failed\. Compare `sslmode` and") as caught:
+            Ledger(replace(postgres.place(), url=url + str(other)), virtual_time.clock)
+    assert "word-of-mine" not in str(caught.value)
 
 
 def test_a_user_without_rights_needs_a_person_and_one_who_has_a_schema_does_not(postgres, virtual_time):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import ssl
 import tempfile
 import uuid
 import warnings
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+from support.certificates import key_of
 
 from batchfree.service.quota.account import LedgerUrl
 
@@ -81,6 +88,37 @@ class PostgresServer:
             os.kill(process.pid, number)
         if number == signal.SIGKILL:
             psutil.wait_procs(everyone, timeout=10)
+
+
+@contextmanager
+def tls_front(server: PostgresServer, certificate: Path) -> Iterator[int]:
+    """A port of this machine that speaks TLS with this certificate before the server, which can't.
+
+    A client asks for TLS in eight bytes, and the server answers with one letter (PostgreSQL manual, "SSL Session
+    Encryption" in the chapter on the protocol).
+    """
+    socket = unquote(server.url.partition("?host=")[2])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key_of(certificate))
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readexactly(8)
+            writer.write(b"S")
+            await writer.start_tls(context)
+            inside, outside = await asyncio.open_unix_connection(f"{socket}/.s.PGSQL.5432")
+            await asyncio.gather(forward(reader, outside), forward(inside, writer))
+
+    with start_blocking_portal() as portal:
+        front = portal.call(partial(asyncio.start_server, serve, "127.0.0.1", 0))
+        yield front.sockets[0].getsockname()[1]
+        portal.call(front.close)
 
 
 def run_postgres() -> Generator[PostgresServer, None, None]:

@@ -41,6 +41,12 @@ WORDS_FOR_A_PERSON = re.compile(
     r"|does not support SSL|invalid|requires"
 )
 """The same in words, since a refused connection has no code."""
+ADVICE = (
+    ("certificate|SSL|TLS", f"Compare `sslmode` and `sslrootcert` in {LEDGER_VARIABLE} with the server's certificate."),
+    ("authentication|no password|does not exist|pg_hba", f"Check user, password and database in {LEDGER_VARIABLE}."),
+    ("", "The user of the database needs the right to connect, to create the schema {} and to use it."),
+)
+"""What a person can do about the words of a refused connection; the first that fits counts."""
 
 # The tables of the file in `ledger_db`, in the types of PostgreSQL.
 SCHEMA = f"""
@@ -169,10 +175,8 @@ class LedgerServer:
             return UnavailableError(self._report(text))
         if code is not None and not code.startswith(CODES_FOR_A_PERSON):
             return UnavailableError(self._report(text))
-        return StorageError(
-            f"{self.name}: the quota ledger can't be used: {text}. The user of the database needs the right to "
-            f"connect, to create the schema {self._schema} and to use it."
-        )
+        advice = next(each for words, each in ADVICE if re.search(words, text if code is None else ""))
+        return StorageError(f"{self.name}: the quota ledger can't be used: {text}. {advice.format(self._schema)}")
 
     def _report(self, why: str) -> str:
         """The sentence for a database out of reach. A person reads it once per outage, at its beginning."""
