@@ -43,7 +43,7 @@ WORDS_FOR_A_PERSON = re.compile(
 """The same in words, since a refused connection has no code."""
 ADVICE = (
     ("certificate|SSL|TLS", f"Compare `sslmode` and `sslrootcert` in {LEDGER_VARIABLE} with the server's certificate."),
-    ("authentication|no password|does not exist|pg_hba", f"Check user, password and database in {LEDGER_VARIABLE}."),
+    ("authentication|no password|not exist|pg_hba", f"Check the user, password and database in {LEDGER_VARIABLE}."),
     ("", "The user of the database needs the right to connect, to create the schema {} and to use it."),
 )
 """What a person can do about the words of a refused connection; the first that fits counts."""
