@@ -13,7 +13,7 @@ def init(directory: Path) -> int:
     """Writes the starter job and its data."""
     from batchfree.cli import starter
 
-    written = starter.write(directory)
+    written = starter.write_starter(directory)
     for path in written:
         say(f"wrote {os.path.relpath(path)}")
     job = next(path for path in written if path.suffix == ".yaml")

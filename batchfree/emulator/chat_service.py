@@ -155,7 +155,7 @@ class EmulatedService:
             return free_router.find(id, self.models(), (model.id for model in self.scenario.models))
         untried = [model for model in pool if model.id not in arrived.logged.tried]
         rng = generator(self.seed, "draw", arrived.about + bytes([attempts]))
-        return free_router.draw(untried, arrived.chat, rng)
+        return free_router.draw_model(untried, arrived.chat, rng)
 
     def _try(self, arrived: ArrivedRequest, model: EmulatedModel, id: str) -> FaultPlan:
         """The faults of one model for this request. A model that can't serve the request refuses it as well."""

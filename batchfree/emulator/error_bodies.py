@@ -33,7 +33,7 @@ class Refusal:
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def refusal(
+def refusal_body(
     status: int,
     message: str,
     *,
@@ -83,7 +83,7 @@ def _limit(
     if hint == "headers":
         del metadata["headers"]
     real = headers if hint in ("headers", "both") else {}
-    return refusal(429, wording, name=name, metadata=metadata, headers=real, user=user)
+    return refusal_body(429, wording, name=name, metadata=metadata, headers=real, user=user)
 
 
 def upstream_limit(model: str, provider: str, seconds: float | None) -> Refusal:
@@ -101,7 +101,7 @@ def upstream_limit(model: str, provider: str, seconds: float | None) -> Refusal:
     if seconds is not None:
         headers = {"Retry-After": str(round(seconds))}
         metadata |= {"retry_after_seconds": round(seconds), "retry_after_seconds_raw": seconds, "headers": headers}
-    return refusal(
+    return refusal_body(
         429,
         "Provider returned error",
         name="upstream_429",
@@ -115,7 +115,7 @@ def upstream_limit(model: str, provider: str, seconds: float | None) -> Refusal:
 def provider_error(status: int, provider: str, raw: str, **extra: Any) -> Refusal:
     """An error that a provider sent; its text is in `metadata.raw`, the message is always the same."""
     metadata = {"raw": raw, "provider_name": provider, "is_byok": False, **extra}
-    return refusal(status, "Provider returned error", metadata=metadata, falls_over=True, user=True)
+    return refusal_body(status, "Provider returned error", metadata=metadata, falls_over=True, user=True)
 
 
 def context_length(limit: int, prompt: int, output: int) -> Refusal:
@@ -125,18 +125,18 @@ def context_length(limit: int, prompt: int, output: int) -> Refusal:
         f"tokens ({prompt} of text input, {output} in the output). Please reduce the length of either one, or use the "
         "context-compression plugin to compress your prompt automatically."
     )
-    return refusal(400, message, name="context_400", metadata={"provider_name": None}, falls_over=True, user=True)
+    return refusal_body(400, message, name="context_400", metadata={"provider_name": None}, falls_over=True, user=True)
 
 
 def unknown_model(id: str) -> Refusal:
     """400 for an id that was never on offer."""
-    return refusal(400, f"{id} is not a valid model ID", name="unknown_model", user=True)
+    return refusal_body(400, f"{id} is not a valid model ID", name="unknown_model", user=True)
 
 
 def no_endpoints(message: str, step: str, *, falls_over: bool = True, name: str = "") -> Refusal:
     """404 of the routing funnel; `step` is the filter that left no endpoint."""
     metadata = {"routing_funnel": [{"step": "Initial Endpoints", "endpoint_count": 1}], "failed_routing_step": step}
-    return refusal(404, message, name=name, metadata=metadata, falls_over=falls_over, user=True)
+    return refusal_body(404, message, name=name, metadata=metadata, falls_over=falls_over, user=True)
 
 
 def agents_only(id: str) -> Refusal:
@@ -146,7 +146,7 @@ def agents_only(id: str) -> Refusal:
         "listed on https://openrouter.ai/apps"
     )
     metadata = {"failed_routing_step": "Gate Free Endpoints by Agentic Harness"}
-    return refusal(403, message, name="agent_403", metadata=metadata, falls_over=True, user=True)
+    return refusal_body(403, message, name="agent_403", metadata=metadata, falls_over=True, user=True)
 
 
 def privacy(kind: str = "Free model training") -> Refusal:

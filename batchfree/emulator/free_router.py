@@ -34,7 +34,7 @@ def free_pool(models: Sequence[EmulatedModel], *, gated: bool, classifier: bool)
     return [model for model in models if model.id.endswith(":free") and model.nature in natures]
 
 
-def draw(pool: Sequence[EmulatedModel], request: IncomingRequest, rng: random.Random) -> EmulatedModel | Refusal:
+def draw_model(pool: Sequence[EmulatedModel], request: IncomingRequest, rng: random.Random) -> EmulatedModel | Refusal:
     """One of the models with the needed abilities, each with the same chance."""
     able = [model for model in pool if serves(model, request.needs)]
     if able:
@@ -92,7 +92,7 @@ def _exceeded(model: EmulatedModel, request: IncomingRequest) -> Refusal | None:
     """A request that is too long for the model, or that forbids it to think."""
     if model.thinking == "mandatory" and request.thinking_off:
         message = "Reasoning is mandatory for this endpoint and cannot be disabled."
-        return bodies.refusal(400, message, falls_over=True, user=True, metadata={"provider_name": None})
+        return bodies.refusal_body(400, message, falls_over=True, user=True, metadata={"provider_name": None})
     output = request.max_tokens or 0
     if request.prompt_tokens + output > model.context:
         return bodies.context_length(model.context, request.prompt_tokens, output)

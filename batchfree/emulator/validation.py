@@ -28,7 +28,7 @@ def check_key(authorization: str | None, keys: tuple[str, ...]) -> Refusal | Non
 
 
 def _unauthorized(message: str) -> Refusal:
-    return bodies.refusal(401, message, name="key_401")
+    return bodies.refusal_body(401, message, name="key_401")
 
 
 def check_form(body: Any) -> Refusal | None:
@@ -94,4 +94,4 @@ def counts_as_free(body: Any) -> bool:
 
 
 def _bad(message: str) -> Refusal:
-    return bodies.refusal(400, message, name="invalid_request", user=True)
+    return bodies.refusal_body(400, message, name="invalid_request", user=True)

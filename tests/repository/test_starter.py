@@ -13,7 +13,7 @@ from batchfree.jobspec import load_spec
 
 
 def test_the_starter_job_loads_and_its_input_exists(tmp_path: Path) -> None:
-    written = starter.write(tmp_path / "new" / "folder")
+    written = starter.write_starter(tmp_path / "new" / "folder")
     assert [path.name for path in written] == ["job.yaml", "prompts.jsonl"]
     spec = load_spec(written[0], environment={})
     assert spec.input.path == (str(written[1]),)
@@ -21,14 +21,14 @@ def test_the_starter_job_loads_and_its_input_exists(tmp_path: Path) -> None:
 
 
 def test_every_row_of_the_starter_has_an_id_and_a_prompt(tmp_path: Path) -> None:
-    _, prompts = starter.write(tmp_path)
+    _, prompts = starter.write_starter(tmp_path)
     rows = [json.loads(line) for line in prompts.read_text(encoding="utf-8").splitlines()]
     assert len({row["id"] for row in rows}) == len(rows) > 3
     assert all(row["prompt"] for row in rows)
 
 
 def test_every_key_in_a_comment_of_the_starter_job_is_valid(tmp_path: Path) -> None:
-    job, _ = starter.write(tmp_path)
+    job, _ = starter.write_starter(tmp_path)
     lines = job.read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("# The rows."))
     shown = [line for line in lines[start:] if "schema: " not in line]
@@ -48,7 +48,7 @@ def is_yaml(line: str) -> bool:
 def test_an_existing_file_is_named_and_nothing_is_written(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine", encoding="utf-8")
     with pytest.raises(StorageError, match=name):
-        starter.write(tmp_path)
+        starter.write_starter(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
 
@@ -56,4 +56,4 @@ def test_an_existing_file_is_named_and_nothing_is_written(tmp_path: Path, name: 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("", encoding="utf-8")
     with pytest.raises(StorageError, match="taken"):
-        starter.write(tmp_path / "taken")
+        starter.write_starter(tmp_path / "taken")

@@ -10,7 +10,7 @@ from batchfree.core.errors import OutputError
 FILES = ("job.yaml", "prompts.jsonl")
 
 
-def write(directory: Path) -> list[Path]:
+def write_starter(directory: Path) -> list[Path]:
     """Writes the files into `directory`, creates it if it is missing, and returns the paths of the files.
 
     If one of the files exists, nothing is written and OutputError names that file.

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from batchfree.emulator import error_bodies as bodies
-from batchfree.emulator.error_bodies import Refusal, provider_error, refusal
+from batchfree.emulator.error_bodies import Refusal, provider_error, refusal_body
 from batchfree.emulator.faults.fault import Fault, Options
 from batchfree.emulator.model_call import ModelCall
 
@@ -41,7 +41,7 @@ def _overloaded_200(call: ModelCall, options: Options) -> Refusal:
 def _budget_402(call: ModelCall, options: Options) -> Refusal:
     metadata = {"limit_source": "openrouter_in_flight_budget", "reason": "in_flight_budget_exhausted"}
     headers = {"Retry-After": str(options["seconds"])}
-    return refusal(402, "In-flight budget exhausted. Retry shortly.", metadata=metadata, headers=headers)
+    return refusal_body(402, "In-flight budget exhausted. Retry shortly.", metadata=metadata, headers=headers)
 
 
 def _budget_403(call: ModelCall, options: Options) -> Refusal:
@@ -52,7 +52,7 @@ def _budget_403(call: ModelCall, options: Options) -> Refusal:
         "spend_usd": 1.02,
         "resets_at": options["resets_at"],
     }
-    return refusal(403, "Budget limit exceeded", metadata=metadata, user=True)
+    return refusal_body(403, "Budget limit exceeded", metadata=metadata, user=True)
 
 
 def _moderation_403(call: ModelCall, options: Options) -> Refusal:
@@ -63,7 +63,7 @@ def _moderation_403(call: ModelCall, options: Options) -> Refusal:
         "model_slug": call.model,
     }
     message = f'{call.model} requires moderation on {call.provider}. Your input was flagged for "violence".'
-    return refusal(403, message, metadata=metadata, falls_over=True, user=True)
+    return refusal_body(403, message, metadata=metadata, falls_over=True, user=True)
 
 
 def _free_ended(call: ModelCall, options: Options) -> Refusal:
@@ -76,7 +76,7 @@ def _free_ended(call: ModelCall, options: Options) -> Refusal:
         "docs_url": "https://openrouter.ai/docs/api-reference/errors",
     }
     message = f"The free promotion of {call.model} has ended. The paid version is available: {paid}"
-    return refusal(404, message, falls_over=True, user=True, availability=availability)
+    return refusal_body(404, message, falls_over=True, user=True, availability=availability)
 
 
 def _capacity_429(call: ModelCall, options: Options) -> Refusal:
@@ -87,13 +87,13 @@ def _capacity_429(call: ModelCall, options: Options) -> Refusal:
         "requested_models": [call.model],
         "docs_url": "https://openrouter.ai/docs/api-reference/errors",
     }
-    return refusal(429, "No capacity is available now.", falls_over=True, availability=availability)
+    return refusal_body(429, "No capacity is available now.", falls_over=True, availability=availability)
 
 
 def _upstream_429(call: ModelCall, options: Options) -> Refusal:
     if options["form"] == "short":
         message = f"{call.model} is temporarily rate-limited upstream."
-        return refusal(429, message, metadata={"error_type": "rate_limit_exceeded"}, falls_over=True)
+        return refusal_body(429, message, metadata={"error_type": "rate_limit_exceeded"}, falls_over=True)
     if options["form"] == "old":
         raw = f"{call.model} is temporarily rate-limited upstream. Please retry shortly."
         return provider_error(429, call.provider, raw)
@@ -108,7 +108,7 @@ def _limit_rpm(call: ModelCall, options: Options) -> Refusal:
     )
     mark = str(int((call.now // 60 + 1) * 60_000))
     headers = {"X-RateLimit-Limit": str(options["limit"]), "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": mark}
-    return refusal(429, message, metadata={"headers": headers, "provider_name": None}, falls_over=True, user=True)
+    return refusal_body(429, message, metadata={"headers": headers, "provider_name": None}, falls_over=True, user=True)
 
 
 def _day_429(call: ModelCall, options: Options) -> Refusal:
@@ -131,7 +131,7 @@ def _context_400(call: ModelCall, options: Options) -> Refusal:
 def _overloaded_503(call: ModelCall, options: Options) -> Refusal:
     headers = {} if options["seconds"] is None else {"Retry-After": str(options["seconds"])}
     message = f"Upstream error from {call.provider}: Service temporarily overloaded"
-    return refusal(503, message, metadata={"error_type": "provider_overloaded"}, headers=headers, falls_over=True)
+    return refusal_body(503, message, metadata={"error_type": "provider_overloaded"}, headers=headers, falls_over=True)
 
 
 def _attestation_403(call: ModelCall, options: Options) -> Refusal:
@@ -139,7 +139,7 @@ def _attestation_403(call: ModelCall, options: Options) -> Refusal:
         "missing_attestation_types": ["identity"],
         "failed_routing_step": "Gate Endpoints with Attestations",
     }
-    return refusal(403, f"{call.model} requires an attestation.", metadata=metadata, falls_over=True, user=True)
+    return refusal_body(403, f"{call.model} requires an attestation.", metadata=metadata, falls_over=True, user=True)
 
 
 def _plain(status: int, message: str, *, falls_over: bool = False, **metadata: Any) -> Callable[..., Refusal]:
@@ -149,7 +149,7 @@ def _plain(status: int, message: str, *, falls_over: bool = False, **metadata: A
         names = {"model": call.model, "provider": call.provider}
         filled = {key: value.format(**names) if isinstance(value, str) else value for key, value in metadata.items()}
         text = message.format(**names)
-        return refusal(status, text, metadata=filled or None, falls_over=falls_over, user=True)
+        return refusal_body(status, text, metadata=filled or None, falls_over=falls_over, user=True)
 
     return refuse
 

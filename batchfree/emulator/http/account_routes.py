@@ -65,7 +65,7 @@ def generation(service: EmulatedService, request: Request) -> Response:
     id = request.query_params.get("id", "")
     known = service.generations.get(id)
     if known is None or service.clock() - known["at"] < service.scenario.generation_lag:
-        return refusal_response(bodies.refusal(404, f"Generation {id} not found"))
+        return refusal_response(bodies.refusal_body(404, f"Generation {id} not found"))
     return JSONResponse({"data": _facts(id, known)})
 
 

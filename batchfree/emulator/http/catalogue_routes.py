@@ -25,7 +25,7 @@ def models(service: EmulatedService, request: Request) -> Response:
         offset = max(0, int(query.get("offset", 0)))
         limit = min(MOST_A_PAGE, int(query.get("limit", 500 if "offset" in query else MOST_A_PAGE)))
     except ValueError:
-        return refusal_response(bodies.refusal(400, "Invalid query: offset and limit are whole numbers"))
+        return refusal_response(bodies.refusal_body(400, "Invalid query: offset and limit are whole numbers"))
     page = listed[offset : offset + limit]
     following = None
     if offset + limit < len(listed):
@@ -117,4 +117,4 @@ def _find(models: Sequence[EmulatedModel], request: Request) -> EmulatedModel | 
 
 def _unknown(request: Request) -> Response:
     id = f"{request.path_params['author']}/{request.path_params['slug']}"
-    return refusal_response(bodies.refusal(404, f"Model {id} not found"))
+    return refusal_response(bodies.refusal_body(404, f"Model {id} not found"))
