@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import PATIENCE, JobFolder, emulator, finished, until
+from support.processes import PATIENCE, JobFolder, emulator, environment, finished, until
 
 ROWS, FIRST, IN_FLIGHT = 60, 4, 4
 LATENCY = 0.5
@@ -23,6 +23,20 @@ fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 """Makes standard input the controlling terminal of the process, so that closing it sends SIGHUP, and starts Python."""
+COMPUTE_FOR_EVER = """
+import anyio
+from batchfree.run.signals import stop_on_signals
+from batchfree.run.switch import Switch
+
+async def compute():
+    async with stop_on_signals(Switch()):
+        print("computing", flush=True)
+        while True:
+            pass
+
+anyio.run(compute)
+"""
+"""A run whose event loop never comes to look at a signal."""
 SILENT = "faults: [{fault: silence, nth: '5-'}]\n"
 
 
@@ -111,6 +125,21 @@ def test_a_second_signal_leaves_while_the_run_computes(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert ends_within(process, 20), "without the second signal the run computes for a minute"
     assert finished(process).returncode == 143
+
+
+def test_a_second_signal_leaves_also_if_the_event_loop_never_takes_the_first(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COMPUTE_FOR_EVER]
+    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "computing\n"
+            process.send_signal(signal.SIGINT)
+            assert not ends_within(process, 0.3)
+            process.send_signal(signal.SIGTERM)
+            assert ends_within(process, 20)
+        finally:
+            process.kill()
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize("progress", ["bar", pytest.param("plain", marks=pytest.mark.slow)])
