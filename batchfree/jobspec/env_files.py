@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from batchfree.core.errors import Mistake, SpecError
+from batchfree.jobspec.small_files import read_bytes
 from batchfree.jobspec.spec_files import placed
 
 BESIDE_A_JOB = ".env"
+MOST_BYTES = 1_000_000
+"""Largest size of such a file."""
 
 
 def env_file_beside(job: Path) -> Path:
@@ -32,8 +36,10 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, str]:
     from dotenv.parser import parse_stream
 
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            lines = list(parse_stream(file))
+        content = read_bytes(path, MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise SpecError([_mistake(path, f"is larger than {MOST_BYTES:,} bytes", must_exist)])
+        lines = list(parse_stream(io.StringIO(content.decode("utf-8-sig"), newline=None)))
     except (OSError, UnicodeDecodeError) as error:
         if isinstance(error, FileNotFoundError) and not must_exist:
             return {}

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath, key_path
+from batchfree.jobspec.small_files import is_regular, read_bytes
 from batchfree.jobspec.yaml.parse import MAX_BYTES, decode, parse_yaml
 
 
 def read_text(path: Path, shown: str) -> str | Mistake:
     """The text of a file, or the mistake that prevents reading it. `shown` is the name of the file in messages."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_bytes(path, MAX_BYTES + 1)
     except FileNotFoundError:
         return Mistake(file=shown, message="there is no such file")
     except IsADirectoryError:
@@ -41,6 +41,8 @@ def home() -> Path:
 
 def line_of(file: Path, path: KeyPath) -> int | None:
     """The line of a key in the job file, or of the mapping around it; None if neither is there."""
+    if not is_regular(file):  # a pipe is empty after the first reading
+        return None
     text = read_text(file, str(file))
     origins = parse_yaml(text, str(file)).origins if isinstance(text, str) else {}
     while path and path not in origins:
