@@ -171,9 +171,8 @@ class LedgerServer:
     def _explained(self, error: psycopg.Error) -> BatchfreeError:
         """The error for a person: StorageError if somebody must act, UnavailableError if time may mend it."""
         text, code = self._scrubbed(str(error)), error.sqlstate
-        if code is None and not WORDS_FOR_A_PERSON.search(text):
-            return UnavailableError(self._report(text))
-        if code is not None and not code.startswith(CODES_FOR_A_PERSON):
+        for_a_person = WORDS_FOR_A_PERSON.search(text) if code is None else code.startswith(CODES_FOR_A_PERSON)
+        if not for_a_person:
             return UnavailableError(self._report(text))
         advice = next(each for words, each in ADVICE if re.search(words, text if code is None else ""))
         return StorageError(f"{self.name}: the quota ledger can't be used: {text}. {advice.format(self._schema)}")
