@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -17,6 +17,7 @@ from batchfree.data.input import Dataset, open_dataset
 from batchfree.data.openai_batch import row_name
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.data.unknown_column import no_column
+from batchfree.job.part_rows import PartRows
 from batchfree.jobspec import JobSpec
 from batchfree.jobspec.spec_files import line_of
 from batchfree.journal.attempts import QuestionState
@@ -47,6 +48,8 @@ class OpenJob:
     rule: AnswerRule
     part: Part | None = None
     """The part of the job that a run answers; None for the whole job."""
+    part_rows: PartRows = field(default_factory=PartRows)
+    """The rows of the part, as far as a run has passed over the input."""
 
     @property
     def uses(self) -> frozenset[str]:
@@ -61,10 +64,20 @@ class OpenJob:
 
     def rows_to_answer(self) -> Iterator[tuple[Mapping[str, Any], str | Failure]]:
         """The rows of the part, or of the whole job, with the digests of their questions. A failure has no digest."""
-        for row in self.rows():
+        for number, row in enumerate(self.rows()):
+            if self.part_rows.is_elsewhere(number):
+                continue
             question = self.question_of(row)
-            if self.part is None or self.part.has(question if isinstance(question, str) else None):
+            if self._is_here(number, question if isinstance(question, str) else None):
                 yield row, question
+
+    def _is_here(self, number: int, question: str | None) -> bool:
+        """Whether a row with this number is in the part, which is then remembered."""
+        if self.part is None:
+            return True
+        is_here = self.part.has(question)
+        self.part_rows.note(number, is_here)
+        return is_here
 
     def count_to_answer(self) -> int:
         """The number of rows of the whole job, or about the number of rows of the part."""
@@ -107,14 +120,17 @@ class OpenJob:
             if skipped >= BATCH or (skipped and isinstance(request, Failure)):  # a row that fails may have taken long
                 yield skipped
                 skipped = 0
-            request = self.prompts.render(row)
-            name = None if isinstance(request, Failure) else digest(request, self.rule)
-            if self.part is not None and not self.part.has(name):
+            is_here, name = not self.part_rows.is_elsewhere(number), None
+            if is_here:
+                request = self.prompts.render(row)
+                name = None if isinstance(request, Failure) else digest(request, self.rule)
+                is_here = self._is_here(number, name)
+            if not is_here:
                 passed += 1
                 if passed % BATCH == 0:
                     yield 0
                 continue
-            if isinstance(request, Failure) or name is None or not is_wanted(name) or not taken.add(name):
+            if not isinstance(request, ChatRequest) or name is None or not is_wanted(name) or not taken.add(name):
                 skipped += 1
                 continue
             row_id = None if id_column is None else row_name(row.get(id_column))
@@ -134,7 +150,7 @@ class OpenJob:
             is_here = part is None or part.has(question if isinstance(question, str) else None)
             return describe(row, question) if is_here else None
 
-        return output.table(self.dataset, self.spec, of, self.uses)
+        return output.table(self.dataset, self.spec, of, self.uses, self.part_rows.is_elsewhere)
 
 
 def _of_rows(count: int, rows: int) -> str:

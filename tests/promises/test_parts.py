@@ -6,6 +6,8 @@ import json
 import socket
 import sys
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ from support.processes import JobFolder, emulator, finished, until
 from support.rehearsal import Rehearsal, scenario, stop_of
 
 import batchfree
+from batchfree.core.chat import ChatRequest
 from batchfree.core.parts import MOST_PARTS, Part, parse_part, part_of_folder
 from batchfree.core.stops import StopReason
 from batchfree.job.hold_job import find_run, hold_job
+from batchfree.job.open_job import open_job
 from batchfree.job.plan import plan
 from batchfree.job.status import status
 from batchfree.journal.lock import was_left_elsewhere
@@ -69,6 +73,20 @@ def test_every_question_is_in_exactly_one_part() -> None:
     assert all(sum(part.has(digest) for part in parts) == 1 for digest in [*digests, None])
     assert sum(part.share(100) for part in parts) == 100
     assert part_of_folder(parts[2].folder) == parts[2] == parse_part("3/7")
+
+
+def test_a_later_pass_over_the_input_renders_only_the_rows_of_the_part(job: Rehearsal) -> None:
+    opened, rendered = open_job(job.job().spec, part_of("2/3")), list[int]()
+    to_request = opened.prompts.to_request
+
+    def render(row: Mapping[str, Any]) -> ChatRequest:
+        rendered.append(row["n"])
+        return to_request(row)
+
+    spied = replace(opened, prompts=replace(opened.prompts, to_request=render))
+    passes = [[row["n"] for row, _ in spied.rows_to_answer()] for _ in range(2)]
+    assert passes[0] == passes[1]
+    assert rendered == [row["n"] for row in ROWS] + passes[0]
 
 
 # Runs

@@ -23,10 +23,17 @@ Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 None for a row that belongs to another part of the job."""
 
 
-def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[str] | None = None) -> pl.LazyFrame:
+def table(
+    dataset: Dataset,
+    spec: JobSpec,
+    describe: Describe,
+    uses: Collection[str] | None = None,
+    is_elsewhere: Callable[[int], bool] = lambda row: False,
+) -> pl.LazyFrame:
     """The input's columns, then batchfree's; read in batches. Raises DatasetError, and SpecError where names collide.
 
-    `uses` names the input columns that `describe` needs; None stands for all. `describe` gets no others.
+    `uses` names the input columns that `describe` needs; None stands for all. `describe` gets no others, and no row
+    whose number, counted from zero, is known to be in another part.
     """
     own = job_columns(spec)
     schema, in_parts = dataset.schema, spec.output.folder is not None
@@ -48,7 +55,8 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
         for batch in batches:
             part = batch.frame
             if needs_own:
-                rows = [describe(row) for row in batch.rows(uses)[: None if in_parts else left]]
+                here = enumerate(batch.rows(uses)[: None if in_parts else left], read)
+                rows = [None if is_elsewhere(number) else describe(row) for number, row in here]
                 part = _with_own_columns(batch.frame, own, _numbered(rows, read) if in_parts else rows)
                 read += len(rows)
             part = part if left is None else part.head(left)
