@@ -1,7 +1,7 @@
 """The service that answers: `routing` among free models, the `openrouter` protocol, the `quota` of the account.
 
 Imports: core, jobspec, journal, emulator.
-Pure: routing, quota.learned, quota.limits, openrouter.body, openrouter.complaints, openrouter.evidence,
-openrouter.judge, openrouter.lenient, openrouter.literal_json, openrouter.masking, openrouter.reply,
-openrouter.verdicts, openrouter.wire, own_endpoint, reach.
+Pure: routing, quota.learned, quota.limits, openrouter.body, openrouter.broken_http, openrouter.complaints,
+openrouter.evidence, openrouter.judge, openrouter.lenient, openrouter.literal_json, openrouter.masking,
+openrouter.reply, openrouter.verdicts, openrouter.wire, own_endpoint, reach.
 """

@@ -94,25 +94,48 @@ def test_a_request_carries_the_key_and_nothing_that_the_job_did_not_ask_for(fast
     assert "Héllo".encode() in body
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+
+
 @both
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "says"),
     [
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n" + REPLY, Kind.CONNECTION),
-        (b"no HTTP at all\r\n\r\n", Kind.CONNECTION),
-        (b"", Kind.CONNECTION),
-        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n", Kind.BAD_RESPONSE),
+        (b"", "the server closed the connection without a response"),
+        (HEAD + b"content-length: 900\r\n\r\n" + REPLY, "closed the connection in the middle of the response"),
+        (CHUNKED + b"10\r\n{}", "closed the connection in the middle of the response"),
+        (CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n", "not valid HTTP: its chunks are broken"),
+        (HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n{}", "a wrong or a second Content-Length"),
+        (HEAD + b"no colon\r\n\r\n{}", "not valid HTTP: one of its headers is broken"),
+        (HEAD + b"x: " + b"a" * 200_000 + b"\r\n\r\n", "more or longer headers than are read"),
+        (b"no HTTP at all\r\n\r\n", "is no HTTP/1.1; does the base URL name the right port"),
+        (b"HTTP/2 200 OK\r\n\r\n", "is no HTTP/1.1; does the base URL name the right port"),
     ],
-    ids=["cut", "not HTTP", "closed", "redirect"],
 )
-def test_what_is_no_reply_is_a_failure_with_its_kind(fast: bool, answer: bytes, kind: Kind) -> None:
+def test_a_message_says_in_words_what_is_wrong_with_the_http(fast: bool, answer: bytes, says: str) -> None:
     async def main(local: LocalServer, client: Client) -> Judged:
         local.answer = answer
         return await client.complete(BODY, 9)
 
     failure = over(fast, main)
     assert isinstance(failure, Failure)
-    assert failure.kind is kind
+    assert (failure.kind, failure.unsent) == (Kind.CONNECTION, False)
+    words, _, libraries_words = failure.message.partition(" (")
+    assert says in words
+    assert "Error" not in words
+    assert "Error" in libraries_words or says.startswith("more or longer")
+
+
+@both
+def test_a_redirect_is_a_failure(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.answer = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
+        return await client.complete(BODY, 9)
+
+    failure = over(fast, main)
+    assert isinstance(failure, Failure)
+    assert failure.kind is Kind.BAD_RESPONSE
 
 
 @both
@@ -185,18 +208,6 @@ def test_a_server_without_tls_is_no_secure_connection() -> None:
     failure = asked_over_tls(in_plain_text)
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
-
-
-@both
-@pytest.mark.parametrize("answer", [b"", b"no HTTP at all\r\n\r\n"], ids=["closed", "not HTTP"])
-def test_a_request_whose_connection_breaks_was_sent(fast: bool, answer: bytes) -> None:
-    async def main(local: LocalServer, client: Client) -> Judged:
-        local.answer = answer
-        return await client.complete(BODY, 9)
-
-    failure = over(fast, main)
-    assert isinstance(failure, Failure)
-    assert not failure.unsent
 
 
 @both

@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
 from batchfree.service.openrouter.body import BodyReader
+from batchfree.service.openrouter.broken_http import describe
 from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
 
 
@@ -92,4 +93,4 @@ def _cause(error: aiohttp.ClientError) -> str:
         return cause
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
-    return f"{type(error).__name__}: {error}"
+    return describe(error)

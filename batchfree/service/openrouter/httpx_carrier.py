@@ -8,6 +8,7 @@ import anyio
 import httpx
 
 from batchfree.service.openrouter.body import BodyReader
+from batchfree.service.openrouter.broken_http import describe
 from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
 
 
@@ -68,7 +69,7 @@ def _cause(error: httpx.RequestError) -> str:
         return cause
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
-    return f"{type(error).__name__}: {error}"
+    return describe(error)
 
 
 class NetworkTransport(httpx.AsyncBaseTransport):
