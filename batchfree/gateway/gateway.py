@@ -21,7 +21,7 @@ from batchfree.gateway.failover import Failover, Patience
 from batchfree.gateway.route_shelf import RouteShelf
 from batchfree.gateway.start_queue import StartQueue
 from batchfree.job.endpoint import Endpoint
-from batchfree.journal.run_folder import EventLog
+from batchfree.journal.event_log import EventLog
 from batchfree.service import routing
 from batchfree.service.connection import Transport
 from batchfree.service.quota.account import QuotaUsage

@@ -83,7 +83,7 @@ async def open_gateway(
         yield Stopped(reason=StopReason.KEY_MISSING, message=missing_key(spec.endpoint, environment))
         return
     folder = gateway_folder(spec, environment)
-    with lock.hold(folder / "lock") as holder:
+    with lock.hold_alone(folder / "lock") as holder:
         if holder is not None:
             yield Stopped(reason=StopReason.LOCKED, message=f"another `serve` for this endpoint is running: {holder}")
             return

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchfree.core.chat import Json
-from batchfree.journal.attempts import Attempt, Outcome, QuestionState
+from batchfree.journal.attempts import Attempt, Outcome
 from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.question_state import QuestionState
 from batchfree.quality.normalise import answer_key
 from batchfree.quality.pack_comparison import PackedPair
 from batchfree.quality.scoring import ScoringRule, is_correct

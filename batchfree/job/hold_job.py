@@ -36,13 +36,13 @@ def find_run(folder: RunFolder) -> str | None:
 
 def _hold_all(folder: RunFolder, locks: ExitStack) -> str | None:
     """Takes the locks of the job and of every part; returns who has one of them, else None."""
-    holder = locks.enter_context(lock.hold(folder.lock, folder.journal))
+    holder = locks.enter_context(lock.hold_alone(folder.lock, folder.journal))
     if holder is not None:
         return _find_part(folder, lambda part: True) or holder
     parts = folder.parts()
     allow_open_files(2 * len(parts))
     for part, each in parts.items():
-        holder = locks.enter_context(lock.hold(each.lock, each.journal))
+        holder = locks.enter_context(lock.hold_alone(each.lock, each.journal))
         if holder is not None:
             return f"part {part}, {holder}"
     return None
@@ -50,13 +50,13 @@ def _hold_all(folder: RunFolder, locks: ExitStack) -> str | None:
 
 def _hold_part(folder: RunFolder, part: Part, locks: ExitStack) -> str | None:
     """Takes the lock of a part, and shares that of the job with other parts; returns who is in the way, else None."""
-    holder = locks.enter_context(lock.share(folder.lock))
+    holder = locks.enter_context(lock.hold_shared(folder.lock))
     if holder is not None:
         return holder
     own = folder.of_part(part)
     own.create()
     may_go_on_elsewhere = lock.was_left_elsewhere(own.lock)
-    holder = locks.enter_context(lock.hold(own.lock, own.journal))
+    holder = locks.enter_context(lock.hold_alone(own.lock, own.journal))
     if holder is not None:
         return f"part {part}, {holder}"
     if may_go_on_elsewhere:  # a shared file system may keep no locks between machines: never two writers of one file

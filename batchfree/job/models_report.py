@@ -15,7 +15,7 @@ from batchfree.job.endpoint import routing_policy
 from batchfree.job.needs import needs_of
 from batchfree.job.open_job import OpenJob
 from batchfree.jobspec.job import Job
-from batchfree.journal import file as journal
+from batchfree.journal import journal_lines as journal
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
 from batchfree.journal.rehearsals import counts_on
 from batchfree.journal.run_folder import RunFolder
@@ -115,6 +115,6 @@ def _statistics(job: Job, now: float) -> dict[str, ModelStatistics]:
     """The statistics of each model over the last day, from the journal of the job."""
     base_url = job.spec.endpoint.base_url
     journals = RunFolder(job.spec.run_dir).all_journals()
-    attempts = (line.attempt for path in journals for line in journal.read(path))
+    attempts = (line.attempt for path in journals for line in journal.read_attempts(path))
     recent = (attempt for attempt in attempts if attempt.at.timestamp() > now - RECENT)
     return model_statistics(attempt for attempt in recent if counts_on(attempt, base_url))

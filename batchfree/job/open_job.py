@@ -20,8 +20,8 @@ from batchfree.data.unknown_column import no_column
 from batchfree.job.part_rows import PartRows
 from batchfree.jobspec import JobSpec
 from batchfree.jobspec.spec_files import line_of
-from batchfree.journal.attempts import QuestionState
 from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question, digest
 from batchfree.run.tasks import Task
 

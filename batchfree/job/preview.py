@@ -11,7 +11,7 @@ from batchfree.core.routes import LOCAL
 from batchfree.job.endpoint import retry_policy, routing_policy
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
-from batchfree.journal.attempts import QuestionState
+from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question, digest
 from batchfree.run.outgoing import write
 from batchfree.run.packer import Packer, in_parcels

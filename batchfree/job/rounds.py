@@ -20,7 +20,8 @@ from batchfree.job.pilot_decision import decide_pilot
 from batchfree.job.state import JobState
 from batchfree.job.vote_book import VoteBook
 from batchfree.job.workforce import Workforce
-from batchfree.journal.attempts import QuestionState, Status
+from batchfree.journal.attempts import Status
+from batchfree.journal.question_state import QuestionState
 from batchfree.run.tasks import Task
 
 ROUND_SHARE = 0.1

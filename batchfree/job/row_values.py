@@ -10,8 +10,9 @@ from batchfree.data.output.question_values import Consensus, describe
 from batchfree.job.consensus_table import ConsensusTable
 from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec import JobSpec
-from batchfree.journal.attempts import QuestionState, Status
+from batchfree.journal.attempts import Status
 from batchfree.journal.index import JournalIndex
+from batchfree.journal.question_state import QuestionState
 from batchfree.quality.scoring import ScoringRule, is_correct
 
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
-from batchfree.core.chat import Json, JsonObject
+from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
-from batchfree.journal.regular_file import regular
+from batchfree.journal.event_log import event_time
 
-TAIL = 1 << 20
-"""Bytes at the end of the log that are read."""
 SHOWN = 5
-"""Runs that are told of."""
+"""Most runs that are listed."""
 LONGEST_WAIT = 366 * 86400.0
 """Seconds; no wait is longer. A damaged log may hold any number."""
-YEAR_5000 = 95_617_584_000
-"""In epoch seconds. No run is later."""
 WAITS = ("waiting", "stopped")
 """Events after which a job waits."""
 IN_BETWEEN = ("model_resting", "progress", "warning", "ended")
@@ -53,27 +46,6 @@ class PastRun:
         }
 
 
-def read_events(log: Path) -> list[JsonObject]:
-    """The last events of the log and of the one before it, the oldest first. Lines that can't be read are left out."""
-    return [*_events_in(log.with_suffix(".1.jsonl")), *_events_in(log)]
-
-
-def _events_in(path: Path) -> Iterator[JsonObject]:
-    try:
-        with open(path, "rb", opener=regular) as file:
-            file.seek(max(0, path.stat().st_size - TAIL))
-            lines = file.read().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict):
-            yield event
-
-
 def past_runs(logs: Iterable[Sequence[JsonObject]]) -> list[PastRun]:
     """The last runs, the newest first. The runs of one log came one after the other."""
     runs = [run for events in logs for run in reversed(_runs_in(events))]
@@ -90,7 +62,7 @@ def _runs_in(events: Sequence[JsonObject]) -> list[PastRun]:
             case "started":
                 if started is not None:
                     runs.append(PastRun(started_at=started))
-                started, stop = seconds(event.get("at")), {}
+                started, stop = event_time(event.get("at")), {}
             case "stopped":
                 stop = event
             case "ended" if started is not None:
@@ -108,7 +80,7 @@ def _ended(started: float, event: JsonObject, stop: JsonObject) -> PastRun:
     code, requests = event.get("exit_code"), event.get("requests")
     return PastRun(
         started_at=started,
-        ended_at=seconds(event.get("at")),
+        ended_at=event_time(event.get("at")),
         exit_code=code if isinstance(code, int) else None,
         requests=requests if isinstance(requests, int) else 0,
         counts=Counts(**known) if known else None,
@@ -129,18 +101,8 @@ def waiting(events: Sequence[JsonObject], now: float) -> tuple[str | None, float
     for event in reversed(events):
         if event.get("event") in IN_BETWEEN:
             continue
-        until = seconds(event.get("until"))
+        until = event_time(event.get("until"))
         if event.get("event") in WAITS and until is not None and now < until < now + LONGEST_WAIT:
             return str(event.get("reason")), until
         return None, None
     return None, None
-
-
-def seconds(value: Json) -> float | None:
-    """A time of the log in epoch seconds. Logs of version 0.1 hold epoch seconds already; a damaged one any number."""
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value).timestamp()
-        except (ValueError, OverflowError):
-            return None
-    return float(value) if isinstance(value, int | float) and 0 <= value < YEAR_5000 else None

@@ -27,8 +27,9 @@ from batchfree.job.state import JobState, read_state
 from batchfree.job.workforce import Workforce
 from batchfree.jobspec.job import Job
 from batchfree.journal import lock
+from batchfree.journal.event_log import EventLog
 from batchfree.journal.file import Journal
-from batchfree.journal.run_folder import EventLog, RunFolder
+from batchfree.journal.run_folder import RunFolder
 from batchfree.quality.intervals import Proportion
 from batchfree.run.progress import Observer, ProgressTracker
 from batchfree.run.signals import is_interruption, stop_on_signals

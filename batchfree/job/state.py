@@ -18,10 +18,10 @@ from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.row_values import RowValues
 from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec.job import Job
-from batchfree.journal.attempts import Attempt, PilotDecision, Status, pack_reply
-from batchfree.journal.file import DamagedLine, JournalLine, read_header
+from batchfree.journal.attempts import Attempt, PilotDecision, Status
 from batchfree.journal.index import JournalIndex
-from batchfree.journal.pack_statistics import PackCounter
+from batchfree.journal.journal_lines import DamagedLine, JournalLine, read_header
+from batchfree.journal.pack_statistics import PackCounter, pack_reply
 from batchfree.journal.rehearsals import counts_on
 from batchfree.journal.request_statistics import RequestStatistics
 from batchfree.journal.run_folder import RunFolder

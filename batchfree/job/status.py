@@ -10,10 +10,11 @@ from batchfree.core.chat import JsonObject
 from batchfree.core.stops import Counts
 from batchfree.core.text import iso
 from batchfree.job.hold_job import find_run
-from batchfree.job.run_history import PastRun, first_wait, past_runs, read_events
+from batchfree.job.run_history import PastRun, first_wait, past_runs
 from batchfree.job.state import read_state
 from batchfree.jobspec.job import Job
 from batchfree.journal.attempts import Attempt
+from batchfree.journal.event_log import read_events
 from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.journal.request_statistics import RequestStatistics
 

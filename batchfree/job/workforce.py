@@ -11,7 +11,8 @@ from batchfree.core.stops import Stopped, StopReason
 from batchfree.job.endpoint import Endpoint, retry_policy
 from batchfree.job.state import JobState
 from batchfree.journal.attempts import Attempt, PilotDecision, RankedPilotModel, Status
-from batchfree.journal.file import Journal, JournalLine
+from batchfree.journal.file import Journal
+from batchfree.journal.journal_lines import JournalLine
 from batchfree.journal.rehearsals import rehearsal_at
 from batchfree.quality.reliability import RIGHT, WRONG
 from batchfree.run.packer import Packer

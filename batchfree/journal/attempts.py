@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -15,7 +14,6 @@ import msgspec
 from batchfree.core.chat import Json, JsonObject, Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.routes import FREE_ROUTER
-from batchfree.journal.pack_statistics import PackedRowStatus, PackReply
 
 MISSING = "the reply to a pack has nothing for this row"
 """The error of a row that the reply left out. Distinguishes it from a row whose answer is invalid."""
@@ -171,96 +169,3 @@ def _models_routed(router: JsonObject) -> list[str]:
     routed = router.get("attempts")
     names = [each.get("model") for each in routed if isinstance(each, dict)] if isinstance(routed, list) else []
     return [name for name in names if isinstance(name, str)]
-
-
-def next_status(status: Status, outcome: Outcome) -> Status:
-    """The status of a question after one more outcome. An answer is final; asking again reopens a failed question."""
-    if outcome.kind is None or status is Status.OK:
-        return Status.OK
-    if outcome.final:
-        return Status.FAILED
-    return status if outcome.kind in UNCOUNTED else Status.PENDING
-
-
-class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The state of a question: a fold over its attempts. A struct, because a table makes one for each of its rows."""
-
-    status: Status = Status.PENDING
-    attempts: int = 0
-    models_tried: tuple[str, ...] = ()
-    """One name per counted attempt, in order: the column of the same name."""
-    models_reached: frozenset[str] = frozenset()
-    """Every model that received the question, also as a fallback within a request."""
-    answers: tuple[tuple[Attempt, Outcome], ...] = ()
-    """The attempts that answered the question, in order: its votes."""
-    wrong_answers: int = 0
-    """Unusable answers since the question was last opened."""
-    pack_failures: int = 0
-    """How often the question got no usable answer in a pack in which at least half of the rows did."""
-    last_bad_answer: Attempt | None = None
-    """The last `bad_answer` to the question asked alone. The next request can show it to the model."""
-    wrong_since_bad: int = 0
-    """Unusable answers from the first `bad_answer` on; all of those in packs count as one."""
-    shown: Attempt | None = None
-    """The attempt that answered; before there is one, the last counted attempt."""
-    outcome: Outcome | None = None
-    """This question's outcome in `shown`."""
-
-    @property
-    def voters(self) -> frozenset[str]:
-        """The models that answered the question."""
-        return frozenset(attempt.model_or_route for attempt, _ in self.answers)
-
-    def after(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
-        """The state after one more attempt that included this question."""
-        if attempt.kind in UNCOUNTED:
-            return self
-        reopened = self.status is Status.FAILED
-        wrong = outcome.kind is not None and CONSEQUENCES[outcome.kind] is Consequence.ANOTHER_ANSWER
-        packed = wrong and outcome.kind is not Kind.TRUNCATED and 2 * attempt.answered >= len(attempt.outcomes)
-        alone, bad = len(attempt.outcomes) == 1, outcome.kind is Kind.BAD_ANSWER
-        since = 0 if reopened else self.wrong_since_bad
-        since = since + (bad or (wrong and since > 0)) if alone else max(since, int(bad))
-        shows = outcome.kind is None or self.status is not Status.OK
-        return QuestionState(
-            status=next_status(self.status, outcome),
-            attempts=self.attempts + attempt.is_counted,
-            models_tried=(*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried,
-            models_reached=self.models_reached | attempt.models_reached,
-            answers=(*self.answers, (attempt, outcome)) if outcome.kind is None else self.answers,
-            wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
-            pack_failures=(0 if reopened else self.pack_failures) + packed,
-            last_bad_answer=attempt if bad and alone else self.last_bad_answer,
-            wrong_since_bad=since,
-            shown=attempt if shows else self.shown,
-            outcome=outcome if shows else self.outcome,
-        )
-
-
-def fold(question: str, attempts: Iterable[Attempt]) -> QuestionState:
-    """The state of a question after `attempts`, which are in the order they were made."""
-    state = QuestionState()
-    for attempt in attempts:
-        for outcome in attempt.outcomes:
-            if outcome.question == question:
-                state = state.after(attempt, outcome)
-    return state
-
-
-def pack_reply(attempt: Attempt, labels: Collection[str]) -> PackReply | None:
-    """What to count of a reply to a pack; None for other attempts. `labels` are the labels of the job, if any."""
-    if len(attempt.outcomes) < 2 or attempt.kind not in (None, Kind.TRUNCATED):
-        return None
-    given = tuple(each.answer if labels and each.answer in labels else None for each in attempt.outcomes)
-    statuses = tuple(map(_packed_row_status, attempt.outcomes))
-    return PackReply(
-        model=attempt.model_or_route, statuses=statuses, labels=given if labels else (), unknown=attempt.unknown
-    )
-
-
-def _packed_row_status(outcome: Outcome) -> PackedRowStatus:
-    if outcome.kind is None:
-        return PackedRowStatus.ANSWERED
-    if outcome.kind is Kind.TRUNCATED:
-        return PackedRowStatus.CUT_OFF
-    return PackedRowStatus.MISSING if outcome.error == MISSING else PackedRowStatus.INVALID

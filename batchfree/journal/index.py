@@ -12,10 +12,11 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from batchfree.journal.attempts import Attempt, QuestionState, Status, fold, next_status
+from batchfree.journal.attempts import Attempt, Status
 from batchfree.journal.digest_map import DigestMap
-from batchfree.journal.file import DamagedLine, JournalLine
 from batchfree.journal.journal_files import JournalFiles
+from batchfree.journal.journal_lines import DamagedLine, JournalLine
+from batchfree.journal.question_state import QuestionState, fold, next_status
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
 NO_LINK = -1

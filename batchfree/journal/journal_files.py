@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchfree.core.errors import StorageError
-from batchfree.journal import file as journal
+from batchfree.journal import journal_lines as journal
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.file import DamagedLine, JournalLine
+from batchfree.journal.journal_lines import DamagedLine, JournalLine
 from batchfree.journal.open_files import allow_open_files
-from batchfree.journal.regular_file import regular
+from batchfree.journal.regular_file import open_regular
 
 OFFSET_BITS = 48
 """A place holds the byte position of a line in this number of bits, and the number of its file above them."""
@@ -75,7 +75,7 @@ class JournalFiles:
         path, above = self._paths[number], number << OFFSET_BITS
         try:
             with open(self._open(number), "rb", closefd=False) as file:
-                lines = journal.scan(file, lambda damage: damaged(replace(damage, path=path)))
+                lines = journal.attempts_in(file, lambda damage: damaged(replace(damage, path=path)))
                 if not above:
                     yield from lines
                 for line in lines:
@@ -87,7 +87,7 @@ class JournalFiles:
         """The file descriptor; opens the file at the first call."""
         fd = self._fds.get(number)
         if fd is None:
-            fd = self._fds[number] = regular(str(self._paths[number]), os.O_RDONLY | os.O_CLOEXEC)
+            fd = self._fds[number] = open_regular(str(self._paths[number]), os.O_RDONLY | os.O_CLOEXEC)
         return fd
 
 

@@ -79,7 +79,7 @@ def _boot() -> str | None:
 
 
 @contextmanager
-def hold(path: Path, journal: Path | None = None) -> Iterator[str | None]:
+def hold_alone(path: Path, journal: Path | None = None) -> Iterator[str | None]:
     """Holds the lock and the journal inside the block and yields None. If another process holds one of them, yields a
     phrase that names the process.
 
@@ -107,7 +107,7 @@ def hold(path: Path, journal: Path | None = None) -> Iterator[str | None]:
 
 
 @contextmanager
-def share(path: Path) -> Iterator[str | None]:
+def hold_shared(path: Path) -> Iterator[str | None]:
     """Holds the lock together with others that share it, and yields None. If a process holds it alone, yields a phrase
     that names the process.
 

@@ -7,12 +7,13 @@ models.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from batchfree.core.chat import JsonObject
+from batchfree.core.chat import JsonObject, Kind
+from batchfree.journal.attempts import MISSING, Attempt, Outcome
 
 DIGITS = 4
 Size: TypeAlias = tuple[str, int]
@@ -140,3 +141,22 @@ class PackCounter:
             unknown=self._unknown / total,
             places=tuple(Counter(place) for place in self._places),
         )
+
+
+def pack_reply(attempt: Attempt, labels: Collection[str]) -> PackReply | None:
+    """What to count of a reply to a pack; None for other attempts. `labels` are the labels of the job, if any."""
+    if len(attempt.outcomes) < 2 or attempt.kind not in (None, Kind.TRUNCATED):
+        return None
+    given = tuple(each.answer if labels and each.answer in labels else None for each in attempt.outcomes)
+    statuses = tuple(map(_packed_row_status, attempt.outcomes))
+    return PackReply(
+        model=attempt.model_or_route, statuses=statuses, labels=given if labels else (), unknown=attempt.unknown
+    )
+
+
+def _packed_row_status(outcome: Outcome) -> PackedRowStatus:
+    if outcome.kind is None:
+        return PackedRowStatus.ANSWERED
+    if outcome.kind is Kind.TRUNCATED:
+        return PackedRowStatus.CUT_OFF
+    return PackedRowStatus.MISSING if outcome.error == MISSING else PackedRowStatus.INVALID

@@ -7,7 +7,7 @@ import os
 import stat
 
 
-def regular(path: str, flags: int) -> int:
+def open_regular(path: str, flags: int) -> int:
     """An opener for `open`. Raises OSError where the path is a pipe, a socket or a device."""
     descriptor = os.open(path, flags | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -6,8 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 from batchfree.core.chat import Json
 from batchfree.core.errors import OutputError, StorageError, unwritable
 from batchfree.core.parts import Part, part_of_folder
-from batchfree.core.text import iso
 from batchfree.core.version import __version__
 from batchfree.journal.atomic_file import atomic_write
-from batchfree.journal.file import FORMAT, Header, Journal, read_header
+from batchfree.journal.file import Journal
+from batchfree.journal.journal_lines import FORMAT, Header, read_header
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
@@ -174,41 +173,3 @@ def _renamed(path: Path, stem: str) -> Path:
         return path.rename(kept)
     except OSError as error:
         raise StorageError(f"{path}: can't be renamed: {error.strerror}.") from error
-
-
-LARGEST_LOG = 4 * 1024 * 1024
-"""Size in bytes from which `log.jsonl` becomes `log.1.jsonl`, which is replaced, and a new one begins."""
-
-
-def _private(path: str, flags: int) -> int:
-    """Opens a file; a new one is for its owner alone. Raises OSError for a link, so that its target is not changed."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
-
-
-class EventLog:
-    """`log.jsonl`: one JSON object per event. A failed write is ignored, because the log must never stop a run.
-
-    Every time is ISO 8601 in UTC, to the second.
-    """
-
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        self._path, self._clock = path, clock
-
-    def write(self, event: str, **facts: Json) -> None:
-        """Appends one event with its time. After an unfinished line it starts a new one."""
-        line = json.dumps({"at": iso(self._clock()), "event": event, **facts}, default=str).encode() + b"\n"
-        with suppress(OSError):
-            self._rotate()
-            self._append(line)
-
-    def _rotate(self) -> None:
-        with suppress(FileNotFoundError):
-            if self._path.stat().st_size >= LARGEST_LOG:
-                self._path.replace(self._path.with_suffix(".1.jsonl"))
-
-    def _append(self, line: bytes) -> None:
-        with open(self._path, "a+b", opener=_private) as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else b"\n" + line
-            file.write(line)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 import polars as pl
 import yaml
@@ -20,12 +17,12 @@ from batchfree.core.version import __version__
 from batchfree.data.openai_batch import row_name
 from batchfree.job.check_book import packed_pair
 from batchfree.job.row_values import RowValues, scoring_rule
-from batchfree.job.run_history import first_wait, read_events
+from batchfree.job.run_history import first_wait
 from batchfree.job.state import JobState, read_state
 from batchfree.jobspec.job import Job
-from batchfree.journal.file import read_header
+from batchfree.journal.event_log import events_in, read_events
+from batchfree.journal.journal_lines import read_header
 from batchfree.journal.questions import digest
-from batchfree.journal.regular_file import regular
 from batchfree.quality.agreement import gwet_ac1, krippendorff_alpha
 from batchfree.quality.intervals import Proportion
 from batchfree.quality.paired_votes import pairwise_kappa
@@ -91,7 +88,7 @@ def _report(job: Job, counted: _CountedJob, doubtful: Sequence[DoubtfulRow], now
     state, attempts, rows, spec = counted.state, counted.attempts, counted.rows, job.spec
     evaluation, models, labels = rows.evaluation(), attempts.models(), spec.answer.labels
     votes = None if state.votes is None or not len(state.votes) else state.votes.frame()
-    waits = [wait for folder in state.folder.all() for wait in pauses(_events(folder.log))]
+    waits = [wait for folder in state.folder.all() for wait in pauses(events_in(folder.log))]
     return Report(
         job=spec.name,
         written_at=datetime.fromtimestamp(now, UTC),
@@ -205,21 +202,6 @@ def _agreement(votes: pl.DataFrame) -> AgreementFigures:
     ]
     pairs.sort(key=lambda each: (each.kappa.value is None, each.kappa.value or 0.0, each.first, each.second))
     return AgreementFigures(alpha=krippendorff_alpha(votes), ac1=gwet_ac1(votes), pairs=pairs)
-
-
-def _events(log: Path) -> Iterator[Mapping[str, Any]]:
-    """The events of the log; lines that can't be read are left out."""
-    try:
-        with open(log, "rb", opener=regular) as file:
-            for raw in file:
-                try:
-                    event: Any = json.loads(raw)
-                except ValueError:
-                    continue
-                if isinstance(event, dict):
-                    yield event
-    except OSError:
-        return
 
 
 def _provenance(job: Job, state: JobState) -> Provenance:

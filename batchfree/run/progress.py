@@ -13,9 +13,9 @@ from batchfree.core.errors import BatchfreeError, UnavailableError
 from batchfree.core.stops import Stopped
 from batchfree.core.text import iso
 from batchfree.journal.attempts import Attempt
+from batchfree.journal.event_log import EventLog
 from batchfree.journal.model_statistics import ModelStatistics
 from batchfree.journal.request_statistics import RequestStatistics
-from batchfree.journal.run_folder import EventLog
 from batchfree.run.summary import Summary
 from batchfree.run.tasks import Task
 from batchfree.service.quota.account import QuotaUsage

@@ -18,7 +18,8 @@ from batchfree.core.errors import StorageError
 from batchfree.core.routes import LOCAL
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.file import Journal, JournalLine
+from batchfree.journal.file import Journal
+from batchfree.journal.journal_lines import JournalLine
 from batchfree.run.backoff import seconds_until
 from batchfree.run.follow_up import FollowUp, RetryPolicy, RowResults, attempt_of, follow, outcomes, read, repeats
 from batchfree.run.outgoing import Outgoing, write

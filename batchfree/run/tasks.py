@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from batchfree.journal.attempts import QuestionState
+from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question
 
 

@@ -33,7 +33,8 @@ from batchfree.core.chat import ChatRequest
 from batchfree.job.open_job import open_job
 from batchfree.jobspec.job import load
 from batchfree.journal.attempts import Attempt, Outcome
-from batchfree.journal.file import FORMAT, Header, Journal
+from batchfree.journal.file import Journal
+from batchfree.journal.journal_lines import FORMAT, Header
 from batchfree.journal.questions import digest
 
 ROOT = Path(__file__).parents[2]

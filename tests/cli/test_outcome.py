@@ -14,7 +14,7 @@ from batchfree.cli.outcome_text import outcome_lines
 from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.core.stops import Counts
 from batchfree.job.run_history import past_runs, waiting
-from batchfree.journal.run_folder import LARGEST_LOG, EventLog
+from batchfree.journal.event_log import LARGEST_LOG, EventLog
 from batchfree.run.summary import Summary
 
 LABELS = {"labels": ["odd", "even"]}

@@ -8,8 +8,9 @@ import pytest
 
 from batchfree.core.chat import Kind
 from batchfree.data.output.question_values import describe, share
-from batchfree.journal.attempts import Attempt, Outcome, Status, fold
+from batchfree.journal.attempts import Attempt, Outcome, Status
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
+from batchfree.journal.question_state import fold
 
 Q = "0" * 32
 

@@ -23,15 +23,16 @@ from batchfree.core.chat import Kind
 from batchfree.core.errors import StorageError
 from batchfree.journal.attempts import Outcome, Status
 from batchfree.journal.checked_lines import LINE_START
-from batchfree.journal.file import SYNC_EVERY, DamagedLine, Journal, read, read_header
+from batchfree.journal.file import SYNC_EVERY, Journal
 from batchfree.journal.index import JournalIndex
+from batchfree.journal.journal_lines import DamagedLine, read_attempts, read_header
 
 
 def test_appended_attempts_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write_attempts(path, 3)
     assert read_header(path) == HEADER
-    assert [line.attempt for line in read(path)] == [attempt(number) for number in (1, 2, 3)]
+    assert [line.attempt for line in read_attempts(path)] == [attempt(number) for number in (1, 2, 3)]
 
 
 def test_an_unfinished_last_line_is_ignored_wherever_it_ends(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_flipped_byte_costs_no_other_line(tmp_path: Path) -> None:
         broken[place] ^= 1 << rng.randrange(8)
         path.write_bytes(bytes(broken))
         damage: list[DamagedLine] = []
-        found = [line.attempt for line in read(path, damage.append)]
+        found = [line.attempt for line in read_attempts(path, damage.append)]
         assert all(attempt(number) in found for number in range(1, 7) if number != hit)
         assert len(found) <= 6
         assert len(damage) <= 2
@@ -121,7 +122,7 @@ def test_every_kind_of_answer_survives(tmp_path: Path, answer: object) -> None:
     journal = Journal(path, HEADER)
     journal.append(attempt(1, answer))
     journal.close()
-    assert [line.attempt.outcomes[0].answer for line in read(path)] == [answer]
+    assert [line.attempt.outcomes[0].answer for line in read_attempts(path)] == [answer]
 
 
 def test_a_flipped_byte_in_the_header_loses_no_attempt_and_crashes_nothing(tmp_path: Path) -> None:
@@ -262,7 +263,7 @@ def test_a_line_of_megabytes_is_read_in_linear_time(tmp_path: Path, piece: bytes
     assert time.process_time() - began < 2
 
 
-@pytest.mark.parametrize("read_file", [read_header, lambda path: list(read(path))])
+@pytest.mark.parametrize("read_file", [read_header, lambda path: list(read_attempts(path))])
 def test_a_pipe_in_the_place_of_the_journal_is_not_waited_for(tmp_path: Path, read_file: Callable[[Path], Any]) -> None:
     path = tmp_path / "journal.jsonl"
     os.mkfifo(path)

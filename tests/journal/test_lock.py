@@ -28,7 +28,7 @@ ROWS = [{"prompt": f"Name thing {n}."} for n in range(3)]
 def test_a_second_run_stops_and_names_the_process_that_holds_the_lock(tmp_path: Path) -> None:
     job = Rehearsal(tmp_path, ROWS)
     assert job.run().exit_code == 0
-    with lock.hold(tmp_path / "job.run" / "lock") as holder:
+    with lock.hold_alone(tmp_path / "job.run" / "lock") as holder:
         assert holder is None
         summary = job.run()
     assert (summary.exit_code, summary.counts.ok) == (75, 3), "all is answered, but the table is not checked"
@@ -47,7 +47,7 @@ def test_a_lock_that_was_left_behind_is_taken_over(tmp_path: Path, left: bytes) 
     path = tmp_path / "lock"
     path.write_bytes(left)
     assert lock.find_holder(path) is None
-    with lock.hold(path) as holder:
+    with lock.hold_alone(path) as holder:
         assert holder is None
         assert json.loads(path.read_bytes())["pid"] == os.getpid()
         assert f"process {os.getpid()}" in (lock.find_holder(path) or "")
@@ -68,7 +68,7 @@ def test_looking_for_the_holder_never_blocks_a_run(tmp_path: Path) -> None:
         watcher.start()
     try:
         for _ in range(100):
-            with lock.hold(path) as holder:
+            with lock.hold_alone(path) as holder:
                 assert holder is None
     finally:
         over.set()
@@ -80,7 +80,7 @@ def test_the_lock_lies_on_the_journal_too(tmp_path: Path) -> None:
     job = Rehearsal(tmp_path, ROWS)
     assert job.run().exit_code == 0
     folder = tmp_path / "job.run"
-    with lock.hold(folder / "lock", folder / "journal.jsonl") as holder:
+    with lock.hold_alone(folder / "lock", folder / "journal.jsonl") as holder:
         assert holder is None
         (folder / "lock").unlink()
         summaries = job.run(), job.run(fresh=True)
@@ -136,7 +136,7 @@ def test_a_run_whose_folder_vanished_says_so_and_sends_nothing_more(tmp_path: Pa
 @pytest.mark.parametrize(("place", "error"), [("missing/lock", OutputError), ("file/lock", OutputError)])
 def test_a_lock_that_can_not_be_created_is_an_error(tmp_path: Path, place: str, error: type[StorageError]) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(error, match="the run can't be locked"), lock.hold(tmp_path / place):
+    with pytest.raises(error, match="the run can't be locked"), lock.hold_alone(tmp_path / place):
         pass
 
 

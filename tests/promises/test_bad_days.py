@@ -15,7 +15,7 @@ from batchfree.emulator.faults import FAULTS
 from batchfree.emulator.faults.answer_faults import VERDICTS
 from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.emulator.scenario.scenario_file import presets
-from batchfree.journal.file import read
+from batchfree.journal.journal_lines import read_attempts
 
 CALM = "limits: {per_minute: null, per_day: null}\nrouter: {draws_classifier: false}\n"
 LABELS = {"answer": {"labels": ["good", "bad"]}}
@@ -41,7 +41,7 @@ def models_by_row(job: Rehearsal) -> dict[str, list[str]]:
 
 
 def journal_of(job: Rehearsal) -> list[Any]:
-    return [line.attempt for line in read(job.folder / "job.run" / "journal.jsonl")]
+    return [line.attempt for line in read_attempts(job.folder / "job.run" / "journal.jsonl")]
 
 
 # Most of the pool is dead

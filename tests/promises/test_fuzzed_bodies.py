@@ -17,7 +17,7 @@ from support.damage import TOKENS, cases, damaged, in_time
 
 from batchfree.answers import Answer, AnswerRule
 from batchfree.core.chat import ChatRequest, Completion, Failure
-from batchfree.journal.attempts import QuestionState
+from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question
 from batchfree.run.follow_up import read
 from batchfree.run.tasks import Parcel, Task

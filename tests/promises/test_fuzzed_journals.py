@@ -12,8 +12,9 @@ from support.journals import attempt, question
 
 from batchfree.core.errors import StorageError
 from batchfree.journal.attempts import Status
-from batchfree.journal.file import DamagedLine, Header, Journal, read_header
+from batchfree.journal.file import Journal
 from batchfree.journal.index import JournalIndex
+from batchfree.journal.journal_lines import DamagedLine, Header, read_header
 
 ROWS = 100
 HEADER = Header(batchfree=1, version="0", job="test", file="../test.yaml", spec="s", input="i")

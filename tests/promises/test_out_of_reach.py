@@ -14,7 +14,7 @@ from support.rehearsal import Rehearsal, scenario, stop_of
 
 from batchfree.core.stops import StopReason
 from batchfree.emulator.http.in_process import InProcessTransport
-from batchfree.journal.file import read
+from batchfree.journal.journal_lines import read_attempts
 
 
 class Network(httpx.AsyncBaseTransport):
@@ -71,7 +71,7 @@ def test_a_request_that_did_not_reach_the_service_counts_nowhere(tmp_path: Path)
     summary = job.run_over(Network(job, refused))
     assert summary.requests == 0
     assert starts_in_ledgers(tmp_path) == 0
-    assert list(read(tmp_path / "job.run" / "journal.jsonl")) == []
+    assert list(read_attempts(tmp_path / "job.run" / "journal.jsonl")) == []
     table = job.table()
     assert set(table["status"]) == {"pending"}
     assert set(table["attempts"]) == {0}

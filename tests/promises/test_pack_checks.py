@@ -17,7 +17,7 @@ from batchfree.emulator.http.in_process import InProcessTransport
 from batchfree.job.plan import plan
 from batchfree.job.state import read_state
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.file import read
+from batchfree.journal.journal_lines import read_attempts
 from batchfree.report.collect import collect
 from batchfree.report.figures_json import as_json
 from batchfree.report.page import render_page
@@ -44,7 +44,7 @@ def rehearse(folder: Path, rows: int = 60, check: int = 20, faults: str = "", **
 
 
 def attempts(job: Rehearsal) -> list[Attempt]:
-    return [line.attempt for line in read(job.folder / "job.run" / "journal.jsonl")]
+    return [line.attempt for line in read_attempts(job.folder / "job.run" / "journal.jsonl")]
 
 
 def checks(job: Rehearsal) -> list[Attempt]:
@@ -214,7 +214,7 @@ def test_the_parts_of_a_job_check_as_many_rows_as_the_whole(tmp_path: Path) -> N
     job = rehearse(tmp_path)
     for number in (1, 2, 3):
         job.run(part=Part(number=number, count=3))
-    found = [line.attempt for path in (tmp_path / "job.run").rglob("journal.jsonl") for line in read(path)]
+    found = [line.attempt for path in (tmp_path / "job.run").rglob("journal.jsonl") for line in read_attempts(path)]
     asked = [attempt.outcomes[0].question for attempt in found if attempt.pack_check]
     assert len(asked) == len(set(asked)) == 20
     assert job.run().requests == 0

@@ -15,7 +15,7 @@ from support.rehearsal import UNLIMITED, Rehearsal, scenario
 from batchfree.emulator.scenario.scenario_file import presets
 from batchfree.job.status import status
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.file import read
+from batchfree.journal.journal_lines import read_attempts
 
 LABELS = {"labels": ["positive", "negative"]}
 CITY = {
@@ -52,7 +52,7 @@ def sizes(job: Rehearsal) -> list[int]:
 
 
 def attempts(job: Rehearsal) -> Iterator[Attempt]:
-    return (line.attempt for line in read(job.folder / "job.run" / "journal.jsonl"))
+    return (line.attempt for line in read_attempts(job.folder / "job.run" / "journal.jsonl"))
 
 
 # On the wire

@@ -10,7 +10,8 @@ import pytest
 from batchfree.answers import Answer, AnswerRule
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind, Usage
 from batchfree.core.consequences import CONSEQUENCES, Consequence
-from batchfree.journal.attempts import MISSING, Attempt, QuestionState
+from batchfree.journal.attempts import MISSING, Attempt
+from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question
 from batchfree.run.follow_up import (
     BISECTED,

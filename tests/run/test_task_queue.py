@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.virtual_time import VirtualTime
 
 from batchfree.core.chat import ChatRequest, Kind
-from batchfree.journal.attempts import Attempt, Outcome, QuestionState
+from batchfree.journal.attempts import Attempt, Outcome
+from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question
 from batchfree.run.packer import halves, largest_pack
 from batchfree.run.task_queue import LOOK_AHEAD, TaskQueue

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchfree.journal.attempts import Attempt, Outcome
-from batchfree.journal.file import FORMAT, DamagedLine, Header, Journal, read
+from batchfree.journal.file import Journal
+from batchfree.journal.journal_lines import FORMAT, DamagedLine, Header, read_attempts
 
 HEADER = Header(batchfree=FORMAT, version="0", job="test", file="../test.yaml", spec="s", input="i")
 
@@ -39,4 +40,4 @@ def write_attempts(path: Path, count: int, start: int = 1) -> None:
 
 def read_rows(path: Path, damage: list[DamagedLine] | None = None) -> list[int]:
     """The row numbers of all attempts in a journal; damaged lines are added to `damage`."""
-    return [line.attempt.outcomes[0].row for line in read(path, (damage if damage is not None else []).append)]
+    return [line.attempt.outcomes[0].row for line in read_attempts(path, (damage if damage is not None else []).append)]

@@ -20,8 +20,8 @@ from batchfree.core import formats
 from batchfree.core.errors import StorageError
 from batchfree.data.output.columns import job_columns
 from batchfree.journal.checked_lines import HEADER_START
-from batchfree.journal.file import read_header
-from batchfree.journal.regular_file import regular
+from batchfree.journal.journal_lines import read_header
+from batchfree.journal.regular_file import open_regular
 
 if TYPE_CHECKING:
     from batchfree.jobspec import JobSpec
@@ -80,7 +80,7 @@ def _by_run_folders(table: Path, specs: Iterable[Path]) -> Iterator[Owner]:
 
     for path in sorted(specs):
         try:
-            with open(path, encoding="utf-8", opener=regular) as file:
+            with open(path, encoding="utf-8", opener=open_regular) as file:
                 text = file.read()
             if table.name not in text:
                 continue

@@ -9,7 +9,8 @@ from operator import attrgetter
 from typing import Any
 
 from batchfree.core.chat import Json, Kind
-from batchfree.journal.attempts import Attempt, Outcome, QuestionState, Status
+from batchfree.journal.attempts import Attempt, Outcome, Status
+from batchfree.journal.question_state import QuestionState
 
 TIED = "the best answers have equally many votes, and no further vote may be asked for"
 

@@ -25,7 +25,7 @@ from batchfree.gateway.batches.batch_record import (
 from batchfree.gateway.batches.record_store import CONTENT, RecordStore
 from batchfree.gateway.batches.result_files import split_results
 from batchfree.job.endpoint import routing_policy
-from batchfree.journal.run_folder import EventLog
+from batchfree.journal.event_log import EventLog
 from batchfree.run.summary import Summary
 from batchfree.service.quota.rate_limiter import unless
 
