@@ -1,4 +1,4 @@
-"""What a job remembers: attempts, the journal and its index, statistics, the run folder with its lock and its event log.
+"""What a job remembers: attempts, the journal and its index, statistics, the run folder with its lock and event log.
 
 Imports: core, answers.
 Pure: attempts, checked_lines, digest_map, model_statistics, pack_statistics, question_state, questions, rehearsals,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LEFT_BEHIND_S = 3600.0
-"""Age in seconds after which the temporary file of a killed process is removed."""
+"""Age in seconds from which the temporary file of a killed process is removed."""
 
 _number = itertools.count()
 
@@ -21,8 +21,8 @@ def atomic_write(target: Path, *, private: bool = True) -> Iterator[Path]:
     """Yields the path of a temporary file beside `target` for the block to write, then renames it to `target`.
 
     If the block raises, `target` stays as it was and the temporary file is removed. The file is synced before it is
-    renamed, so it survives a power cut. It gets the permissions of the old file, and a symbolic link at `target` stays
-    a link. A new file is for its owner alone if it is `private`, as files with rows and answers are. Raises OSError.
+    renamed, so it survives a power cut. It gets the permissions of the old file. A symbolic link at `target` stays a
+    link. If `private`, only the owner can read a new file, as is right for rows and answers. Raises OSError.
     """
     target = target.resolve()
     _remove_left_behind(target)

@@ -1,4 +1,4 @@
-"""Attempts as the journal stores them, and the state of a question: a fold over its attempts.
+"""Attempts as the journal stores them.
 
 `Attempt` and `Outcome` are msgspec structs because the journal encodes and decodes millions of them.
 """
@@ -16,7 +16,7 @@ from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.routes import FREE_ROUTER
 
 MISSING = "the reply to a pack has nothing for this row"
-"""The error of a row that the reply left out. Distinguishes it from a row whose answer is invalid."""
+"""The error of a row that the reply left out. A row with an invalid answer has another error."""
 
 UNCOUNTED = frozenset(
     kind for kind, consequence in CONSEQUENCES.items() if consequence in (Consequence.ACCOUNT, Consequence.PERSON)
@@ -94,7 +94,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sent because the row is too long for every model. `kind` is set if the request failed as a whole.
     Tokens and `cost` (USD) are those of the whole request; `latency_s` is in seconds. `pack_seed` seeds the codes of a
     pack; `unknown` counts codes in the reply that belong to no row.
-    `native_finish_reason` is the provider's own word, where it differs from `finish_reason`.
+    `native_finish_reason` is the provider's own word, if it differs from `finish_reason`.
     `permanent`: the model is gone for today. `unsupported`: the request parameter that the model refused.
     """
 
@@ -122,10 +122,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pilot: PilotDecision | None = None
     """Set on a line that records the decision of a pilot; such a line has no outcomes."""
     rehearsal: str | None = None
-    """The base URL, or `embedded`, if the emulation of OpenRouter was asked and not a real service."""
+    """The base URL, or `embedded`, if the emulation of OpenRouter was asked; None for a real service."""
     pack_check: bool = False
-    """The row has its answer from a pack, and was asked alone to compare. Such an attempt is no vote and no answer, and
-    says nothing about the state of the question."""
+    """The row has its answer from a pack and was asked alone to compare. Such an attempt is neither a vote nor an
+    answer, and does not change the state of the question."""
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -140,7 +140,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def main_failure(self) -> Kind | None:
-        """Why the request brought no answer at all: its own failure, or that of its first row; None if it did."""
+        """Why the request brought no answer: its own failure, or the failure of its first row; None if it did."""
         if self.kind is not None:
             return self.kind
         first = self.outcomes[0].kind if self.outcomes else None
@@ -153,8 +153,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def models_reached(self) -> frozenset[str]:
-        """The models that received the request, or may have: the requested models up to the one that answered, and
-        those in the routing metadata of the reply.
+        """The models that may have received the request.
+
+        These are the requested models up to the one that answered, and the models in the routing metadata of the reply.
         """
         asked = self.models[: self.models.index(self.model) + 1] if self.model in self.models else self.models
         models = {*asked, *(_models_routed(self.router) if self.router else ())}

@@ -1,7 +1,7 @@
 """Lines of the journal with a checksum: `{"at":"…", …,"crc":"1a2b3c4d"}`.
 
-The checksum is the CRC-32 of all bytes before `,"crc"`, as eight hex digits. A line of an older version has none. It
-ends in the list of its outcomes (`]}`) or, as a header, in a text; a line with a damaged checksum ends in neither way.
+The checksum is the CRC-32 of all bytes before `,"crc"`, as eight hex digits. A line of an older version has none: an
+attempt ends in the list of its outcomes (`]}`), a header in a text. A line with a damaged checksum ends in neither way.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def with_checksum(line: bytes) -> bytes:
 
 
 def _tail(checked: bytes) -> bytes:
-    """The end of a line whose other bytes are these."""
+    """The end of a line that begins with the bytes `checked`."""
     return b'%b%08x"}' % (MARK, zlib.crc32(checked))
 
 
 def why_damaged(raw: bytes) -> str | None:
-    """Why a line can't be believed; None for a line whose checksum is right, and for one of an older version."""
+    """Why a line is damaged; None if its checksum is right, and for a line of an older version."""
     body = raw[:-1] if raw.endswith(b"\n") else raw
     checked = body[:-TAIL_BYTES]
     if body.startswith(_tail(checked), len(checked)):
@@ -45,7 +45,7 @@ def why_damaged(raw: bytes) -> str | None:
 def whole_lines_within(raw: bytes) -> Iterator[range]:
     """The places of the first and the last whole attempt in a damaged line, in time linear to its length.
 
-    Several attempts run together in one line where line breaks were lost.
+    If line breaks were lost, several attempts stand in one line.
     """
     first = raw.find(LINE_START)
     endings = [found.end() for found in ENDING.finditer(raw)]
@@ -61,9 +61,9 @@ def whole_lines_within(raw: bytes) -> Iterator[range]:
 
 
 def _start_of_last(raw: bytes) -> int:
-    """Where the last attempt of a line begins; -1 if none does.
+    """Where the last attempt of a line begins; -1 if there is none.
 
-    An answer may hold the same bytes as an inner object. A line that follows another one begins behind its `}`.
+    An answer may hold the same bytes as an inner object, so an attempt that follows a `}` is preferred.
     """
     behind = raw.rfind(b"}" + LINE_START)
     return behind + 1 if behind >= 0 else raw.rfind(LINE_START)

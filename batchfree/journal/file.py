@@ -1,9 +1,4 @@
-"""The journal of a job: one JSON line per attempt, appended before anything else happens to the answer.
-
-The first line is a `Header`, every other line an `Attempt`. Readers ignore an unfinished last line, and the next run
-cuts it off. Every line ends in its checksum (`batchfree/journal/checked_lines.py`), so a damaged line is skipped with a
-warning and never believed. If a line break was lost and lines ran together, the first and the last one are still read.
-"""
+"""The journal of a job, open for writing: one JSON line per attempt, appended before the answer is used."""
 
 from __future__ import annotations
 
@@ -23,7 +18,7 @@ from batchfree.journal.journal_lines import Header, JournalLine
 SYNC_EVERY = 1.0
 """Longest time in seconds between writing an answer and its fsync."""
 LOOK_EVERY = 60.0
-"""Seconds between two looks whether the file is still in its place, while no request is sent."""
+"""Seconds between two checks that the file is still in its place, while no request is sent."""
 MIB = 1 << 20
 DISK_FULL = "the disk of the run folder is full; make room, then run again"
 
@@ -64,7 +59,7 @@ class Journal:
         return JournalLine(attempt=attempt, start=start, end=self._end)
 
     async def keep_synced(self) -> None:
-        """Calls `sync` one second after an append, until cancelled. Raises StorageError."""
+        """Calls `sync` one second after an append, until it is cancelled. Raises StorageError."""
         while True:
             await self._appended.wait()
             await anyio.sleep(SYNC_EVERY)
@@ -104,7 +99,7 @@ class Journal:
             raise StorageError(DISK_FULL)
 
     async def watch_place(self) -> None:
-        """Looks for the file once a minute, until cancelled. Raises StorageError if it was moved or deleted."""
+        """Checks once a minute that the file was not moved or deleted, until it is cancelled. Raises StorageError."""
         while True:
             await anyio.sleep(LOOK_EVERY)
             self._check_place()

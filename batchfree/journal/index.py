@@ -1,8 +1,9 @@
 """An index over the journals of a job: finds the attempts and the status of each question.
 
-Each question has a chain of links, one per attempt, from the last back to the first. A link holds the place of the
-attempt's line and the status after it; the line itself stays on disk. So millions of answers fit into memory. A job
-that was run in parts has several journals, whose attempts are read in the order of time.
+Each question has a chain of links, one per attempt, from the last attempt back to the first. A link holds the place of
+the attempt's line, and the status of the question after the attempt. The line itself stays on disk, so an index of
+millions of answers fits into memory. A job that was run in parts has several journals. Their attempts are read in the
+order of time.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from batchfree.journal.question_state import QuestionState, fold, next_status
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
 NO_LINK = -1
 RECENT_LINES = 512
-"""Lines of packs that are kept in memory after they were read: all rows of a pack share a line."""
+"""Lines of packs that stay in memory after they were read, because all rows of a pack share a line."""
 
 
 class JournalIndex:
@@ -30,7 +31,7 @@ class JournalIndex:
     def __init__(self, path: Path, *others: Path, names: bool = False) -> None:
         """An empty index. New lines are written to the journal at `path`; `others` are further journals of the job.
 
-        None of them need exist yet. `names`: also remember the ids of answered rows.
+        The files need not exist yet. `names`: also remember the ids of answered rows.
         """
         self._files = JournalFiles((path, *others))
         self.left_out = 0
@@ -92,7 +93,7 @@ class JournalIndex:
 
     @property
     def size_bytes(self) -> int:
-        """The size of all lines; that of a pack counts for each of its rows, which all show its reply."""
+        """The size of all lines. The line of a pack counts once for each of its rows, which all show the reply."""
         return sum(self._lengths)
 
     def has_answered(self, id: str) -> bool:

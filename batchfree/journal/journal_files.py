@@ -1,4 +1,4 @@
-"""The journals of a job, open for reading: one, or also those of its parts."""
+"""The journals of a job, open for reading: its own journal and the journals of its parts."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class JournalFiles:
         self._closing = weakref.finalize(self, _close, self._fds)
 
     def lines(self, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
-        """All attempts, in the order of time if there are several journals; each line starts and ends at a place.
+        """All attempts, in the order of time if there are several journals. Raises StorageError.
 
-        Raises StorageError.
+        `start` and `end` of each line are places, as `read` takes them.
         """
         streams = [self._lines_of(number, damaged) for number in range(len(self._paths)) if self._exists(number)]
         yield from streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda each: each.attempt.at)
@@ -59,7 +59,7 @@ class JournalFiles:
             raise journal.unreadable(self._paths[0], error) from error
 
     def close(self) -> None:
-        """Closes the files. Without this call they are closed when nobody uses this object any more."""
+        """Closes the files. Without this call they are closed once this object is no longer used."""
         _close(self._fds)
 
     def _exists(self, number: int) -> bool:

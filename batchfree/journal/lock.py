@@ -1,8 +1,8 @@
 """The lock of a run: only one run of a job at a time.
 
-The kernel's file lock (flock) decides, so a file that a dead process left behind blocks nobody. Both the file `lock`
-and the journal are locked: whoever deletes `lock` or moves the run folder does not make room for a second run. The text
-inside `lock` tells people which process holds it. A run that ends deletes the text.
+The kernel's file lock (flock(2)) decides, so a file that a dead process left behind blocks nobody. The file `lock` and
+the journal are both locked, so a second run can't start even if somebody deletes `lock` or moves the run folder. The
+text inside `lock` names the process that holds it. A run that ends deletes the text.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _named(content: bytes) -> str:
 def was_left_elsewhere(path: Path) -> bool:
     """Whether the last run that held this lock was on another machine, and nothing says that it ended.
 
-    On one machine the lock is proof. Between machines some file systems keep no locks, so that run may still go on.
+    On one machine the lock is proof. Some file systems keep no locks between machines, so that run may still go on.
     """
     try:
         facts = json.loads(path.read_bytes())
@@ -68,7 +68,7 @@ def was_left_elsewhere(path: Path) -> bool:
 
 
 def _boot() -> str | None:
-    """What Linux draws at each start of a machine, the same in all its containers; None on other systems.
+    """The random id of this start of the machine, equal in all its containers; None on systems other than Linux.
 
     Source: random(4), /proc/sys/kernel/random/boot_id.
     """
@@ -80,10 +80,10 @@ def _boot() -> str | None:
 
 @contextmanager
 def hold_alone(path: Path, journal: Path | None = None) -> Iterator[str | None]:
-    """Holds the lock and the journal inside the block and yields None. If another process holds one of them, yields a
-    phrase that names the process.
+    """Holds the lock and the journal inside the block and yields None.
 
-    Raises StorageError, or OutputError if the spec names a wrong place.
+    If another process holds one of them, yields a phrase that names the process. Raises StorageError, or OutputError
+    if the spec names a wrong place.
     """
     with ExitStack() as files:
         fd = _open(path, files)
@@ -102,16 +102,16 @@ def hold_alone(path: Path, journal: Path | None = None) -> Iterator[str | None]:
             yield None
         finally:
             with suppress(OSError):
-                if os.pread(fd, 4096, 0) == text:  # where no lock holds, another run may have written its own
+                if os.pread(fd, 4096, 0) == text:  # if no lock holds, another run may have written its own text
                     os.ftruncate(fd, 0)
 
 
 @contextmanager
 def hold_shared(path: Path) -> Iterator[str | None]:
-    """Holds the lock together with others that share it, and yields None. If a process holds it alone, yields a phrase
-    that names the process.
+    """Holds the lock together with others that share it, and yields None.
 
-    Raises StorageError, or OutputError if the spec names a wrong place.
+    If a process holds the lock alone, yields a phrase that names the process. Raises StorageError, or OutputError if
+    the spec names a wrong place.
     """
     with ExitStack() as files:
         fd = _open(path, files)
@@ -120,7 +120,7 @@ def hold_shared(path: Path) -> Iterator[str | None]:
 
 @contextmanager
 def hold_new_journal(journal: Path) -> Iterator[None]:
-    """Holds a journal that took the place of the one that `hold` locked. Raises StorageError."""
+    """Holds a journal that took the place of the one that `hold_alone` locked. Raises StorageError."""
     with ExitStack() as files:
         if not _take(_open(journal, files), journal):
             raise StorageError(f"{journal}: another process writes this journal. Run the same command again.")
@@ -128,7 +128,7 @@ def hold_new_journal(journal: Path) -> Iterator[None]:
 
 
 def _open(path: Path, files: ExitStack) -> int:
-    """Opens a file or creates it. The end of `files` closes it, and frees its lock."""
+    """Opens a file or creates it. Leaving `files` closes the file and frees its lock."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -138,9 +138,9 @@ def _open(path: Path, files: ExitStack) -> int:
 
 
 def _take(fd: int, path: Path, kind: int = fcntl.LOCK_EX) -> bool:
-    """Takes the lock of an open file, alone unless `kind` says otherwise. Returns False if another process holds it.
+    """Takes the lock of an open file; `kind` is LOCK_EX (alone) or LOCK_SH (shared), as in flock(2).
 
-    Raises StorageError.
+    Returns False if another process holds the lock. Raises StorageError.
     """
     for attempt in range(TRIES):
         try:

@@ -1,4 +1,4 @@
-"""How each model has done in a job, counted from its attempts: shown by `models` to people.
+"""The results of each model in a job, counted from its attempts. `models` shows them to people.
 
 `service.routing.health` is different: it forgets with time and decides which models a run asks. `pack_statistics`
 counts whole packs instead of rows.
@@ -33,7 +33,7 @@ class ModelStatistics:
         if not self.answered + self.failed:
             return ""
         last = f", last {self.last_failure}" if self.last_failure else ""
-        return f"{self.answered} rows answered, {self.failed} failed{last}"
+        return f"{self.answered:,} rows answered, {self.failed:,} failed{last}"
 
     def to_json(self) -> JsonObject:
         """The numbers as JSON for `models --json`."""

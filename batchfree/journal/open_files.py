@@ -10,10 +10,10 @@ OTHERS = 256
 
 
 def allow_open_files(count: int) -> None:
-    """Raises the limit of this process if `count` more files do not fit, as far as the system lets it.
+    """Raises the limit of this process if `count` more files do not fit, as far as the system allows.
 
-    The usual limit is 1,024, kept for old programs, and the highest that a process may choose is far above it
-    (getrlimit(2), RLIMIT_NOFILE).
+    The usual limit is 1,024, kept for old programs. A process may raise it far above that (getrlimit(2),
+    RLIMIT_NOFILE).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count + OTHERS

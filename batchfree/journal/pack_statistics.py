@@ -1,4 +1,4 @@
-"""How packs do in a job: answered rows by model and pack size, kinds of loss, and label counts by place in the pack.
+"""The results of packs in a job: answered rows by model and pack size, kinds of loss, label counts by place in a pack.
 
 These numbers are only shown to people. `answers.packs.sizes` chooses pack sizes, `service.routing.health` chooses
 models.
@@ -144,7 +144,7 @@ class PackCounter:
 
 
 def pack_reply(attempt: Attempt, labels: Collection[str]) -> PackReply | None:
-    """What to count of a reply to a pack; None for other attempts. `labels` are the labels of the job, if any."""
+    """The reply to a pack as it is counted; None for other attempts. `labels` are the labels of the job, if any."""
     if len(attempt.outcomes) < 2 or attempt.kind not in (None, Kind.TRUNCATED):
         return None
     given = tuple(each.answer if labels and each.answer in labels else None for each in attempt.outcomes)

@@ -21,7 +21,7 @@ def next_status(status: Status, outcome: Outcome) -> Status:
 
 
 class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The state of a question: a fold over its attempts. A struct, because a table makes one for each of its rows."""
+    """The state of a question after some attempts. A struct, because a table makes one for each of its rows."""
 
     status: Status = Status.PENDING
     attempts: int = 0
@@ -34,13 +34,13 @@ class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wrong_answers: int = 0
     """Unusable answers since the question was last opened."""
     pack_failures: int = 0
-    """How often the question got no usable answer in a pack in which at least half of the rows did."""
+    """Packs that left the question without a usable answer although at least half of their rows got one."""
     last_bad_answer: Attempt | None = None
-    """The last `bad_answer` to the question asked alone. The next request can show it to the model."""
+    """The last `bad_answer` when the question was asked alone. The next request can show it to the model."""
     wrong_since_bad: int = 0
-    """Unusable answers from the first `bad_answer` on; all of those in packs count as one."""
+    """Unusable answers from the first `bad_answer` on; all unusable answers in packs count as one."""
     shown: Attempt | None = None
-    """The attempt that answered; before there is one, the last counted attempt."""
+    """The attempt that answered the question; if none did, the last counted attempt."""
     outcome: Outcome | None = None
     """This question's outcome in `shown`."""
 
@@ -76,7 +76,7 @@ class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def fold(question: str, attempts: Iterable[Attempt]) -> QuestionState:
-    """The state of a question after `attempts`, which are in the order they were made."""
+    """The state of a question after `attempts`, given in the order of time."""
     state = QuestionState()
     for attempt in attempts:
         for outcome in attempt.outcomes:

@@ -1,6 +1,7 @@
 """Rehearsals: which attempts of a journal count on an endpoint.
 
-The emulation of OpenRouter answers under names that begin with `emulated/`. Its answers must never pass for real ones.
+The models of the emulation of OpenRouter have ids that begin with `emulated/`. Their answers must never count as real
+ones.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ def is_emulated(model: str | None) -> bool:
 
 
 def rehearsal_at(base_url: str, models: Iterable[str | None]) -> str | None:
-    """What `Attempt.rehearsal` says of an attempt on this endpoint that names these models."""
+    """The value of `Attempt.rehearsal` for an attempt on this endpoint that names these models."""
     return base_url if base_url == EMBEDDED or any(map(is_emulated, models)) else None
 
 
 def counts_on(attempt: Attempt, base_url: str) -> bool:
     """Whether an attempt counts in a run on this endpoint.
 
-    On `embedded` every attempt counts. On another endpoint an attempt of the emulation counts only if that very
-    endpoint made it, as one that `batchfree emulate` serves.
+    On `embedded` every attempt counts. On another endpoint an attempt of the emulation counts only if the same endpoint
+    made it, such as a server that `batchfree emulate` has started.
     """
     if base_url == EMBEDDED:
         return True

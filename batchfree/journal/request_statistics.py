@@ -9,7 +9,7 @@ from batchfree.core.chat import JsonObject
 from batchfree.journal.attempts import UNCOUNTED, Attempt
 
 THE_ACCOUNT = "the account"
-"""Stands for a model where a limit of the account refused the request."""
+"""Stands for a model if a limit of the account refused the request."""
 
 
 @dataclass(slots=True)

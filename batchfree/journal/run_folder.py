@@ -53,7 +53,7 @@ class RunFolder:
         """The numbers of the journals after the first one, in order."""
         try:
             return sorted(int(found[1]) for each in self.path.iterdir() if (found := LATER_JOURNAL(each.name)))
-        except OSError:  # whoever opens the journal says why the folder can't be read
+        except OSError:  # opening the journal will report why the folder can't be read
             return ()
 
     @property
@@ -76,7 +76,7 @@ class RunFolder:
         return RunFolder(self.path / PARTS / part.folder)
 
     def parts(self) -> Mapping[Part, RunFolder]:
-        """The folders of all parts that were ever begun, whatever their number was."""
+        """The folders of all parts that were ever begun, also of runs with another number of parts."""
         try:
             names = sorted(each.name for each in (self.path / PARTS).iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -93,7 +93,7 @@ class RunFolder:
         return tuple(path for folder in self.all() for path in folder.journals)
 
     def begin_journal(self) -> None:
-        """Begins a further journal: from now on runs write that one, and only read the others. Raises StorageError."""
+        """Begins a further journal. From now on runs write to it and only read the others. Raises StorageError."""
         path = self._later_journal(max(self._later_journals(), default=1) + 1)
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

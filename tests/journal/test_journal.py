@@ -267,5 +267,5 @@ def test_a_line_of_megabytes_is_read_in_linear_time(tmp_path: Path, piece: bytes
 def test_a_pipe_in_the_place_of_the_journal_is_not_waited_for(tmp_path: Path, read_file: Callable[[Path], Any]) -> None:
     path = tmp_path / "journal.jsonl"
     os.mkfifo(path)
-    with pytest.raises(StorageError, match="the journal can't be read: It is no regular file"):
+    with pytest.raises(StorageError, match="the journal can't be read: It is not a regular file"):
         read_file(path)
