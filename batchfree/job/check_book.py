@@ -9,7 +9,7 @@ from typing import Any
 
 from batchfree.core.chat import Json
 from batchfree.journal.attempts import Attempt, Outcome
-from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.digest_numbers import DigestNumbers
 from batchfree.journal.question_state import QuestionState
 from batchfree.quality.normalise import answer_key
 from batchfree.quality.pack_comparison import PackedPair
@@ -30,7 +30,7 @@ class CheckBook:
     def __init__(self, wanted: int) -> None:
         """`wanted` is the number of rows to check. With 0 nothing is remembered."""
         self.wanted = wanted
-        self._packed = DigestMap()
+        self._packed = DigestNumbers()
         self._checks = dict[str, PackCheck]()
 
     def add(self, attempt: Attempt) -> None:
@@ -43,7 +43,7 @@ class CheckBook:
                     check = PackCheck(model=attempt.model_or_route, outcome=outcome)
                     self._checks.setdefault(outcome.question, check)
             elif outcome.kind is None and len(attempt.outcomes) > 1:
-                self._packed.put(outcome.question, 0)
+                self._packed.add(outcome.question)
 
     @property
     def is_open(self) -> bool:

@@ -20,7 +20,7 @@ from batchfree.data.unknown_column import no_column
 from batchfree.job.part_rows import PartRows
 from batchfree.jobspec import JobSpec
 from batchfree.jobspec.spec_files import line_of
-from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.digest_numbers import DigestMarks, DigestNumbers
 from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question, digest
 from batchfree.run.tasks import Task
@@ -105,17 +105,21 @@ class OpenJob:
         return request if isinstance(request, Failure) else digest(request, self.rule)
 
     def tasks(
-        self, is_wanted: Callable[[str], bool], state: Callable[[str], QuestionState], limit: int | None = None
+        self,
+        is_wanted: Callable[[str], bool],
+        state: Callable[[str], QuestionState],
+        numbers: DigestNumbers,
+        limit: int | None = None,
     ) -> Iterator[Task | int]:
-        """The wanted questions of the part, each once, at most `limit`.
+        """The wanted questions of the part, each once, at most `limit`. `numbers` are those of the job's questions.
 
         A number in between counts rows of the part that need no request.
         """
-        taken, skipped, passed = DigestMap(), 0, 0
+        taken, skipped, passed = DigestMarks(numbers), 0, 0
         request: ChatRequest | Failure | None = None
         id_column = self.dataset.id
         for number, row in enumerate(self.rows()):
-            if limit is not None and len(taken) >= limit:
+            if limit is not None and taken.count >= limit:
                 break
             if skipped >= BATCH or (skipped and isinstance(request, Failure)):  # a row that fails may have taken long
                 yield skipped

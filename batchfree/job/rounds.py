@@ -104,7 +104,7 @@ class Rounds:
         def state(question: str) -> QuestionState:
             return QuestionState(models_reached=frozenset({models[question]}))
 
-        for task in self._opened.tasks(models.__contains__, state, self._options.limit):
+        for task in self._opened.tasks(models.__contains__, state, self._state.index.numbers, self._options.limit):
             yield replace(task, check_of=models[task.question.digest]) if isinstance(task, Task) else task
 
     def _pilot(self, votes: VoteBook) -> Iterator[Tasks]:
@@ -135,7 +135,8 @@ class Rounds:
 
     def _pass(self, is_wanted: Callable[[str], bool], number: int = 0, *, more: bool = False) -> Tasks:
         """The wanted tasks of the input. After the first round they change places. `more`: votes beyond the first."""
-        tasks = self._opened.tasks(is_wanted, self._state.index.state, self._options.limit)
+        index = self._state.index
+        tasks = self._opened.tasks(is_wanted, index.state, index.numbers, self._options.limit)
         if more:
             tasks = (replace(task, only_new_models=True) if isinstance(task, Task) else task for task in tasks)
         return self._shuffled(tasks) if number else tasks

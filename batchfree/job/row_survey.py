@@ -14,7 +14,7 @@ from batchfree.job.consensus_table import ConsensusTable
 from batchfree.job.needs import Needs
 from batchfree.job.state import JobState
 from batchfree.journal.attempts import Status
-from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.digest_numbers import DigestMarks
 from batchfree.journal.questions import digest
 from batchfree.service.routing import Requirements
 
@@ -56,12 +56,12 @@ class RowSurvey:
 
 def survey_rows(state: JobState) -> RowSurvey:
     """What the rows of the input still need."""
-    found, taken = RowSurvey(), DigestMap()
+    found, taken = RowSurvey(), DigestMarks(state.index.numbers)
     opened, spec, id_column = state.opened, state.opened.spec, state.opened.dataset.id
     needs = Needs(native_only=opened.rule.mode == "native")
     consensus = None if state.votes is None else ConsensusTable(state.votes, spec, opened.dataset.count())
     pilot = spec.pilot.rows if spec.pilot is not None and not state.pilots else 0
-    for number, row in enumerate(opened.rows()):
+    for row in opened.rows():
         request = opened.prompts.render(row)
         if isinstance(request, Failure):
             found.unrenderable += 1
@@ -76,8 +76,8 @@ def survey_rows(state: JobState) -> RowSurvey:
             found.reasked += state.index.has_answered(row_name(row.get(id_column)))
         is_open = status is Status.PENDING or (verdict is not None and verdict.is_open)
         if is_open and question not in taken:
-            in_pilot = len(taken) < pilot
-            taken.put(question, number)
+            in_pilot = taken.count < pilot
+            taken.add(question)
             found.votes_given += 0 if state.votes is None else state.votes.count(question)
             _count(found, request, state, in_pilot=in_pilot)
     found.needs = needs.kinds

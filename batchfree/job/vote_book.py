@@ -11,7 +11,7 @@ import polars as pl
 from batchfree.core.chat import Json
 from batchfree.core.parts import Part
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.digest_numbers import DigestNumbers
 from batchfree.quality.normalise import answer_key
 
 
@@ -26,7 +26,7 @@ class VoteBook:
         self._part = part
         self._labels = labels
         self._label_numbers = {label: number for number, label in enumerate(labels or ())}
-        self._numbers = DigestMap()
+        self._numbers = DigestNumbers()
         self._counts, self._closed = array("H"), bytearray()
         self._models: dict[str, int] = {}
         self._questions, self._voters, self._answers = array("I"), array("H"), array("Q")
@@ -91,10 +91,8 @@ class VoteBook:
         ).unique(["row", "model"], keep="first", maintain_order=True)
 
     def _number_of(self, question: str) -> int:
-        number = self._numbers.get(question)
-        if number is None:
-            number = len(self._counts)
-            self._numbers.put(question, number)
+        number = self._numbers.add(question)
+        if number == len(self._counts):
             self._counts.append(0)
             self._closed.append(0)
         return number

@@ -1,26 +1,24 @@
 """An index over the journals of a job: finds the attempts and the status of each question.
 
-Each question has a chain of links, one per attempt, from the last attempt back to the first. A link holds the place of
-the attempt's line, and the status of the question after the attempt. The line itself stays on disk, so an index of
-millions of answers fits into memory. A job that was run in parts has several journals. Their attempts are read in the
-order of time.
+For each question it holds the place of its last line and the status after that line. The lines themselves stay on disk,
+so an index of millions of answers fits into memory. A job that was run in parts has several journals. Their attempts
+are read in the order of time.
 """
 
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from batchfree.journal.attempts import Attempt, Status
-from batchfree.journal.digest_map import DigestMap
+from batchfree.journal.digest_numbers import DigestNumbers
 from batchfree.journal.journal_files import JournalFiles
 from batchfree.journal.journal_lines import DamagedLine, JournalLine
+from batchfree.journal.line_places import LinePlaces
 from batchfree.journal.question_state import QuestionState, fold, next_status
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
-NO_LINK = -1
 RECENT_LINES = 512
 """Lines of packs that stay in memory after they were read, because all rows of a pack share a line."""
 
@@ -35,10 +33,11 @@ class JournalIndex:
         """
         self._files = JournalFiles((path, *others))
         self.left_out = 0
-        self._questions = DigestMap()  # digest → number of its last link; the four arrays below hold the links
-        self._places, self._lengths = array("q"), array("I")
-        self._previous, self._statuses = array("q"), array("b")
-        self._names = DigestMap() if names else None
+        self.numbers = DigestNumbers()
+        """The numbers of the questions, also of those that have no line yet."""
+        self._places = LinePlaces()
+        self._statuses = bytearray()
+        self._names = DigestNumbers() if names else None
         self._recent = dict[int, Attempt]()
 
     def load(
@@ -67,19 +66,19 @@ class JournalIndex:
         if line.attempt.pack_check:
             return ()
         changed = []
+        statuses, length = self._statuses, line.end - line.start
         for outcome in line.attempt.outcomes:
-            link = len(self._places)
-            before = self._questions.put(outcome.question, link)
-            status = STATUSES[0 if before is None else self._statuses[before]]
-            self._previous.append(NO_LINK if before is None else before)
+            number = self.numbers.add(outcome.question)
+            if number >= len(statuses):
+                statuses.extend(bytes(number + 1 - len(statuses)))
+            status = STATUSES[statuses[number]]
             new = next_status(status, outcome)
             if new is not status:
                 changed.append(new)
-            self._statuses.append(STATUSES.index(new))
-            self._places.append(line.start)
-            self._lengths.append(line.end - line.start)
+                statuses[number] = STATUSES.index(new)
+            self._places.put(number, line.start, length)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
-                self._names.put(_hashed(outcome.id), link)
+                self._names.add(_hashed(outcome.id))
         return changed
 
     def keep_open(self) -> None:
@@ -89,12 +88,12 @@ class JournalIndex:
     @property
     def is_empty(self) -> bool:
         """Whether the journal has no attempts."""
-        return not self._places
+        return not self._places.total
 
     @property
     def size_bytes(self) -> int:
         """The size of all lines. The line of a pack counts once for each of its rows, which all show the reply."""
-        return sum(self._lengths)
+        return self._places.total
 
     def has_answered(self, id: str) -> bool:
         """Whether a row with this id has an answer, to any question. Always False without `names`."""
@@ -102,31 +101,23 @@ class JournalIndex:
 
     def status(self, question: str) -> Status:
         """The status of a question; pending if it was never asked."""
-        link = self._questions.get(question)
-        return Status.PENDING if link is None else STATUSES[self._statuses[link]]
+        number = self.numbers.get(question)
+        return Status.PENDING if number is None or number >= len(self._statuses) else STATUSES[self._statuses[number]]
 
     def state(self, question: str) -> QuestionState:
         """The state of a question, read from its lines in the journal. Raises StorageError."""
-        link = self._questions.get(question)
-        return QuestionState() if link is None else fold(question, self._attempts(link))
+        return fold(question, self.attempts(question))
 
     def attempts(self, question: str) -> Iterator[Attempt]:
         """The attempts of a question, oldest first, read from the journal. Raises StorageError."""
-        link = self._questions.get(question)
-        return iter(() if link is None else self._attempts(link))
+        number = self.numbers.get(question)
+        for place, length in () if number is None else self._places.of(number):
+            yield self._line(place, length)
 
     def close(self) -> None:
         """Closes the files. Without this call they are closed when no table uses the index any more."""
         self._recent.clear()
         self._files.close()
-
-    def _attempts(self, link: int) -> list[Attempt]:
-        """The attempts of the chain that ends at `link`, oldest first."""
-        attempts = []
-        while link != NO_LINK:
-            attempts.append(self._line(self._places[link], self._lengths[link]))
-            link = self._previous[link]
-        return attempts[::-1]
 
     def _line(self, place: int, length: int) -> Attempt:
         """The attempt of a line. The packs that were read last are remembered. Raises StorageError."""
