@@ -388,6 +388,14 @@ def test_a_process_that_dies_in_a_transaction_leaves_the_ledger_intact(ledger_pl
 # Files that can't be used
 
 
+def test_a_ledger_that_another_program_holds_is_an_error_that_says_what_to_do(path, virtual_time, monkeypatch):
+    monkeypatch.setattr("batchfree.service.quota.ledger_db.BUSY", 0.1)
+    with Ledger(path, virtual_time.clock) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match=r"ledger is locked.* backup or an SQLite shell.* wait for it or end it"):
+            ledger.reserve(FREE, "job")
+
+
 def test_a_file_that_is_no_ledger_is_an_error_with_its_path(path, virtual_time):
     path.parent.mkdir()
     path.write_bytes(b"this is not a database, " * 100)

@@ -15,6 +15,10 @@ FORMAT = 1
 BUSY = 10.0
 """Longest wait in seconds for a transaction of another process."""
 ADVICE = "It must be a writable file in a writable folder. Set BATCHFREE_STATE_DIR to use another folder."
+BUSY_ADVICE = (
+    f"another program has held it for more than {BUSY:g} s. A backup or an SQLite shell may do that: "
+    "wait for it or end it, then run the same command again."
+)
 
 # In `words` are the day reports, in `tickets` the processes that wait; the names are part of the file format.
 SCHEMA = """
@@ -106,6 +110,8 @@ class LedgerFile:
         except OSError as error:
             raise StorageError(f"{self.path}: the quota ledger can't be opened: {error.strerror}. {ADVICE}") from error
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise StorageError(f"{self.path}: the quota ledger is locked: {BUSY_ADVICE}") from error
             raise StorageError(f"{self.path}: the quota ledger can't be read and written: {error}. {ADVICE}") from error
         except sqlite3.Error as error:
             raise StorageError(
