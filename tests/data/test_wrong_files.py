@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import zstandard
 
 from batchfree.core.errors import DatasetError
 from batchfree.data.input import arrow_stream, open_dataset
@@ -276,3 +277,29 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path
         file.truncate(20 << 30)  # a hole of 20 GB, which takes no room on the disk
     (mistake,) = open_dataset(InputSpec(path=(str(path),))).check()
     assert (mistake.line, mistake.message) == (1, "this line is longer than 256 MB")
+
+
+def test_a_line_in_a_few_compressed_bytes_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path, packer = tmp_path / "rows.jsonl.zst", zstandard.ZstdCompressor().compressobj()
+    with path.open("wb") as file:
+        file.writelines(packer.compress(b"a" * (8 << 20)) for _ in range(40))
+        file.write(packer.flush())
+    (mistake,) = open_dataset(InputSpec(path=(str(path),))).check()
+    assert (mistake.line, mistake.message) == (1, "this line is longer than 256 MB")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda content: content[:-3], "the compressed data is damaged: it ends in the middle"),
+        (lambda content: content + b"no frame", "the compressed data is damaged: "),
+        (lambda content: content[:20] + bytes(8) + content[28:], "the compressed data is damaged: "),
+    ],
+    ids=["cut", "more behind it", "other bytes"],
+)
+def test_damaged_zstandard_is_a_mistake_with_its_line(
+    tmp_path: Path, damage: Callable[[bytes], bytes], says: str
+) -> None:
+    text = "".join(f'{{"text":"row {n}"}}\n' for n in range(200))
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress(text.encode())
+    assert problem_of(tmp_path, "x.jsonl.zst", damage(packed)).startswith(says)
