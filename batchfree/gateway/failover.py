@@ -81,7 +81,7 @@ class Failover:
         queue: StartQueue,
         send: Send,
         patience: Patience,
-        usage: Callable[[], QuotaUsage],
+        usage: Callable[[], Awaitable[QuotaUsage]],
         sent: Callable[[str, Judged], None],
         rng: random.Random,
     ) -> None:
@@ -238,7 +238,7 @@ class _CallAttempts:
             return HttpRefusal(status=404, message=f"No endpoints found for {', '.join(self._call.route)}.")
         if stopped.reason not in (StopReason.QUOTA, StopReason.DEADLINE):
             return stop_refusal(stopped, now)
-        usage = self._failover.usage()
+        usage = await self._failover.usage()
         if stopped.reason is StopReason.QUOTA:
             resets_at = usage.day_resets_at if stopped.until is None else stopped.until
             return limit_refusal("day", limit=usage.day_limit, resets_at=resets_at, now=now)

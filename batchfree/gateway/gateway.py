@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from batchfree.core.routes import LOCAL
@@ -97,9 +98,10 @@ class Gateway:
         self.failover.stopping.set()
         self.runner.stop()
 
-    def usage(self) -> QuotaUsage:
+    async def usage(self) -> QuotaUsage:
         """The quota of the account now."""
-        return self.endpoint.connection.ledger.usage(self.endpoint.limits)
+        ledger = self.endpoint.connection.ledger
+        return await ledger.beside_loop(partial(ledger.usage, self.endpoint.limits))
 
     async def eligible(self) -> Collection[str]:
         """The ids of the models that may answer a plain question. Raises UnavailableError."""

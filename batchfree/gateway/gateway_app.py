@@ -79,7 +79,7 @@ def _model(gateway: Gateway) -> Handler:
 
 def _key(gateway: Gateway) -> Handler:
     async def key(request: Request) -> Response:
-        usage = gateway.usage()
+        usage = await gateway.usage()
         return JSONResponse(key_shape(limit=usage.day_limit, used=usage.day_used, left=usage.left("day")))
 
     return key
@@ -87,21 +87,21 @@ def _key(gateway: Gateway) -> Handler:
 
 def _status(gateway: Gateway) -> Handler:
     async def status(request: Request) -> Response:
-        return JSONResponse(gateway_status(gateway))
+        return JSONResponse(await gateway_status(gateway))
 
     return status
 
 
 def _metrics(gateway: Gateway) -> Handler:
     async def numbers(request: Request) -> Response:
-        return Response(metrics(gateway_status(gateway)), headers={"Content-Type": CONTENT_TYPE})
+        return Response(metrics(await gateway_status(gateway)), headers={"Content-Type": CONTENT_TYPE})
 
     return numbers
 
 
 def _page(gateway: Gateway) -> Handler:
     async def page(request: Request) -> Response:
-        return HTMLResponse(status_page(gateway_status(gateway)), headers={"Content-Security-Policy": policy()})
+        return HTMLResponse(status_page(await gateway_status(gateway)), headers={"Content-Security-Policy": policy()})
 
     return page
 

@@ -16,7 +16,7 @@ MOST_BATCHES = 50
 """Most batches that are shown, the newest first."""
 
 
-def gateway_status(gateway: Gateway) -> JsonObject:
+async def gateway_status(gateway: Gateway) -> JsonObject:
     """The value of `/status`, from facts that are known already. It sends no request."""
     now, failover = gateway.clock(), gateway.failover
     requests = [
@@ -28,7 +28,7 @@ def gateway_status(gateway: Gateway) -> JsonObject:
         "endpoint": gateway.endpoint.spec.endpoint.base_url,
         "now": iso(now),
         "started_at": iso(gateway.began),
-        "quota": gateway.usage().to_json(),
+        "quota": (await gateway.usage()).to_json(),
         "queue": {"waiting": gateway.queue.waiting, "in_flight": gateway.queue.in_flight},
         "closed": None if failover.closed is None else failover.closed.message,
         "calls": dict(sorted(gateway.counts.calls.items())),

@@ -134,7 +134,7 @@ def test_no_more_requests_are_in_flight_than_the_job_allows(tmp_path):
 def test_the_requests_of_clients_are_the_job_serve_in_the_quota(tmp_path):
     async def act(served):
         await served.http.post(CHAT, json=asking_for())
-        return served.gateway.usage().jobs, (await served.http.get("/key")).json()["data"]
+        return (await served.gateway.usage()).jobs, (await served.http.get("/key")).json()["data"]
 
     jobs, key = in_virtual_time(act, tmp_path, "limits: {per_minute: 20, per_day: 50}")
     assert jobs == {"serve": 1}

@@ -184,6 +184,29 @@ def test_a_server_that_freezes_is_out_of_reach(fragile, virtual_time):
         assert isinstance(ledger.reserve(FREE, "reviews"), Start)
 
 
+def test_the_event_loop_goes_on_while_the_database_takes_its_time(postgres, virtual_time):
+    got = []
+
+    async def take():
+        got.append(await limiter.acquire(anyio.Event()))
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            postgres.pause()
+            try:
+                tasks.start_soon(take)
+                await anyio.sleep(0.3)  # real seconds, in which the request for a start waits for the server
+                assert not got
+            finally:
+                postgres.go_on()
+
+    place = replace(postgres.place(), own_clock=True)
+    with Ledger(place, time.time) as ledger:
+        limiter = RateLimiter(ledger, FREE, "reviews", clock=ledger.clock)
+        anyio.run(main)
+    assert isinstance(got[0], Start)
+
+
 # Refused
 
 

@@ -58,7 +58,8 @@ class Served:
 
     def starts(self) -> int:
         """The starts that the ledger counts."""
-        return self.gateway.usage().day_used
+        endpoint = self.gateway.endpoint
+        return endpoint.connection.ledger.usage(endpoint.limits).day_used
 
 
 @asynccontextmanager

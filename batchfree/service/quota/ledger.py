@@ -8,6 +8,8 @@ takes about a millisecond.
 A process that has to wait gets a ticket with the time of its start, and sleeps until then. Other processes let an
 earlier ticket go first when its time has come. After one more second they ignore it, because its process may be dead.
 
+A database needs a dozen round trips for a start, so `beside_loop` makes it in a thread. Transactions never overlap.
+
 All methods raise StorageError, which names the ledger. `reserve`, `is_limited` and `usage` raise UnavailableError while
 a database is out of reach. What the other methods write is then kept in memory until the database is back.
 """
@@ -15,11 +17,14 @@ a database is out of reach. What the other methods write is then kept in memory 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
+
+import anyio.to_thread
 
 from batchfree.core.errors import Mistake, SpecError, UnavailableError
 from batchfree.jobspec.variables import LEDGER_VARIABLE
@@ -30,6 +35,8 @@ from batchfree.service.quota.account import LedgerUrl, QuotaUsage
 from batchfree.service.quota.ledger_db import LedgerFile
 from batchfree.service.quota.ledger_entries import Database, Start
 from batchfree.service.quota.limits import Closure, Limits, Opening, Reason
+
+T = TypeVar("T")
 
 GRACE = 1.0
 """Seconds after the time of a ticket until it is ignored."""
@@ -46,6 +53,8 @@ class Store(Protocol):
     """The ledger as people write it, without a password."""
     clock_offset: float
     """Seconds by which the clock of the ledger is ahead of the clock of this process."""
+    takes_round_trips: bool
+    """Whether a transaction waits for a network. Not where the process keeps the clock, which stands during a wait."""
 
     def transaction(self) -> AbstractContextManager[Database]:
         """A transaction around the block. No other process reads or writes meanwhile."""
@@ -76,7 +85,10 @@ class Ledger:
         self._clock = clock
         self._owner = f"{os.getpid()}-{os.urandom(8).hex()}"
         self._postponed = list[Callable[[Database], None]]()
-        self._store = _open_store(place, clock, say)
+        self._say, self._unsaid = say, list[str]()
+        self._alone = threading.Lock()
+        self._store = _open_store(place, clock, self._unsaid.append)
+        self._say_all()
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +111,17 @@ class Ledger:
             self.withdraw()
         finally:
             self._store.close()
+
+    async def beside_loop(self, act: Callable[[], T]) -> T:
+        """The result of `act`, which may call `reserve`, `is_limited` and `usage`.
+
+        It is called in a thread if the ledger takes round trips over a network. A cancellation waits for its end, and
+        does not reach the caller before the next `await`: no start is lost.
+        """
+        try:
+            return await anyio.to_thread.run_sync(act) if self._store.takes_round_trips else act()
+        finally:
+            self._say_all()
 
     def reserve(self, limits: Limits, job: str) -> Start | Opening:
         """Reserves a start for all processes to see, or returns when to ask again."""
@@ -218,7 +241,7 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[Database]:
         """A transaction that first makes up for the writes that were postponed."""
-        with self._store.transaction() as db:
+        with self._alone, self._store.transaction() as db:
             postponed = len(self._postponed)
             for act in self._postponed:
                 act(db)
@@ -232,6 +255,13 @@ class Ledger:
                 act(db)
         except UnavailableError:
             self._postponed.append(act)
+        finally:
+            self._say_all()
+
+    def _say_all(self) -> None:
+        """Says what the store wants to say. Only the thread of the caller does so, never that of `beside_loop`."""
+        while self._unsaid:
+            self._say(self._unsaid.pop(0))
 
 
 def _open_store(place: Path | LedgerUrl, clock: Callable[[], float], say: Callable[[str], None]) -> Store:

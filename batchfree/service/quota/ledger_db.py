@@ -41,6 +41,7 @@ class LedgerFile:
 
     clock_offset = 0.0
     """A file has no clock of its own."""
+    takes_round_trips = False
 
     def __init__(self, path: Path) -> None:
         """Opens the file or creates it; `IN_MEMORY` is no file. Raises StorageError, also for a newer format."""

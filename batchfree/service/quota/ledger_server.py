@@ -74,6 +74,7 @@ class LedgerServer:
         self._settings = _settings(place)
         self._schema, self._lock = f"batchfree_{place.fingerprint}", _lock_of(place.fingerprint)
         self._clock, self._say, self._own_clock = clock, say, place.own_clock
+        self.takes_round_trips = place.own_clock
         self._connection: TimedConnection | None = None
         self._away: str | None = None
         self._tried_at = float("-inf")

@@ -99,7 +99,7 @@ class RateLimiter:
 
         A cancellation leaves no start and no place in the queue behind: after a start is reserved nothing is awaited.
         """
-        if self._is_unlimited(stopping):
+        if await self._is_unlimited(stopping):
             return self._uncounted_start()
         async with self._turn:
             reported: Opening | None = None
@@ -143,7 +143,7 @@ class RateLimiter:
             self._ledger.record_day_report(day_limit=failure.limit, day_used=None)
         self._ledger.close_account(closure.until, reason)
 
-    def _is_unlimited(self, stopping: anyio.Event) -> bool:
+    async def _is_unlimited(self, stopping: anyio.Event) -> bool:
         """Whether a start needs no ledger: the job has no limit, and no refusal has taught one.
 
         The ledger is read once a second, since another process may have been refused.
@@ -156,7 +156,7 @@ class RateLimiter:
         if not 0 <= now - self._looked_at < LOOK_EVERY:
             self._looked_at = now
             try:
-                if self._ledger.is_limited(self._limits):
+                if await self._ledger.beside_loop(partial(self._ledger.is_limited, self._limits)):
                     self._count_all()
             except UnavailableError:
                 return True  # no limit is known, so no start needs the ledger
@@ -206,7 +206,7 @@ class RateLimiter:
         if self._yields is not None and self._yields():
             self._ledger.withdraw()
             return Opening(at=self._clock() + YIELD_S)
-        answer = self._ledger.reserve(self._limits, self._job)
+        answer = await self._ledger.beside_loop(partial(self._ledger.reserve, self._limits, self._job))
         if isinstance(answer, Start):
             return answer
         if answer.reason == "day" and self._on_quota == "stop":
