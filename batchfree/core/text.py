@@ -61,7 +61,7 @@ def is_utf8(text: str) -> bool:
 
 def is_blank(text: str) -> bool:
     """Whether the text shows nothing: it is empty, or all its characters are invisible."""
-    return all(_is_invisible(character) for character in text)
+    return not text[:1].isalnum() and all(_is_invisible(character) for character in text)
 
 
 def single_line(text: str) -> str:

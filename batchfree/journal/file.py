@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,8 @@ SYNC_EVERY = 1.0
 """Longest time in seconds between writing an answer and its fsync."""
 LOOK_EVERY = 60.0
 """Seconds between two checks that the file is still in its place, while no request is sent."""
+CHECK_EVERY, CHECK_BYTES = 0.05, 1 << 16
+"""For so many seconds and so many bytes of new lines a check of file and disk holds good."""
 MIB = 1 << 20
 DISK_FULL = "the disk of the run folder is full; make room, then run again"
 
@@ -31,6 +34,7 @@ class Journal:
         self._path, self._name = path, str(path)
         self._encoder = msgspec.json.Encoder()
         self._appended, self._torn = anyio.Event(), False  # torn: part of a line could not be cut off again
+        self._sound_until, self._sound_end = float("-inf"), 0  # what the last check holds good for
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -86,8 +90,12 @@ class Journal:
     def check(self) -> None:
         """Raises StorageError if answers could be lost: a full disk, or a journal that was moved or deleted.
 
-        Called before every request. 1 MiB must be free for the answers in flight.
+        Called before every request; it looks again after `CHECK_EVERY` seconds or `CHECK_BYTES` of new lines. 1 MiB must
+        be free for the answers in flight.
         """
+        now = time.monotonic()
+        if now < self._sound_until and self._end < self._sound_end:
+            return
         self._check_place()
         try:
             disk = os.fstatvfs(self._fd)
@@ -97,6 +105,7 @@ class Journal:
         may_grow = most == resource.RLIM_INFINITY or self._end + MIB <= most
         if not may_grow or disk.f_bavail * disk.f_frsize < MIB:
             raise StorageError(DISK_FULL)
+        self._sound_until, self._sound_end = now + CHECK_EVERY, self._end + CHECK_BYTES
 
     async def watch_place(self) -> None:
         """Checks once a minute that the file was not moved or deleted, until it is cancelled. Raises StorageError."""

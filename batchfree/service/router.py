@@ -171,8 +171,9 @@ class Router:
             if health.rests_until > max(now, self._health.get(model, Health()).rests_until)
         }
         self._health.update(learned)
-        self.changes += 1
+        barren = self._barren
         self._count_barren(draw, judged, lesson, now)
+        self.changes += bool(learned) or self._barren != barren
         return rests
 
     def _count_barren(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> None:

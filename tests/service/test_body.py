@@ -29,7 +29,7 @@ MOST_MEMORY_MB = 150
 
 
 def read(coding: str, *chunks: bytes) -> bytes:
-    reader = BodyReader({"Content-Encoding": coding})
+    reader = BodyReader({"content-encoding": coding})
     for chunk in chunks:
         reader.feed(chunk)
     return reader.end()

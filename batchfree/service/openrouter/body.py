@@ -52,9 +52,10 @@ class BodyReader:
     """Collects the body of one response, and decompresses it on the way."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        """Raises UnreadableBodyError for a body that is compressed twice or in an unknown way."""
+        """`headers` have names in lower case. Raises UnreadableBodyError for a body that is compressed twice or in an
+        unknown way."""
         self._body = bytearray()
-        coding = find_header(headers, "content-encoding")
+        coding = headers.get("content-encoding")
         self._inflater = None if coding is None else _inflater(coding)
 
     def feed(self, chunk: bytes) -> None:

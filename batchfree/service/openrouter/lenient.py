@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import clean
@@ -15,9 +19,14 @@ COUNT_LIMIT = 1 << 32
 LONGEST_INTEGER = 18
 """Largest number of digits of an integer; longer ones become floats, because msgspec can't encode them."""
 
+LONG_INTEGER = re.compile(rf"\d{{{LONGEST_INTEGER + 1}}}")
+
 
 def parse_json(text: str) -> Json:
     """The JSON value of a text; None if it is no JSON. NaN, infinities and floats that overflow stay text."""
+    if LONG_INTEGER.search(text) is None:
+        with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # then Python's parser has the last word
+            return msgspec.json.decode(text)
     try:
         return _decoder.decode(text)
     except (ValueError, RecursionError):

@@ -113,14 +113,16 @@ def one_line(text: str) -> str:
 
 def masked_name(value: Json) -> str | None:
     """A name or an id from outside, masked, on one line and cut to 200 characters; None if there is none."""
-    text = as_text(value)
-    return _masked_line(text[:LONGEST_NAME]) or None if text else None
+    if value is None:
+        return None
+    text = value if isinstance(value, str) and len(value) <= LONGEST_NAME else as_text(value)
+    return _masked_line(text[:LONGEST_NAME]) if text else None
 
 
 @lru_cache(maxsize=256)
-def _masked_line(text: str) -> str:
+def _masked_line(text: str) -> str | None:
     """The text, masked and on one line. The same few models, providers and finish reasons come with every reply."""
-    return mask(single_line(text))
+    return mask(single_line(as_text(text) or "")) or None
 
 
 def masked_object(value: Json) -> JsonObject | None:

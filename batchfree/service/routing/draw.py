@@ -109,6 +109,9 @@ def choose(
     if not models:
         return Nothing(reason="no free model can do what the request needs")
     now, health_of, tried = situation.now, situation.health_of, rows[0].models_met
+    if len(models) == 1:
+        until = available_at(health_of(models[0].id), now)
+        return Rest(until=until) if until > now else Draw(route=LOCAL, models=(models[0].id,), of=1)
     ready = [model for model in models if is_available(health_of(model.id), now)]
     if not ready:
         return Rest(until=min(available_at(health_of(model.id), now) for model in models))
@@ -144,9 +147,6 @@ def _shuffled(
     pilot showed of it, and the weight times that accuracy decides. Each model's rank depends only on the salt, its id
     and its weight, so adding or removing other models never changes the order of two.
     """
-
-    if len(models) == 1:
-        return list(models)
 
     def rank(model: Model) -> float:
         heavy = weight(situation.health_of(model.id), situation.now) * criteria.load(model, rows) / len(rows)

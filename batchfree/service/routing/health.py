@@ -134,6 +134,8 @@ def _recovered(health: Health, now: float, rests: Rests) -> Health:
     One strike stays until failures are rare, so that one request at a time tries the model. The only model loses its
     strikes at once.
     """
+    if health == Health(refused=health.refused, failed_at=health.failed_at):
+        return health
     failing = MEMORY * failing_share(health, now)
     strikes = health.strikes // 2
     if health.strikes and failing >= RARE and rests not in (ALONE, OWN):

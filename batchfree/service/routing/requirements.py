@@ -61,8 +61,7 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
     `native_only`: only models that take a schema will do. `context_above`: a context of this size, in tokens, was too
     small.
     """
-    sent = {name: value for name, value in request.parameters.items() if value is not None}
-    inputs, tokens = set[str](), _tokens(sent)
+    inputs, tokens = set[str](), 0
     for message in request.messages:
         for part in _parts(message):
             kind = _input(part)
@@ -71,10 +70,16 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
             else:
                 tokens += TOKENS_PER_PART
                 inputs.add(kind)
+    parameters = frozenset({STRUCTURED}) if native_only else NONE
+    sent = {name: value for name, value in request.parameters.items() if value is not None}
+    if not sent:
+        return Requirements(
+            inputs=frozenset(inputs), parameters=parameters, prompt_tokens=tokens, context_above=context_above
+        )
     return Requirements(
         inputs=frozenset(inputs),
-        parameters=(frozenset(_needed(sent)) if sent else NONE) | ({STRUCTURED} if native_only else NONE),
-        prompt_tokens=tokens,
+        parameters=parameters | frozenset(_needed(sent)),
+        prompt_tokens=tokens + _tokens(sent),
         completion_tokens=token_limit(sent),
         forbids_reasoning=_thinking(sent) is False,
         context_above=context_above,
