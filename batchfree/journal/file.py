@@ -90,8 +90,8 @@ class Journal:
     def check(self) -> None:
         """Raises StorageError if answers could be lost: a full disk, or a journal that was moved or deleted.
 
-        Called before every request; it looks again after `CHECK_EVERY` seconds or `CHECK_BYTES` of new lines. 1 MiB must
-        be free for the answers in flight.
+        Called before every request; it looks again after `CHECK_EVERY` seconds or `CHECK_BYTES` of new lines. 1 MiB
+        must be free for the answers in flight.
         """
         now = time.monotonic()
         if now < self._sound_until and self._end < self._sound_end:

@@ -713,7 +713,7 @@ def test_the_only_free_model_is_not_put_to_rest_by_a_single_failure() -> None:
     for turn in range(40):
         judged = failed() if turn % 5 == 4 else Completion(model="m/a:free", content="x")
         health |= learn(alone, judged, health, NOON)
-        assert is_available(health["m/a:free"], NOON)
+        assert is_available(health.get("m/a:free", Health()), NOON)
     health = {}
     for _ in range(3):
         health |= learn(alone, failed(), health, NOON)
