@@ -21,7 +21,7 @@ SYNC_EVERY = 1.0
 LOOK_EVERY = 60.0
 """Seconds between two checks that the file is still in its place, while no request is sent."""
 CHECK_EVERY, CHECK_BYTES = 0.05, 1 << 16
-"""For so many seconds and so many bytes of new lines a check of file and disk holds good."""
+"""For so many seconds and so many bytes of new lines the disk is not asked again for its free space."""
 MIB = 1 << 20
 DISK_FULL = "the disk of the run folder is full; make room, then run again"
 
@@ -34,7 +34,7 @@ class Journal:
         self._path, self._name = path, str(path)
         self._encoder = msgspec.json.Encoder()
         self._appended, self._torn = anyio.Event(), False  # torn: part of a line could not be cut off again
-        self._sound_until, self._sound_end = float("-inf"), 0  # what the last check holds good for
+        self._roomy_until, self._roomy_end = float("-inf"), 0  # until when there is room by the last look
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -90,22 +90,22 @@ class Journal:
     def check(self) -> None:
         """Raises StorageError if answers could be lost: a full disk, or a journal that was moved or deleted.
 
-        Called before every request; it looks again after `CHECK_EVERY` seconds or `CHECK_BYTES` of new lines. 1 MiB
-        must be free for the answers in flight.
+        Called before every request. 1 MiB must be free for the answers in flight; the disk is asked again after
+        `CHECK_EVERY` seconds or `CHECK_BYTES` of new lines.
         """
-        now = time.monotonic()
-        if now < self._sound_until and self._end < self._sound_end:
-            return
         self._check_place()
+        now = time.monotonic()
+        if now < self._roomy_until and self._end < self._roomy_end:
+            return
         try:
             disk = os.fstatvfs(self._fd)
         except OSError as error:
             raise self._unwritable(error) from error
         most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        may_grow = most == resource.RLIM_INFINITY or self._end + MIB <= most
-        if not may_grow or disk.f_bavail * disk.f_frsize < MIB:
+        left = most - MIB - self._end if most != resource.RLIM_INFINITY else CHECK_BYTES
+        if left < 0 or disk.f_bavail * disk.f_frsize < MIB:
             raise StorageError(DISK_FULL)
-        self._sound_until, self._sound_end = now + CHECK_EVERY, self._end + CHECK_BYTES
+        self._roomy_until, self._roomy_end = now + CHECK_EVERY, self._end + min(left, CHECK_BYTES)
 
     async def watch_place(self) -> None:
         """Checks once a minute that the file was not moved or deleted, until it is cancelled. Raises StorageError."""
