@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from batchfree.core.chat import Kind
-from batchfree.data.output.question_values import describe, share
+from batchfree.data.output.question_values import describe, row_share
 from batchfree.journal.attempts import Attempt, Outcome, Status
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
 from batchfree.journal.question_state import fold
@@ -64,7 +64,7 @@ def test_an_answer_is_shown_even_after_later_failures() -> None:
 
 @pytest.mark.parametrize(("total", "parts"), [(10, 3), (0, 4), (7, 7), (3, 5)])
 def test_shares_of_a_pack_add_up(total: int, parts: int) -> None:
-    assert sum(share(total, parts, place) or 0 for place in range(parts)) == total
+    assert sum(row_share(total, parts, place) or 0 for place in range(parts)) == total
 
 
 def test_a_pack_counts_once_for_each_of_its_rows() -> None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from batchfree.core.errors import Mistake
 from batchfree.data.input import arrow_lengths, arrow_stream, arrow_types
 from batchfree.data.input.input_files import is_remote
+from batchfree.data.input.lazy_rows import lazy_rows
 from batchfree.data.input.survey import Findings, Places, Survey
 
 CAST = "cast it to another type where the file is made"
@@ -24,35 +24,19 @@ UNREADABLE = (
 """What Polars raises for files and types that it can't read; some types make it panic."""
 
 
-def scan(path: str, form: str) -> pl.LazyFrame:
+def scan_file(path: str, form: str) -> pl.LazyFrame:
     """The rows of one file; `form` is `parquet` or `arrow`."""
     if form == "parquet":
         return pl.scan_parquet(path, glob=False, hive_partitioning=False)
     if not is_remote(path) and arrow_stream.is_stream(path):
-        return _scan_stream(path)
+        return lazy_rows(lambda columns: arrow_stream.batches(path), arrow_stream.schema_of(path))
     return pl.scan_ipc(path, glob=False, hive_partitioning=False)
-
-
-def _scan_stream(path: str) -> pl.LazyFrame:
-    def source(
-        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
-    ) -> Iterator[pl.DataFrame]:
-        left = limit
-        for batch in arrow_stream.batches(path):
-            part = batch if left is None else batch.head(left)
-            left = None if left is None else left - part.height
-            part = part if predicate is None else part.filter(predicate)
-            yield part if columns is None else part.select(columns)
-            if left == 0:
-                return
-
-    return register_io_source(source, schema=arrow_stream.schema_of(path))
 
 
 def _count_rows(path: str, form: str) -> int:
     if form == "arrow" and not is_remote(path) and arrow_stream.is_stream(path):
         return arrow_stream.count_rows(path)
-    return int(scan(path, form).select(pl.len()).collect().item())
+    return int(scan_file(path, form).select(pl.len()).collect().item())
 
 
 def survey(paths: Sequence[str], form: str) -> Survey:
@@ -66,7 +50,7 @@ def survey(paths: Sequence[str], form: str) -> Survey:
             with _silent_panics():
                 if form == "arrow" and not is_remote(path):
                     arrow_lengths.check_file(path)
-                schema = scan(path, form).collect_schema()
+                schema = scan_file(path, form).collect_schema()
                 places.add_rows(_count_rows(path, form))
         except UNREADABLE as error:
             findings.add(*_unreadable_file(path, form, error))
@@ -84,9 +68,9 @@ def survey(paths: Sequence[str], form: str) -> Survey:
     return Survey(schema=pl.Schema(columns), places=places, mistakes=findings.list())
 
 
-def frame(paths: Sequence[str], form: str, found: Survey) -> pl.LazyFrame:
+def scan_files(paths: Sequence[str], form: str, found: Survey) -> pl.LazyFrame:
     """The rows of all files in order, with the columns of all files."""
-    return pl.concat([scan(path, form) for path in paths], how="diagonal").select(*found.schema)
+    return pl.concat([scan_file(path, form) for path in paths], how="diagonal").select(*found.schema)
 
 
 def _unreadable_file(path: str, form: str, error: BaseException) -> Iterator[Mistake]:
@@ -97,7 +81,7 @@ def _unreadable_file(path: str, form: str, error: BaseException) -> Iterator[Mis
         yield Mistake(message=f"{problem}; {CAST}", file=path, key=name)
     if not columns:
         advice = "; the file is damaged or was cut off: fetch it anew"
-        yield Mistake(message=f"can't be read as {form}: {_reason(error)}{advice}", file=path)
+        yield Mistake(message=f"can't be read as {form}: {first_line(error)}{advice}", file=path)
 
 
 def _unreadable(dtype: pl.DataType) -> str | None:
@@ -116,7 +100,7 @@ def _inner(dtype: pl.DataType) -> Iterator[pl.DataType]:
     return (each for each in found if isinstance(each, pl.DataType))
 
 
-def _reason(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error."""
     return str(error).partition("\n")[0]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from batchfree.core import formats
 from batchfree.core.chat import JsonObject
@@ -16,6 +15,7 @@ from batchfree.core.errors import DatasetError, Mistake
 from batchfree.data.input import columnar, csv_text, ids, jsonl
 from batchfree.data.input.condition import parse_condition
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
+from batchfree.data.input.lazy_rows import lazy_rows
 from batchfree.data.input.row_batch import RowBatch, only, unused_name
 from batchfree.data.input.survey import Findings, Survey
 from batchfree.data.input.where import check_condition
@@ -198,26 +198,13 @@ class Dataset:
         """All rows, also those that `where` leaves out; of JSON Lines with a further column of the lines themselves."""
         schema = self.schema
         if self.format not in formats.TEXT_FORMATS:
-            return columnar.frame(self._files.paths, self.format, self._survey)
+            return columnar.scan_files(self._files.paths, self.format, self._survey)
         if not schema:
             return pl.LazyFrame()
 
-        def source(
-            columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
-        ) -> Iterator[pl.DataFrame]:
-            left = limit
-            needed = set(schema if columns is None else columns)
-            needed.update([] if predicate is None else predicate.meta.root_names())
-            for batch in self._read_batches(needed or set(list(schema)[:1]), line_column):
-                part = batch if left is None else batch.head(left)
-                left = None if left is None else left - part.height
-                part = part if predicate is None else part.filter(predicate)
-                yield part if columns is None else part.select(columns)
-                if left == 0:
-                    return
-
+        first = set(list(schema)[:1])
         extra = {} if line_column is None else {line_column: pl.Binary()}
-        return register_io_source(source, schema={**schema, **extra})
+        return lazy_rows(lambda columns: self._read_batches(columns or first, line_column), {**schema, **extra})
 
     def _read_batches(self, columns: Collection[str], line_column: str | None) -> Iterator[pl.DataFrame]:
         """The rows of a text format."""
@@ -252,11 +239,7 @@ class Dataset:
         numbered = self._all_rows().with_row_index(number)
         rows = numbered if self._where is None else numbered.filter(self._condition())
         names = rows.select(pl.col(number).alias(ids.ROW), pl.col(column).alias(ids.NAME))
-        ids.check(names, column, self._survey.places, findings)
+        ids.check_ids(names, column, self._survey.places, findings)
 
     def _unreadable(self, error: BaseException) -> Mistake:
-        return Mistake(message=f"can't be read: {_first_line(error)}", file=self._files.paths[0])
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0]
+        return Mistake(message=f"can't be read: {columnar.first_line(error)}", file=self._files.paths[0])

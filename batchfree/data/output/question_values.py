@@ -64,8 +64,8 @@ def _of_request(attempt: Attempt, outcome: Outcome, *, is_answer: bool) -> dict[
     return {
         "error_kind": None if is_answer else outcome.kind,
         "error": None if is_answer else outcome.error,
-        "prompt_tokens": share(attempt.prompt_tokens, size, place),
-        "completion_tokens": share(attempt.completion_tokens, size, place),
+        "prompt_tokens": row_share(attempt.prompt_tokens, size, place),
+        "completion_tokens": row_share(attempt.completion_tokens, size, place),
         "cost": attempt.cost / size,
     }
 
@@ -80,7 +80,7 @@ def _of_votes(state: QuestionState, consensus: Consensus) -> dict[str, Any]:
         "completion_tokens": _total(state, attrgetter("completion_tokens")),
         "cost": sum(attempt.cost / len(attempt.outcomes) for attempt, _ in state.answers),
         "votes": [
-            {"model": attempt.model_or_route, "answer": as_text(outcome.answer)} for attempt, outcome in state.answers
+            {"model": attempt.model_or_route, "answer": vote_text(outcome.answer)} for attempt, outcome in state.answers
         ],
         "agreement": consensus.agreement,
         "confidence": consensus.confidence,
@@ -90,16 +90,16 @@ def _of_votes(state: QuestionState, consensus: Consensus) -> dict[str, Any]:
 
 def _total(state: QuestionState, of: Callable[[Attempt], int | None]) -> int:
     """The sum of the row's parts of a number, over all its votes."""
-    parts = [share(of(each), len(each.outcomes), each.outcomes.index(own)) for each, own in state.answers]
+    parts = [row_share(of(each), len(each.outcomes), each.outcomes.index(own)) for each, own in state.answers]
     return sum(part for part in parts if part is not None)
 
 
-def as_text(answer: Json) -> str:
+def vote_text(answer: Json) -> str:
     """An answer as one vote of the column `votes`: a text as it is, else JSON."""
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
-def share(total: int | None, parts: int, place: int) -> int | None:
+def row_share(total: int | None, parts: int, place: int) -> int | None:
     """The part of `total` for the row at `place` (from zero) of a pack of `parts` rows; the parts add up to `total`."""
     if total is None:
         return None

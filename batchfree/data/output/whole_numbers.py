@@ -11,9 +11,8 @@ import msgspec
 import polars as pl
 
 from batchfree.core.chat import Json
+from batchfree.data.input.shapes import EXACT
 
-EXACT = 1 << 53
-"""Float64 holds every whole number up to this one."""
 _decode_line = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 

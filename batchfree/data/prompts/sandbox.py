@@ -17,17 +17,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batchfree.core.chat import Json
-from batchfree.data.prompts.bounds import (
-    BoundedGenerator,
-    Pieces,
-    bounded,
-    bounded_arguments,
-    bounded_test,
-    check_operation,
-    checked,
-    concat,
-    turn,
-)
+from batchfree.data.prompts.bounded_code import BoundedGenerator, Pieces, concat
+from batchfree.data.prompts.bounds import bounded, bounded_arguments, bounded_test, check_operation, checked, turn
 from batchfree.data.prompts.repeatable import NOT_CALLED, refuse_random
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 
 from batchfree.core.text import clean
-from batchfree.data.prompts.bounds import END, MOST_CHARACTERS, concat, end_of_time, watch_turns
+from batchfree.data.prompts.bounded_code import concat, watch_turns
+from batchfree.data.prompts.bounds import END, MOST_CHARACTERS, row_deadline
 from batchfree.data.prompts.repeatable import changing, printed_address
 from batchfree.data.prompts.sandbox import Sandbox, WholeRow, null, without_globals
 from batchfree.data.unknown_column import no_column
@@ -101,7 +102,7 @@ class Template:
 
     def _rendered(self, row: Mapping[str, Any]) -> str:
         """The text as Jinja renders it."""
-        values = {END: end_of_time(), **self._globals}
+        values = {END: row_deadline(), **self._globals}
         for name in self._names:
             value = row.get(name)
             values[name] = self._nulls[name] if value is None else value
