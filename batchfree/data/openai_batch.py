@@ -1,6 +1,6 @@
-"""Request lines of OpenAI's batch API: what they hold, and what names a row.
+"""Request lines of OpenAI's Batch API: what they hold, and what names a row.
 
-Shapes as in OpenAI's guide to the Batch API: `{"custom_id", "method", "url", "body"}`.
+A line is `{"custom_id", "method", "url", "body"}`. Source: https://platform.openai.com/docs/guides/batch
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ CHAT_URL = "/chat/completions"
 
 
 def id_column(spec: InputSpec) -> str | None:
-    """The column that names rows: `input.id`, else `custom_id` where the input is an OpenAI batch file."""
+    """The column that names rows: `input.id`, else `custom_id` if the input is an OpenAI batch file; None without."""
     if spec.id is None and spec.format == OPENAI_BATCH:
         return CUSTOM_ID
     return spec.id
 
 
 def row_name(value: Json) -> str:
-    """The text of an id. A number without fraction has none, even if its column holds fractions too."""
+    """The text of an id. A whole number is written without `.0`, even if its column also holds fractions."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def is_chat_url(url: str) -> bool:
-    """Whether a URL or its path ends in /chat/completions; a query such as `?api-version=…` does not matter."""
+    """Whether the path of a URL ends in /chat/completions; a query such as `?api-version=…` does not matter."""
     return url.partition("?")[0].rstrip("/").endswith(CHAT_URL)
 
 

@@ -13,9 +13,9 @@ from batchfree.data.openai_batch import looks_like_requests
 
 
 def no_column(name: str, columns: Collection[str], files: Iterable[str] = ()) -> str:
-    """Says that no row has the column, and what may be meant: the nearest column, a folder's name, another format.
+    """Says that no row has the column, and what may be meant: a similar column, a folder's name, another format.
 
-    `columns` may be a schema; then the lists in it are looked at too. `files` are the paths of the input.
+    If `columns` is a schema, the lists in it are searched too. `files` are the paths of the input.
     """
     nothing = f"no row has a column `{name}`"
     if (folder := _hive_folder(name, files)) is not None:
@@ -32,7 +32,7 @@ def no_column(name: str, columns: Collection[str], files: Iterable[str] = ()) ->
 
 
 def _list_with(name: str, schema: Mapping[str, pl.DataType]) -> str | None:
-    """A column of lists of objects that have the key."""
+    """The first column that holds lists of objects with the key `name`; None if there is none."""
     for column, dtype in schema.items():
         inner = dtype.inner if isinstance(dtype, pl.List) else None
         if isinstance(inner, pl.Struct) and any(field.name == name for field in inner.fields):
@@ -41,5 +41,5 @@ def _list_with(name: str, schema: Mapping[str, pl.DataType]) -> str | None:
 
 
 def _hive_folder(name: str, files: Iterable[str]) -> str | None:
-    """The first folder such as `lang=de` that gives the column a value."""
+    """The first folder such as `lang=de` whose name gives the column a value; None if there is none."""
     return next((part for file in files for part in PurePath(file).parts[:-1] if part.startswith(f"{name}=")), None)

@@ -1,8 +1,8 @@
 """Checks the lengths of buffers in Arrow files before Polars believes them.
 
-Polars allocates as much memory as a buffer claims to need, and the process ends where the number is absurd: by damage,
-or made to be so. A compressed buffer begins with the length that it will have (int64; -1: it is not compressed). See
-https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format and Message.fbs, File.fbs of Arrow.
+Polars allocates as much memory as a buffer claims to need. An absurd claim, from damage or from malice, would end the
+process. A compressed buffer begins with its length after decompression (int64; -1: it is not compressed). Sources:
+https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format and Arrow's Message.fbs, Schema.fbs and File.fbs.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from batchfree.data.input.flatbuffer import FlatTable
 
 END_OF_FILE = b"ARROW1"
 BLOCK = "<qi4xq"
-"""Where a batch stands: its place, the length of its metadata, the length of its body."""
+"""`Block` in File.fbs: the place of a batch, the length of its metadata, the length of its body."""
 BUFFER = "<qq"
-"""Where a buffer stands in the body, and its length."""
+"""`Buffer` in Schema.fbs: the place of a buffer in the body, and its length."""
 DICTIONARY, BATCH = 2, 3
 """Kinds of messages (`MessageHeader` in Message.fbs)."""
 LARGEST_METADATA = 64 << 20
 LARGEST_SMALL = 64 << 20
 """Bytes that every buffer may have."""
 MOST_RATIO = 50_000
-"""Most bytes that one compressed byte stands for. Zstandard's blocks of one repeated byte come close to it."""
+"""Most bytes that one compressed byte may stand for. Zstandard comes close to it for one repeated byte."""
 LARGEST_BATCH = 8 << 30
 """Most bytes of one batch."""
 
@@ -37,7 +37,7 @@ class AbsurdLengthError(Exception):
 
 
 def check_file(path: str) -> None:
-    """Checks a file with a footer. What is no such file is left to Polars. Raises AbsurdLengthError, OSError."""
+    """Checks a file with a footer. Other files are left to Polars. Raises AbsurdLengthError, OSError."""
     with Path(path).open("rb") as file, suppress(struct.error, OverflowError):
         for at, metadata, _ in _blocks(file):
             file.seek(at)

@@ -1,8 +1,9 @@
-"""Arrow streams, the form without a footer in which Hugging Face's `save_to_disk` and its cache write `.arrow` files.
+"""Arrow streams: Arrow files without a footer, as Hugging Face's `save_to_disk` and its cache write them.
 
 Polars reads a stream only as a whole. Here a stream is cut into its messages, and Polars gets one batch at a time.
-A message is the marker 0xFFFFFFFF, the length of its metadata (int32), the metadata (a flatbuffer `Message`) and a body
-whose length the metadata tells: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
+A message is the marker 0xFFFFFFFF, the length of its metadata (int32), the metadata (a flatbuffer `Message`), and a
+body. The metadata holds the length of the body.
+Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def batches(path: str) -> Iterator[pl.DataFrame]:
 
 
 def _messages(path: str, most: int) -> Iterator[StreamMessage]:
-    """The messages; the contents of those kinds that are greater than `most` are passed over."""
+    """The messages in order. The content of a message is skipped if its kind is greater than `most`."""
     with Path(path).open("rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(0)

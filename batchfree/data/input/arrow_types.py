@@ -1,7 +1,7 @@
 """Columns of Arrow and Parquet files that Polars can't read: their names and types, from the files' own Arrow schema.
 
-Polars reads no schema in which such a type stands, and does not say which column it is. The numbers are those of
-Arrow's Schema.fbs: https://github.com/apache/arrow/blob/main/format/Schema.fbs
+Polars can't read a schema with such a type, and does not name the column. The numbers come from Arrow's Schema.fbs:
+https://github.com/apache/arrow/blob/main/format/Schema.fbs
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_SCHEMA = 64 << 20
 
 
 def unreadable_columns(path: str, form: str) -> dict[str, str]:
-    """Column → what can't be read in it, of a local file. Empty if the file does not tell."""
+    """Column → what can't be read in it, for a local file. Empty if the file holds no schema that can be read."""
     try:
         schema = _schema(_parquet_schema(path) if form == "parquet" else _arrow_schema(path))
         fields = () if schema is None else schema.tables(1)
@@ -58,7 +58,7 @@ def _parquet_schema(path: str) -> bytes:
 
 
 def _schema(message: bytes) -> FlatTable | None:
-    """The table `Schema` in an encapsulated message; the marker is left out in old files."""
+    """The table `Schema` in an encapsulated message. Old files have no marker before it."""
     head = 8 if message.startswith(MARKER) else 4
     return FlatTable.root(message[head:]).table(2)
 
@@ -77,7 +77,7 @@ def _unreadable(field: FlatTable) -> str | None:
 
 
 def too_many_digits(digits: int) -> str:
-    """Says that decimals are too long."""
+    """The sentence for decimals with too many digits."""
     return f"decimals of {digits} digits can't be read, only up to {MOST_DIGITS}"
 
 

@@ -74,7 +74,7 @@ def scan_files(paths: Sequence[str], form: str, found: Survey) -> pl.LazyFrame:
 
 
 def _unreadable_file(path: str, form: str, error: BaseException) -> Iterator[Mistake]:
-    """The columns that can't be read, else what Polars says of the file."""
+    """The mistakes in a file: its columns that can't be read, else the message of Polars."""
     with _silent_panics():
         columns = {} if is_remote(path) else arrow_types.unreadable_columns(path, form)
     for name, problem in columns.items():

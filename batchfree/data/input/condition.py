@@ -1,8 +1,8 @@
-"""`input.where`: a condition that reads nothing but the rows, and that Polars can parse and compute.
+"""`input.where`: a condition that reads only the columns of a row, and that Polars can parse and compute.
 
-Polars opens the files and URLs of a subquery while it parses the condition. Long sums and deep brackets take it
-exponential time or crash the process, and a huge value aborts the process. So all of these are found in the text before
-Polars sees it.
+Polars opens the files and URLs of a subquery while it parses the condition. Long sums and deep brackets take Polars
+exponential time, or crash the process. A huge value aborts the process. So the text is checked for all of these before
+Polars gets it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ LIMITS = (
     (re.compile(r"[^\w\s,()'\"<>=!]+|\b(?:not|case|cast|between|i?like|is|xor|at|interval)\b", re.IGNORECASE), 100),
     (re.compile(r"\b[a-z_]\w*", re.IGNORECASE), 1_500),
 )
-"""Connectives and comparisons, other operators, and words of a condition, with the most of each. The values of a list
-such as `id IN (…)` do not count."""
+"""How often each of these may stand in a condition: connectives and comparisons, other operators, words. The values of
+a list such as `id IN (…)` do not count."""
 MOST_REPLACEMENTS, REPLACEMENT = 3, re.compile(r"\w*replace\s*\(|\btranslate\s*\(", re.IGNORECASE)
 INFLATING = re.compile(r"\b(lpad|rpad|repeat|space|\w*range|generate_series)\s*\(", re.IGNORECASE)
 """Functions that make values of any length."""
 
 
 def parse_condition(text: str) -> pl.Expr:
-    """The condition as an expression. Raises DatasetError, and PolarsError for a text that is no condition."""
+    """The condition as an expression. Raises DatasetError if it is refused, PolarsError if it is not a condition."""
     if (problem := _refusal(text)) is not None:
         raise DatasetError([Mistake(message=problem, key="input.where")])
     return pl.sql_expr(text)

@@ -1,7 +1,8 @@
 """CSV files: a first pass finds broken lines, then rows are read in batches. Cells stay text; an empty cell is null.
 
-Cells are separated by `input.separator`; without it by commas, in .tsv files by tabs. A header in which only another
-usual separator stands is a mistake, and so is Excel's line `sep=;` if it names another separator than the one in use.
+Cells are separated by `input.separator`. Without it they are separated by tabs in .tsv files, and by commas in others.
+A header that holds only another usual separator is a mistake. Excel's line `sep=;` is a mistake if it names another
+separator than the one in use.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _advice(separator: str) -> str:
 
 
 def _other_separator(path: str, line: int, separator: str) -> str | None:
-    """What is wrong with a header of one cell that another usual separator cuts into several; None if nothing is."""
+    """The mistake in a header of one cell that another usual separator cuts into several cells; None without one."""
     header = next(itertools.islice(_text(path), line - 1, None))
     for other, words in SEPARATORS.items():
         if other != separator and len(next(csv.reader([header], delimiter=other), [])) > 1:
@@ -138,7 +139,7 @@ def batches(
 ) -> Iterator[pl.DataFrame]:
     """The rows in batches of at most 4,096 rows or about 8 million characters.
 
-    Raises DatasetError where a file has changed since the survey.
+    Raises DatasetError if a file has changed since the survey.
     """
     wanted = [name for name in found.schema if name in columns]
     for path in paths:

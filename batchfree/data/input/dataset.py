@@ -32,9 +32,9 @@ JSON_FORMATS = ("jsonl", formats.OPENAI_BATCH)
 
 
 def open_dataset(spec: InputSpec, leave_out: Sequence[Path] = ()) -> Dataset:
-    """Finds the files of the input; nothing is read yet. Raises DatasetError where a file is missing or unreadable.
+    """Finds the files of the input; nothing is read yet. Raises DatasetError if a file is missing or unreadable.
 
-    Patterns do not find what is in `leave_out`: the run folder and the table.
+    `leave_out` holds files and folders that patterns do not find: the run folder and the table.
     """
     return Dataset(spec, find_files(spec, leave_out))
 
@@ -42,8 +42,8 @@ def open_dataset(spec: InputSpec, leave_out: Sequence[Path] = ()) -> Dataset:
 class Dataset:
     """The rows of a job in input order, without those that `input.where` leaves out.
 
-    A column of the table is JSON text where no column type can hold its values; so is `body` of an OpenAI batch file.
-    `rows` gives every row as it stands in the file, whatever the types of the columns.
+    A column of the table is JSON text if no column type can hold its values, and so is `body` of an OpenAI batch file.
+    `rows` gives every row as it stands in the file, whatever the types of the columns are.
     """
 
     def __init__(self, spec: InputSpec, files: InputFiles) -> None:
@@ -60,14 +60,14 @@ class Dataset:
 
     @property
     def schema(self) -> pl.Schema:
-        """The columns and their types. Of a text format the first call reads the whole input. Raises DatasetError."""
+        """The columns and their types. For a text format the first call reads the whole input. Raises DatasetError."""
         if self._survey.mistakes:
             raise DatasetError(self._survey.mistakes)
         return self._survey.schema
 
     @property
     def mixed(self) -> frozenset[str]:
-        """The columns that hold, there or deeper inside, whole numbers in some rows and fractions in others."""
+        """The columns with whole numbers in some rows and fractions in others, as values or inside the values."""
         return self._survey.mixed | self._survey.widened
 
     @property
@@ -89,9 +89,10 @@ class Dataset:
         yield from self._batches(size, names)
 
     def _batches(self, size: int, names: Sequence[str], line: str | None = None) -> Iterator[pl.DataFrame]:
-        """The rows in order, at most `size` at a time: these columns, and of JSON Lines the lines as column `line`.
+        """The rows in order, at most `size` at a time, with the columns `names`.
 
-        Without `where` a text is not sent through Polars, which would read ahead and hold many batches.
+        `line` names a further column, for the lines of JSON Lines. Without `where` a text format does not pass through
+        Polars, because Polars would read ahead and hold many batches.
         """
         if self._where is None and self.schema and self.format in formats.TEXT_FORMATS:
             for batch in self._read_batches(names, line):
@@ -150,7 +151,7 @@ class Dataset:
             raise DatasetError([self._unreadable(error)]) from error
 
     def check(self) -> list[Mistake]:
-        """The mistakes that can be found before a row is used: the first ones, then the number of the others."""
+        """The mistakes that can be found before a row is sent: the first 20, then the number of the others."""
         if self._survey.mistakes:
             return list(self._survey.mistakes)
         findings = Findings()
@@ -165,7 +166,7 @@ class Dataset:
         return findings.list()
 
     def warnings(self) -> list[str]:
-        """What may be a mistake: files in which nothing stands."""
+        """What may be a mistake: files without rows."""
         found = []
         for file in self._survey.places.files_without_rows():
             is_empty = not is_remote(file) and Path(file).stat().st_size == 0

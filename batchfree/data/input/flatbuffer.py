@@ -9,7 +9,7 @@ from collections.abc import Iterator
 class FlatTable:
     """A table of a flatbuffer. Fields are numbered from zero and found through offsets in the table's vtable.
 
-    Every method raises `struct.error` where the bytes are no flatbuffer.
+    Every method raises `struct.error` if the bytes are not a flatbuffer.
     """
 
     def __init__(self, data: bytes, at: int) -> None:
@@ -24,7 +24,7 @@ class FlatTable:
         return cls(data, struct.unpack_from("<I", data, 0)[0])
 
     def number(self, field: int, form: str, default: int = 0) -> int:
-        """The number in a field, `default` if it is left out; `form` as for `struct`."""
+        """The number in a field, `default` if it is left out. `form` is a format of the module `struct`."""
         offset = self._offset(field)
         return self._unpack(form, self._at + offset) if offset else default
 
@@ -41,7 +41,7 @@ class FlatTable:
             yield FlatTable(self._data, entry + self._unpack("<I", entry))
 
     def structs(self, field: int, form: str) -> Iterator[tuple[int, ...]]:
-        """The structs of a vector, each unpacked by `form`; none if it is left out."""
+        """The structs of a vector, each unpacked by the format `form` of `struct`; none if it is left out."""
         at = self._target(field)
         for place in range(0 if at is None else self._unpack("<I", at)):
             yield struct.unpack_from(form, self._data, (at or 0) + 4 + struct.calcsize(form) * place)

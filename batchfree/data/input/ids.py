@@ -15,7 +15,7 @@ NAME = "name"
 def check_ids(rows: pl.LazyFrame, column: str, places: Places, findings: Findings) -> None:
     """Finds nulls and repeated names. `rows` has two columns: `row`, counted from zero in the whole input, and `name`.
 
-    Eight bytes per row are kept. Names are compared by their hashes, and in full only where two hashes are equal.
+    Eight bytes per row are kept. Names are compared by their hashes, and in full only if two hashes are equal.
     """
     hashes = []
     for batch in rows.collect_batches():

@@ -71,7 +71,7 @@ def find_files(spec: InputSpec, leave_out: Sequence[Path] = ()) -> InputFiles:
 
 
 def _is_pattern(path: str) -> bool:
-    """Whether the path is a glob. A path that exists as it is written is none."""
+    """Whether the path is a glob. A path that exists as it is written is not a glob."""
     return not is_remote(path) and any(each in path for each in "*?[") and not os.path.lexists(path)
 
 
@@ -108,7 +108,7 @@ def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:
 
 
 def _suffix(path: str) -> str:
-    """The suffix that names the format, in lower case: that before .gz or .zst."""
+    """The suffix that names the format, in lower case. A final .gz or .zst is left out."""
     name = PurePosixPath(urlsplit(path).path if is_remote(path) else path).name.lower()
     return PurePosixPath(name.rpartition(".")[0] if name.endswith(COMPRESSED_SUFFIXES) else name).suffix
 
@@ -132,11 +132,11 @@ def _head(path: str) -> bytes:
         with Path(path).open("rb") as file:
             return file.read(HEAD_BYTES)
     except OSError:
-        return b"?"  # said where the file is read
+        return b"?"  # the error is reported when the file is read
 
 
 def digest_of(files: InputFiles) -> str:
-    """A fingerprint of names, sizes, and the first and last 64 KiB of each file. A URL counts only by its text."""
+    """A fingerprint of names, sizes, and the first and last 64 KiB of each file. Of a URL only its text counts."""
     digest = hashlib.blake2b(digest_size=16)
     for path in files.paths:
         if is_remote(path):

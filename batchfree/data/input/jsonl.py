@@ -1,7 +1,7 @@
 """JSON Lines: a first pass learns the columns and finds broken lines, then rows are read in batches.
 
-The first pass reads the whole text, so a column that appears late is not lost and every broken line is named. OpenAI's
-batch files are read in the same way; their `body` stays JSON text, because every body may have other keys.
+The first pass reads the whole text, so it knows columns that appear late and names every broken line. OpenAI's batch
+files are read in the same way. Their `body` stays JSON text, because each body may have other keys.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_row(line: bytes) -> JsonObject:
 
 
 def _with_lone_surrogates(line: bytes, error: msgspec.DecodeError) -> Json:
-    """Reads a line that escapes half a surrogate pair, which no text can hold; the half becomes U+FFFD."""
+    """Reads a line that escapes half a surrogate pair. No text can hold such a half, so it becomes U+FFFD."""
     if b"\\ud" in line.lower():
         try:
             return without_surrogates(json.loads(line, parse_constant=_refuse))
@@ -143,7 +143,7 @@ class _FirstPass:
 
 
 def _layout_mistake(path: str, first: bytes) -> str | None:
-    """What is wrong with the whole file, if its first line is not an object. Then the file's begin is read anew."""
+    """The mistake of the whole file if its first line is not an object, else None. The file is read again."""
     try:
         read_row(first)
     except BrokenLineError:
@@ -162,7 +162,7 @@ def _layout_mistake(path: str, first: bytes) -> str | None:
 
 
 def rows(paths: Sequence[str]) -> Iterator[JsonObject]:
-    """The rows as they stand in the files. Raises DatasetError where a file has changed since the survey."""
+    """The rows as they stand in the files. Raises DatasetError if a file has changed since the survey."""
     for path in paths:
         for number, line in enumerate(read_lines(path), start=1):
             if line and not line.isspace():
@@ -172,9 +172,9 @@ def rows(paths: Sequence[str]) -> Iterator[JsonObject]:
 def batches(
     paths: Sequence[str], found: Survey, columns: Collection[str], line_column: str | None = None
 ) -> Iterator[pl.DataFrame]:
-    """The rows in batches of at most 4,096 rows or about 8 MB. `line_column` names a further column: the rows as bytes.
+    """The rows in batches of at most 4,096 rows or about 8 MB. `line_column` names a further column, for the lines.
 
-    Raises DatasetError where a file has changed since the survey.
+    Raises DatasetError if a file has changed since the survey.
     """
     schema = pl.Schema({name: dtype for name, dtype in found.schema.items() if name in columns})
     kept: list[bytes] = []

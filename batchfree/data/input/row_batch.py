@@ -1,4 +1,4 @@
-"""Some rows, as a part of the table and as the values that templates see."""
+"""Some rows, both as a part of the table and as the values that templates see."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RowBatch:
     """The rows as JSON, if the input is JSON Lines."""
 
     def rows(self, columns: Collection[str] | None = None) -> list[JsonObject]:
-        """Each row's own values, of these columns."""
+        """Each row's own values in these columns; None stands for all columns."""
         if self.lines is not None:
             return [only(jsonl.read_row(line), columns) for line in self.lines]
         frame = (
@@ -31,7 +31,7 @@ class RowBatch:
 
 
 def only(row: JsonObject, columns: Collection[str] | None) -> JsonObject:
-    """The row without other columns than these."""
+    """The row with these columns only; None stands for all columns."""
     return row if columns is None else {name: value for name, value in row.items() if name in columns}
 
 

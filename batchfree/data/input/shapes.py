@@ -1,10 +1,10 @@
-"""JSON values → column types: the shape of a column is what its values have in common, and gives its Polars type.
+"""JSON values → column types. The shape of a column is what its values have in common; it gives the Polars type.
 
 The types are those of the table; templates see each row as it stands in the file. Whole numbers and fractions together
-become Float64. A column stays JSON text if no type can hold it: an inner field is sometimes a string and sometimes a
-list, objects bring ever new keys, numbers exceed 64 bits, or a whole number beside fractions exceeds 2^53, above which
-Float64 skips whole numbers. Values of different kinds in one column, such as a string and a list, are the user's
-mistake; the caller reports it.
+become Float64. A column stays JSON text if no type can hold it: an inner field is a string in one row and a list in
+another, objects have too many different keys, numbers exceed 64 bits, or a whole number beside fractions exceeds 2^53,
+above which Float64 skips whole numbers. Values of different kinds in one column, such as a string and a list, are the
+user's mistake; the caller reports it.
 """
 
 from __future__ import annotations

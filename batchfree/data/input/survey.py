@@ -34,7 +34,7 @@ class Findings:
     def list(self) -> list[Mistake]:
         """The mistakes to show; the last one says how many are left out."""
         more = self._found - len(self._kept)
-        return [*self._kept, Mistake(message=f"… and {more} more mistakes")] if more else list(self._kept)
+        return [*self._kept, Mistake(message=f"… and {more:,} more mistakes")] if more else list(self._kept)
 
 
 class Places:
@@ -73,7 +73,7 @@ class Places:
         self.rows += count
 
     def files_without_rows(self) -> list[str]:
-        """The files in which no row stands."""
+        """The files without rows."""
         ends = [*self._starts[1:], self.rows]
         return [file for file, start, end in zip(self._files, self._starts, ends, strict=True) if start == end]
 
@@ -94,8 +94,8 @@ class Places:
 class Survey:
     """The findings of the first pass.
 
-    `as_text` names the columns that stay JSON text. Whole numbers and fractions stand beside each other in `mixed`
-    columns as values, in `widened` ones at one place inside the values.
+    `as_text` names the columns that stay JSON text. `mixed` columns hold whole numbers in some rows and fractions in
+    others. In `widened` columns both stand at one place inside the values.
     """
 
     schema: pl.Schema

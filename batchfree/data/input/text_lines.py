@@ -1,7 +1,7 @@
 """The lines of a text file, plain or compressed, local or remote, without holding the file in memory.
 
-Local files are read as bytes, so bytes that are not UTF-8 are found with their line. Polars reads remote files. The
-first bytes of a file tell how it is compressed; a byte order mark tells UTF-16 and UTF-32.
+Local files are read as bytes, so bytes that are not UTF-8 are reported with their line. Polars reads remote files.
+The first bytes of a file show how it is compressed; a byte order mark shows UTF-16 and UTF-32.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SKIPPABLE = b"\x2a\x4d\x18"
 """Bytes 1 to 3 of a skippable Zstandard frame (RFC 8878, 3.1.2); byte 0 is 0x50 to 0x5f. pzstd writes such frames."""
 BUFFER = 1 << 20
 LONGEST_LINE = 256 << 20
-"""Most bytes of one line. A file without line breaks, or a few compressed bytes, would fill the memory."""
+"""Most bytes of one line. Without it a file without line breaks, or a few compressed bytes, could fill the memory."""
 BOM = codecs.BOM_UTF8
 WIDE = {
     codecs.BOM_UTF32_LE: "utf-32",

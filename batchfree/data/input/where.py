@@ -12,7 +12,7 @@ from batchfree.data.unknown_column import no_column
 
 
 def check_condition(where: str, schema: pl.Schema, files: Sequence[str]) -> list[Mistake]:
-    """Tries the condition on one row of nulls. `files` are the paths of the input."""
+    """The mistakes in the condition, which is tried on one row of nulls. `files` are the paths of the input."""
     try:
         condition = parse_condition(where)
         unknown = [name for name in dict.fromkeys(condition.meta.root_names()) if name not in schema]

@@ -1,6 +1,6 @@
 """Files that are something else than their name says: how their first bytes tell it, and what the user can do.
 
-The signatures are those of each format's own specification, as `file(1)` knows them too.
+Each signature comes from the specification of its format; file(1) knows the same ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 HEAD_BYTES = 4_096
 """The first bytes of a file, from which its kind is told."""
 JSON_CHARACTERS = 1 << 20
-"""At most this many characters are read to find out how a JSON file is laid out."""
+"""Most characters that are read to find out how a JSON file is laid out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def _zip_kind(head: bytes) -> str:
 
 
 def json_layout(text: str) -> str | None:
-    """What a JSON file is, if it is not JSON Lines: one array, or values over several lines; else None.
+    """What a JSON file is if it is not JSON Lines: one array, or values over several lines; else None.
 
     `text` is the file from its first line that is not blank, cut off after about a million characters.
     """

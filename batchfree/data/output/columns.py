@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column without the job's prefix; `default` stands where a row has no value."""
+    """A column without the job's prefix; `default` is the value of a row that has none."""
 
     name: str
     dtype: pl.DataType
@@ -65,13 +65,13 @@ VOTE_COLUMNS: Sequence[Column] = (
     Column(name="confidence", dtype=pl.Float64()),
     Column(name="settled", dtype=pl.Boolean()),
 )
-"""More columns of a job with `votes` or `pilot`."""
+"""Further columns of a job with `votes` or `pilot`."""
 SCORE_COLUMNS: Sequence[Column] = (Column(name="correct", dtype=pl.Boolean()),)
-"""More columns of a job with `evaluate`. Their values depend on the input's row, so `describe` leaves them out."""
+"""Further columns of a job with `evaluate`. Their values depend on the input's row, so `describe` leaves them out."""
 
 
 PART_COLUMNS: Sequence[Column] = (Column(name="row", dtype=pl.UInt64()),)
-"""More columns in a folder of parts: the number of the row in the input, counted from zero. `table` fills it in."""
+"""A further column in a folder of parts: the number of the row in the input, from zero. `table` fills it in."""
 
 
 def columns_of(spec: JobSpec) -> Sequence[Column]:
@@ -106,7 +106,7 @@ class JobColumn:
 
 
 def _series(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
-    """A series of values of the right type. Polars itself is slow at lists and times."""
+    """A series of values of the right type. Lists and times are converted here, because Polars converts them slowly."""
     if dtype == TEXT_LIST:
         places: dict[tuple[str, ...], int] = {}
         numbers = [places.setdefault(tuple(value), len(places)) for value in values]
@@ -131,7 +131,7 @@ def job_columns(spec: JobSpec) -> list[JobColumn]:
 
 
 def check_names(spec: JobSpec, schema: pl.Schema) -> None:
-    """Refuses input columns that are named like columns of this job. Raises SpecError."""
+    """Raises SpecError if columns of the input have the names of columns of this job."""
     taken = [column.name for column in job_columns(spec) if column.name in schema]
     if taken:
         other = "another prefix" if spec.output.prefix else "a prefix such as bf_"
@@ -151,7 +151,7 @@ def _fit_answer(answer: AnswerType) -> Callable[[Any], Any]:
 
 
 def _fit(dtype: pl.DataType) -> Callable[[Any], Any]:
-    """Values that a column can't hold are cut to its range, or cleaned of lone surrogates."""
+    """The function that fits a value to its column: it cuts numbers to the range, and replaces lone surrogates."""
     if isinstance(dtype, pl.UInt16 | pl.UInt32):
         most = (1 << 16) - 1 if isinstance(dtype, pl.UInt16) else (1 << 32) - 1
         return lambda value: min(max(int(value), 0), most)

@@ -1,4 +1,7 @@
-"""Result lines of OpenAI's batch API: one for every row that is answered or failed."""
+"""Result lines of OpenAI's Batch API: one for each row that is answered or failed.
+
+Source: https://platform.openai.com/docs/guides/batch
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def _completion(own: Mapping[str, Any]) -> JsonObject:
 
 
 def _message(own: Mapping[str, Any]) -> JsonObject:
-    """The message as the model wrote it. A row of a pack has its own answer only."""
+    """The message as the model wrote it. A row of a pack gets only its own answer."""
     answer, response = own["answer"], own["response"]
     if (own["pack_size"] or 1) > 1:
         return {"role": "assistant", "content": _text(whole_numbers(answer))}

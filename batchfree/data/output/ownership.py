@@ -1,7 +1,7 @@
-"""Whose table a file is: this job's, another job's, or none at all.
+"""Which job a table belongs to: this job, another job, or none.
 
-The metadata of a Parquet table names its job. Of other formats the run folders beside the table know it, and where
-they know nothing, the columns of the table.
+The metadata of a Parquet table names its job. For other formats the run folders beside the table name it. If they do
+not, the columns of the table decide.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Owner:
     file: Path
 
     def is_of(self, spec: JobSpec) -> bool:
-        """Whether it is this job. A job file that exists no more was renamed or moved."""
+        """Whether it is this job. A job file that no longer exists was renamed or moved."""
         return self.file == spec.file or (self.job == spec.name and not self.file.exists())
 
 
 def metadata_of(spec: JobSpec, table: Path) -> dict[str, str]:
-    """The Parquet metadata that names the job; its file is relative to the folder of the table."""
+    """The Parquet metadata that names the job; the path of the job file is relative to the folder of the table."""
     file = os.path.relpath(spec.file, table.resolve().parent)
     return {METADATA: json.dumps({"job": spec.name, "file": file})}
 
@@ -60,7 +60,7 @@ def is_journal(path: Path) -> bool:
 
 
 def owner_of(table: Path) -> Owner | None:
-    """The job that wrote the table, as its metadata or a run folder beside it says; None where neither says it."""
+    """The job that wrote the table, by its metadata or by a run folder beside it; None if neither names a job."""
     return _by_metadata(table) or next(_by_run_folders(table, table.parent.glob("*/spec.yaml")), None)
 
 

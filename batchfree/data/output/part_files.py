@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def delete_stale_parts(spec: JobSpec, part: Part) -> None:
-    """Deletes this job's files of another number of parts, once all files of this number stand in the folder.
+    """Deletes this job's files of another number of parts, once all files of this number are in the folder.
 
-    Until then a reader of the folder sees some rows twice, but never too few. A file that can't be deleted stays.
+    Until then a reader of the folder finds some rows twice, but no row is missing. A file that can't be deleted stays.
     """
     folder = spec.output.folder
     if folder is None:

@@ -34,11 +34,11 @@ def check_place(
 ) -> None:
     """Checks, before anything is changed, that the table can be written at the job's output. Raises SpecError.
 
-    With a part and an output that is a folder, that is the file of the part.
+    If the output is a folder, the place is the file of `part` in it. A file there may be replaced if it is a table of
+    this job; with `any_plain` also if it is a plain file of the user.
 
-    A file there may be replaced if it is a table of this job; with `any_plain` also if it is a plain file of the user.
-    Files are known by their inodes, so a link is found too. `protected` are files beside those that the spec was read
-    from; without `dataset` the input is not compared.
+    `protected` names files that must stay, beside the files of the spec. Without `dataset` the input is not compared.
+    Files are compared by their inodes, so links are found too.
     """
     folder = spec.output.folder
     path = spec.output.path if part is None or folder is None else folder / part.file
@@ -73,7 +73,7 @@ def _obstacle(path: Path) -> str | None:
 def _destroyed(
     path: Path, spec: JobSpec, dataset: Dataset | None, protected: Sequence[Path], any_plain: bool
 ) -> Iterator[str]:
-    """What a table at `path` would destroy. The rules of the job spec compare only names."""
+    """What a table at `path` would destroy, in sentences. The rules of the job spec compare only names."""
     if not path.exists():
         return  # a link to a file that does not exist yet
     if not stat.S_ISREG(path.stat().st_mode):

@@ -17,7 +17,7 @@ TIED = "the best answers have equally many votes, and no further vote may be ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consensus:
-    """What the votes on a question came to. `shown` is its latest vote that agrees with the answer."""
+    """The result of the votes on a question. `shown` is the latest vote that agrees with the answer."""
 
     status: Status
     shown: tuple[Attempt, Outcome]
@@ -27,9 +27,9 @@ class Consensus:
 
 
 def describe(state: QuestionState, consensus: Consensus | None = None) -> Mapping[str, Any]:
-    """A question's values by column name. Columns are left out where the question has had no attempt.
+    """A question's values by column name. A question without an attempt has only a status and a count.
 
-    The attempt that the table shows is the one that answered, else the last one that counted.
+    The table shows the attempt that answered the question, else the last attempt that counted.
     """
     if state.shown is None or state.outcome is None:
         return {"status": state.status, "attempts": state.attempts}
@@ -58,7 +58,7 @@ def describe(state: QuestionState, consensus: Consensus | None = None) -> Mappin
 
 
 def _of_request(attempt: Attempt, outcome: Outcome, *, is_answer: bool) -> dict[str, Any]:
-    """The last failure, and the row's part of tokens and cost of one request."""
+    """The last failure, and the row's part of the tokens and the cost of one request."""
     size = len(attempt.outcomes)
     place = attempt.outcomes.index(outcome) if size > 1 else 0
     return {
@@ -71,7 +71,7 @@ def _of_request(attempt: Attempt, outcome: Outcome, *, is_answer: bool) -> dict[
 
 
 def _of_votes(state: QuestionState, consensus: Consensus) -> dict[str, Any]:
-    """The votes, what they came to, and the row's parts of tokens and cost of their requests, summed up."""
+    """The votes, their result, and the row's parts of the tokens and the cost of their requests, summed up."""
     is_tied = consensus.status is Status.FAILED
     return {
         "error_kind": Kind.TIED if is_tied else None,
@@ -95,7 +95,7 @@ def _total(state: QuestionState, of: Callable[[Attempt], int | None]) -> int:
 
 
 def vote_text(answer: Json) -> str:
-    """An answer as one vote of the column `votes`: a text as it is, else JSON."""
+    """An answer as the column `votes` shows it: a text as it is, else JSON."""
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 BATCH_ROWS = 2_000
 
 Describe: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
-"""A row of the input → its values by column name without prefix; a column that is left out has its default.
+"""A row of the input → its values by column name without prefix; None for a row of another part of the job.
 
-None for a row that belongs to another part of the job."""
+A column that is left out has its default."""
 
 
 def table(
@@ -84,5 +84,5 @@ def _with_own_columns(
 
 
 def _numbered(rows: Sequence[Mapping[str, Any] | None], first: int) -> list[Mapping[str, Any] | None]:
-    """The rows with their numbers in the input; `first` is that of the first one."""
+    """The rows with their numbers in the input; `first` is the number of the first row."""
     return [None if row is None else {**row, "row": number} for number, row in enumerate(rows, first)]

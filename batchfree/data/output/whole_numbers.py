@@ -1,6 +1,6 @@
-"""Numbers without a fraction, written without one in text formats.
+"""Whole numbers in columns of fractions: text formats show them without `.0`.
 
-A column of fractions is Float64, also where some of its numbers are whole: the 3 of one row is stored as 3.0.
+Such a column is Float64, so a 3 in it is stored as 3.0.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def whole_numbers(value: Json) -> Json:
 
 
 def number_text(name: str) -> pl.Expr:
-    """A column of Float64 as text; a number without fraction has none."""
+    """A column of Float64 as text; whole numbers are written without `.0`."""
     number = pl.col(name)
     is_whole = (number == number.floor()) & (number.abs() <= EXACT)
     whole = number.cast(pl.Int64(), strict=False).cast(pl.String())
@@ -42,7 +42,7 @@ def number_text(name: str) -> pl.Expr:
 
 
 def json_lines(table: pl.LazyFrame, columns: Collection[str]) -> Iterator[bytes]:
-    """The rows as lines of JSON, with whole numbers in these columns. All other columns are as Polars writes them."""
+    """The rows as lines of JSON. In these columns whole numbers have no `.0`; others are as Polars writes them."""
     for batch in table.collect_batches(maintain_order=True):
         for line in batch.write_ndjson().encode().splitlines():
             row = _decode_line(line)

@@ -35,8 +35,8 @@ def write(
 ) -> None:
     """Writes the table in the format that the suffix names. Raises StorageError; the old file then stays as it was.
 
-    `mixed` names the columns that hold fractions in some rows and whole numbers in others. In text formats these stay
-    whole numbers, and so do those of answers. `row_bytes` is about the size of a row.
+    `mixed` names the columns with fractions in some rows and whole numbers in others. In text formats the whole numbers
+    in these columns, and in answers, are written without `.0`. `row_bytes` is about the size of a row.
     """
     try:
         path.resolve().parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def _reason(error: Exception) -> str:
 
 
 def _disk_trouble(unfinished: Path) -> str | None:
-    """The system's error when more is written to the file, None if it can be written: Polars hides a full disk."""
+    """The system's error if no more can be written to the file, else None. Polars hides a full disk."""
     try:
         with unfinished.open("ab") as file:
             file.write(bytes(PROBE_BYTES))
@@ -68,7 +68,7 @@ def _disk_trouble(unfinished: Path) -> str | None:
 
 
 def rows_per_group(row_bytes: float) -> int:
-    """The rows of one group, for rows of about this size: wide rows must not fill the memory."""
+    """The number of rows in one group, for rows of about this size. Wide rows must not fill the memory."""
     return MOST_ROWS if row_bytes <= 0 else max(LEAST_ROWS, min(MOST_ROWS, int(GROUP_BYTES / row_bytes)))
 
 
@@ -106,7 +106,7 @@ def _mixed(table: pl.LazyFrame, spec: JobSpec, mixed: Collection[str]) -> list[s
 
 
 def _with_text(table: pl.LazyFrame, is_beyond: Callable[[pl.DataType], bool]) -> pl.LazyFrame:
-    """The table with every column as text whose type is beyond the format."""
+    """The table with those columns turned into text whose types the format does not have."""
     names = [name for name, dtype in table.collect_schema().items() if is_beyond(dtype)]
     return table.with_columns(_text_column(name) for name in names) if names else table
 

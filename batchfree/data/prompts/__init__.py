@@ -1,4 +1,4 @@
-"""A row → its request. Templates are compiled once and rendered for every row."""
+"""A row → its request. Templates are compiled once and rendered for each row."""
 
 from batchfree.data.prompts.compile import Prompts, compile_prompts
 

@@ -24,7 +24,7 @@ def watch_turns(tree: nodes.Template) -> None:
 
 
 class BoundedGenerator(CodeGenerator):
-    """Compiles `~`, literals of lists and objects, and texts that are put together, into bounded calls."""
+    """Compiles `~`, literals of lists and objects, and joined texts into bounded calls."""
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         """Writes the call."""
@@ -47,7 +47,7 @@ class BoundedGenerator(CodeGenerator):
         self.write(")")
 
     def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:
-        """Writes the tuple in a call that measures it; not where values are assigned to it."""
+        """Writes the tuple in a call that measures it, unless values are assigned to it."""
         if node.ctx != "load":
             super().visit_Tuple(node, frame)
             return
@@ -62,7 +62,7 @@ class BoundedGenerator(CodeGenerator):
 
 
 class Pieces(list[str]):
-    """The pieces of a text that a macro or a block puts together. Raises TemplateRuntimeError where it is too long."""
+    """The pieces of a text that a macro or a block joins. Raises TemplateRuntimeError if the text is too long."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Pieces(list[str]):
 
 
 def concat(pieces: Iterable[str]) -> str:
-    """The pieces as one text. Raises TemplateRuntimeError where it is too long."""
+    """The pieces as one text. Raises TemplateRuntimeError if it is too long."""
     collected = Pieces()
     collected.extend(pieces)
     return "".join(collected)

@@ -1,8 +1,8 @@
 """Bounds of what one template may do for one row: its time, its texts, its lists, its numbers.
 
-Jinja's sandbox keeps a template from files and functions, not from work. Here every turn of a loop, every call, filter
-and test looks at the row's time. So does every value that passes through a filter. An operation that could make
-something huge, or compute for long without a look at the time, is measured before it is done.
+Jinja's sandbox keeps a template away from files and unsafe functions, but does not limit its work. Here each turn of a
+loop, each call, filter and test, and each value that passes through a filter, checks the row's time. An operation that
+could make something huge, or compute for long without such a check, is measured before it is done.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ CONSUMING = frozenset(
 
 
 def row_deadline() -> float:
-    """When the time of a row that begins now is over, as `time.thread_time` counts."""
+    """The end of the time of a row that begins now, on the clock of `time.thread_time`."""
     return time.thread_time() + MOST_SECONDS
 
 
 def turn(context: Context) -> bool:
-    """Looks at the clock; called wherever a template may go round. Raises TemplateRuntimeError after the row's time."""
+    """Checks the row's time; called in each turn of a loop. Raises TemplateRuntimeError after the row's time."""
     if time.thread_time() > context.parent[END]:
         raise TemplateRuntimeError(f"the template computes for more than {MOST_SECONDS:g} s; use fewer values")
     return True
@@ -81,7 +81,10 @@ def check_steps(steps: int) -> None:
 
 
 def checked(value: Any, times: int = 1) -> Any:
-    """The value, if it and all values in it are not too large. `times`: how often it will be repeated."""
+    """The value, if it and all values in it are not too large. `times` is how often it will be repeated.
+
+    Raises TemplateRuntimeError.
+    """
     if isinstance(value, str | bytes):
         check_size(len(value) * times)
     elif isinstance(value, list | tuple | dict):
@@ -92,7 +95,7 @@ def checked(value: Any, times: int = 1) -> Any:
 
 
 def check_operation(operator: str, left: Any, right: Any) -> None:
-    """Raises TemplateRuntimeError where the result of `left operator right` would be too large."""
+    """Raises TemplateRuntimeError if the result of `left operator right` would be too large."""
     match operator:
         case "**" if abs(right) > LARGEST_EXPONENT or abs(left) > MOST_CHARACTERS:
             raise TemplateRuntimeError("the power is too large")
@@ -115,7 +118,7 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
 def bounded_arguments(
     context: Context, function: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """The arguments of a call, within bounds. Raises TemplateRuntimeError where it would make something too large."""
+    """The arguments of a call, within bounds. Raises TemplateRuntimeError if the result would be too large."""
     turn(context)
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     if isinstance(owner, int) and name == "to_bytes":
@@ -135,7 +138,7 @@ def bounded_arguments(
 
 
 def _bounded_split(sep: Any = None, maxsplit: int = -1) -> Mapping[str, Any]:
-    """The arguments of `split` for so many parts at most that a longer list is noticed."""
+    """The arguments of `split`, limited so that it makes one part more than a list may have at most."""
     return {"sep": sep, "maxsplit": maxsplit if 0 <= maxsplit <= MOST_ITEMS else MOST_ITEMS + 1}
 
 
@@ -156,7 +159,7 @@ def watched(context: Context, values: Iterable[Any]) -> Iterator[Any]:
 
 
 def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter within bounds: it looks at the time, and measures its result before and after it works."""
+    """A filter within bounds: it checks the time, and measures its result before and after it works."""
     wants = _wanted(function)
 
     @pass_context
@@ -174,7 +177,7 @@ def bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bounded_test(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A test such as `is divisibleby` that looks at the time."""
+    """A test such as `is divisibleby` that checks the time."""
     wants = _wanted(function)
 
     @pass_context

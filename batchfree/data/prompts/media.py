@@ -1,7 +1,7 @@
 """Images, files and audio: bytes or a path → the part of a message that carries them.
 
-The first bytes tell the media type, else the file's suffix. The parts have the shapes of OpenRouter's docs (images,
-PDFs, audio).
+The media type follows from the first bytes, else from the suffix of the file. The parts have the shapes of OpenRouter's
+docs (images, PDFs, audio).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Medium:
 
 
 def medium_of(content: bytes, name: str) -> Medium:
-    """The medium in these bytes. Raises UnrenderableError where there are too many, none, or their type is unknown."""
+    """The medium in these bytes. Raises UnrenderableError if there are none or too many, or their type is unknown."""
     if len(content) > MOST_BYTES:
         raise UnrenderableError(f"{name} has more than {MOST_BYTES // 1_000_000} MB")
     if not content:
@@ -110,7 +110,7 @@ def _by_content(content: bytes) -> str | None:
 def part_of(kind: str, source: Medium | str, extra: JsonObject) -> JsonObject:
     """The message part for a medium or a URL, with the keys of `extra` added; `kind` is image, file or audio.
 
-    Raises UnrenderableError where the source can't be sent as this kind.
+    Raises UnrenderableError if the source can't be sent as this kind.
     """
     if kind == "image":
         return _image(source, extra)

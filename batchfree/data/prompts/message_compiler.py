@@ -1,4 +1,4 @@
-"""Compiles the messages of a spec. Every text in them is a template; batchfree's short parts become OpenAI's parts."""
+"""Compiles the messages of a spec. Each text in them is a template; batchfree's short parts become OpenAI's parts."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class MessageCompiler:
     def _compile_path(self, source: str, path: KeyPath) -> Callable[[Row], Medium | str]:
         """A URL, or a file by its path from the job's folder.
 
-        A path that is fixed in the spec may lead anywhere. Rows choose only files in the job's folder, in `allowed`,
-        and in the folder that the fixed beginning of the path names.
+        A path that is fixed in the spec may lead anywhere. A row may choose files in the job's folder, in the folders
+        `allowed`, and in the folder that the fixed beginning of the path names.
         """
         text, folder = self.compile_text(source, path), self.folder
         is_fixed = isinstance(text, Template) and text.constant is not None

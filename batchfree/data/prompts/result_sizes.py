@@ -1,4 +1,4 @@
-"""How large the result of an operation in a template will be, or how many steps it takes, before it is done."""
+"""The size of the result of an operation in a template, and the steps it takes, computed before it is done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIRECTIVE = re.compile(r"%([^a-zA-Z%]*)")
 NUMBER = re.compile(r"\d{1,20}")
 NESTED_FIELD = re.compile(r"\{[^{}]*:[^{}]*\{")
 SCALAR_CHARACTERS = 32
-"""Characters that a number or a comma in a printed list takes, at most as a rule."""
+"""Characters that are counted for each value in a printed list, with its comma; few numbers take more."""
 
 Measure: TypeAlias = Callable[..., int]
 
@@ -74,14 +74,14 @@ def replaced(value: Any, old: Any = "", new: Any = "", *rest: Any, **named: Any)
 
 
 def formatted(text: str, *args: Any) -> int:
-    """The length of the result of `text.format(…)`, or more."""
+    """An upper bound for the length of the result of `text.format(…)`."""
     widths = [int(number) for field in FIELD.findall(text) for number in NUMBER.findall(field)]
     given = list(_deep_numbers(args)) if NESTED_FIELD.search(text) else []
     return len(text) + text.count("{") * (max([0, *widths, *given]) + _longest(args))
 
 
 def printf(text: str, *args: Any, **named: Any) -> int:
-    """The length of the result of `text % …`, or more."""
+    """An upper bound for the length of the result of `text % …`."""
     fields = DIRECTIVE.findall(text)
     widths = [int(number) for field in fields for number in NUMBER.findall(field)]
     given = list(_deep_numbers((*args, *named.values()))) if any("*" in field for field in fields) else []
@@ -121,7 +121,7 @@ METHODS: Mapping[str, Measure] = {
     "translate": _translated,
     "join": _joined,
 }
-"""Method of a text → the length of its result, or more."""
+"""Method of a text → an upper bound for the length of its result."""
 
 
 def searched(value: Any, pattern: Any = "", *rest: Any, **named: Any) -> int:
@@ -132,7 +132,7 @@ def searched(value: Any, pattern: Any = "", *rest: Any, **named: Any) -> int:
 METHOD_STEPS: Mapping[str, Measure] = dict.fromkeys(
     ("strip", "lstrip", "rstrip", "rfind", "rindex", "rsplit", "rpartition"), searched
 )
-"""Method of a text whose time grows with text times argument → its steps. The others are linear."""
+"""Method of a text → its steps, if they grow with the text times the argument. All others are linear."""
 
 
 def _indented(value: Any, width: Any = 4, *rest: Any, **named: Any) -> int:
@@ -164,7 +164,7 @@ FILTERS: Mapping[str, Measure] = {
     "tojson": _json,
     "round": _rounded,
 }
-"""Filter → the length of its result, or more, from its value and arguments."""
+"""Filter → an upper bound for the length of its result, from its value and its arguments."""
 
 
 def _parts(value: Any, number: int = 0, *rest: Any, **named: Any) -> int:
@@ -172,7 +172,7 @@ def _parts(value: Any, number: int = 0, *rest: Any, **named: Any) -> int:
 
 
 FILTER_ITEMS: Mapping[str, Measure] = {"batch": _parts, "slice": _parts}
-"""Filter → the items of the lists that it makes."""
+"""Filter → the number of items in the lists that it makes."""
 
 
 def _written(value: Any, *rest: Any, **named: Any) -> int:
@@ -185,10 +185,10 @@ def _each_character(value: Any, *rest: Any, **named: Any) -> int:
 
 
 SLOW = 500
-"""Steps for a character of a filter that is written in Python or takes a pattern for every word."""
+"""Steps that are counted for each character in filters that are slow: written in Python, or with a pattern per word."""
 FILTER_STEPS: Mapping[str, Measure] = {
     "trim": searched,
     "pprint": _written,
     **dict.fromkeys(("urlize", "wordwrap", "title", "xmlattr"), _each_character),
 }
-"""Filter whose time is more than that of its result → its steps."""
+"""Filter → its steps, if it takes more time than its result suggests."""

@@ -1,4 +1,4 @@
-"""Rows that bring their own messages: a column of them, or the body of an OpenAI batch request."""
+"""Rows with messages of their own: in a column, or in the body of an OpenAI batch request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The Jinja environment of prompts: sandboxed, and strict about undefined names and nulls.
 
-A template may test, compare and replace a null (`title or ""`, `title | default("")`, `title is none`) but not print or
-iterate it. `is defined` is false for a null, so a row without a value is like a row without the column.
+A template may test, compare and replace a null (`title or ""`, `title | default("")`, `title is none`), but not print
+or iterate it. `is defined` is false for a null, so a row without a value behaves like a row without the column.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class WholeRow(dict[str, Any]):
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox of all templates. Fields hide methods of the same name, nulls have names, texts stay short."""
+    """The sandbox of all templates. Fields hide methods of the same name, nulls have names, results are bounded."""
 
     intercepted_binops = frozenset(["*", "**", "+", "%"])
     code_generator_class = BoundedGenerator
@@ -96,17 +96,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return null(f"`{argument}`") if value is None else value
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Whether a template may call the function: none that reads the clock."""
+        """Whether a template may call the function. Functions that read the clock are refused."""
         reads_clock = isinstance(getattr(obj, "__self__", None), date | type) and obj.__name__ in NOT_CALLED
         return not reads_clock and super().is_safe_callable(obj)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """An operation within bounds. Raises TemplateRuntimeError beyond."""
+        """An operation within bounds, else raises TemplateRuntimeError."""
         check_operation(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """A call within bounds. Raises TemplateRuntimeError beyond."""
+        """A call within bounds, else raises TemplateRuntimeError."""
         given, named = bounded_arguments(__context, __obj, args, kwargs)
         return checked(super().call(__context, __obj, *given, **named))
 

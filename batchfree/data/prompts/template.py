@@ -1,4 +1,4 @@
-"""A template: checked against the columns when it is compiled, rendered for every row."""
+"""A template: checked against the columns when it is compiled, rendered for each row."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ class Template:
             raise UnrenderableError(_sentence(error)) from error
 
     def _joined(self, row: Mapping[str, Any]) -> str | None:
-        """The text of a template that only prints columns; None where Jinja must render it.
+        """The text of a template that only prints columns; None if Jinja must render it.
 
-        Jinja prints a text as it is, which takes a tenth of the time here. Nulls, other values and texts that are too
-        long are left to Jinja.
+        Joining the pieces here takes a tenth of Jinja's time and gives the same text. Jinja handles nulls, values that
+        are not texts, and texts that are too long.
         """
         if self._pieces is None:
             return None
@@ -171,8 +171,10 @@ def _fixed_start(tree: nodes.Template) -> str:
 
 
 def _unknown(tree: nodes.Template, names: set[str], columns: set[str], provided: Mapping[str, Any]) -> list[str]:
-    """The columns that the template uses and no row has. Columns that are only tested with `is defined` or have a
-    default don't count."""
+    """The columns that the template uses and no row has.
+
+    Columns do not count if the template only tests them with `is defined`, or gives them a default.
+    """
     asked = {name for name in map(_column, _asked(tree)) if name}
     fields = {name for node in tree.find_all((nodes.Getattr, nodes.Getitem)) if (name := _of_row(node))}
     if ROW in columns:
