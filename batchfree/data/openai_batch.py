@@ -48,7 +48,7 @@ def request_line_mistake(line: JsonObject) -> str | None:
     """What keeps a line from being a chat request; None if it is one."""
     url = line.get("url")
     if url is not None and not (isinstance(url, str) and is_chat_url(url)):
-        return f"the url must end in {CHAT_URL}, not {url!r}: batchfree asks for nothing but chat completions"
+        return f"the url must end in {CHAT_URL}, not {url!r}: batchfree sends only chat completions"
     if "params" in line and BODY not in line:
         return "this is a line of Anthropic's Message Batches, not of OpenAI's Batch API"
     if line.get("method") not in (None, "POST"):

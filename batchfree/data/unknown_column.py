@@ -19,7 +19,7 @@ def no_column(name: str, columns: Collection[str], files: Iterable[str] = ()) ->
     """
     nothing = f"no row has a column `{name}`"
     if (folder := _hive_folder(name, files)) is not None:
-        return f"{nothing}; only folders are named by it ({folder}), which is not read: write it into the rows"
+        return f"{nothing}; it stands only in names of folders ({folder}), which are not read: write it into the rows"
     if looks_like_requests(columns):
         return f"{nothing}; the rows look like requests of OpenAI's Batch API: set input.format: {OPENAI_BATCH}"
     if isinstance(columns, Mapping) and (inside := _list_with(name, columns)) is not None:

@@ -94,13 +94,13 @@ def _read_head(file: IO[bytes], head: bytes) -> tuple[StreamMessage, int]:
     length = int.from_bytes(head[4:], "little", signed=True)
     metadata = file.read(max(length, 0))
     if head[:4] != MARKER or len(metadata) != length:
-        raise BrokenStreamError("this is no whole Arrow stream")
+        raise BrokenStreamError("this is not a whole Arrow stream")
     try:
         table = FlatTable.root(metadata)
         kind, header, body = table.number(1, "<B"), table.table(2), table.number(3, "<q")
         rows = header.number(0, "<q") if kind == BATCH and header is not None else 0
     except struct.error as error:
-        raise BrokenStreamError("this is no whole Arrow stream") from error
+        raise BrokenStreamError("this is not a whole Arrow stream") from error
     if body < 0 or rows < 0:
-        raise BrokenStreamError("this is no whole Arrow stream")
+        raise BrokenStreamError("this is not a whole Arrow stream")
     return StreamMessage(kind=kind, rows=rows, content=head + metadata), body

@@ -50,11 +50,11 @@ def _refusal(text: str) -> str | None:
     if found := INFLATING.search(code):
         return f"the function {found[1].lower()} can make values of any length; filter the rows where the input is made"
     if len(REPLACEMENT.findall(code)) > MOST_REPLACEMENTS:
-        return f"a condition may replace in texts {MOST_REPLACEMENTS} times at most"
+        return f"a condition may call replace and translate at most {MOST_REPLACEMENTS} times"
     if any(len(pattern.findall(code)) > most for pattern, most in LIMITS):
         return "the condition has too many parts; write a list as `column IN (…)`, or filter where the input is made"
     if _depth(code) > DEEPEST_BRACKETS:
-        return f"the brackets of a condition are at most {DEEPEST_BRACKETS} deep"
+        return f"a condition may nest brackets at most {DEEPEST_BRACKETS} deep"
     return None
 
 

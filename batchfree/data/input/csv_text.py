@@ -52,9 +52,7 @@ def read_rows(file: str, separator: str) -> Iterator[CsvRow]:
             line = 2
         else:
             words = SEPARATORS.get(named[1], "another character")
-            message = (
-                f"`{first.strip()}` is no header: it tells Excel that {words} separate the cells; {_advice(named[1])}"
-            )
+            message = f"`{first.strip()}` is not a header: it tells Excel that {words} separate the cells; {_advice(named[1])}"
             raise mistake_at(file, 1, message)
         break
     reader, above = csv.reader(text, delimiter=separator, strict=True), line - 1

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from jinja2 import TemplateRuntimeError, nodes
 
-ADVICE = "the text would be another one in every run, and the row be asked again each time; put the value into a column"
+ADVICE = "the text would differ in each run, so the row would be asked each time; put the value into a column"
 FUNCTIONS = ("lipsum", "now", "utcnow", "today", "strftime_now", "random", "shuffle", "uuid", "uuid4", "choice")
 """Functions in templates of Jinja and of other tools whose result depends on chance or on the clock."""
 FILTERS = ("random", "shuffle", "sample")

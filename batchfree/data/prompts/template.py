@@ -78,7 +78,7 @@ class Template:
         try:
             text = clean(self._joined(row) or self._rendered(row))
             if (address := printed_address(text)) and address not in self._source and address not in str(row):
-                raise ValueError(f"the template prints an object that is another one in every run: {address}")
+                raise ValueError(f"the template prints an object that differs in each run: {address}")
             return text
         except RENDER_ERRORS as error:
             raise UnrenderableError(_sentence(error)) from error
