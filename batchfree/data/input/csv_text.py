@@ -52,7 +52,8 @@ def read_rows(file: str, separator: str) -> Iterator[CsvRow]:
             line = 2
         else:
             words = SEPARATORS.get(named[1], "another character")
-            message = f"`{first.strip()}` is not a header: it tells Excel that {words} separate the cells; {_advice(named[1])}"
+            wrong = f"`{first.strip()}` is not a header: it tells Excel that {words} separate the cells"
+            message = f"{wrong}; {_advice(named[1])}"
             raise mistake_at(file, 1, message)
         break
     reader, above = csv.reader(text, delimiter=separator, strict=True), line - 1
