@@ -6,12 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from html import escape
 from importlib import import_module
 
 from batchfree.cli.progress_text import Rate, view_lines
-from batchfree.executors.run_job import arun as arun_job
+from batchfree.executors.run_job import is_on_ray
 from batchfree.job import api
 from batchfree.job.options import RunOptions
 from batchfree.jobspec.job import Job
@@ -35,13 +35,16 @@ async def arun(
     """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
 
     In a notebook it shows the progress below the cell, unless `observer` is given. `clock` gives epoch seconds;
-    `transport` is the httpx transport for the service. Raises BatchfreeError if the run can't begin.
+    `transport` is the httpx transport for the service; workers of Ray have their own. Raises BatchfreeError if the run
+    can't begin.
     """
     draw = None if observer is not None else _cell()
-    if draw is None:
-        return await arun_job(job, options, observer, clock, transport)
-    with shown_below(draw, job.spec.name) as watching:
-        return await arun_job(job, options, watching, clock, transport)
+    with nullcontext(observer) if draw is None else shown_below(draw, job.spec.name) as watching:
+        if not is_on_ray(job, options):
+            return await api.arun(job, options, watching, clock, transport)
+        from batchfree.executors.ray_run import arun_on_ray
+
+        return await arun_on_ray(job, options, watching)
 
 
 def _cell() -> Callable[[str], None] | None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from batchfree.job import api
 from batchfree.job.options import RunOptions
 from batchfree.jobspec.job import Job
 from batchfree.run.progress import Observer
 from batchfree.run.summary import Summary
-from batchfree.service.connection import Transport
 
 
 def run(job: Job, options: RunOptions = api.DEFAULTS, observer: Observer | None = None) -> Summary:
@@ -20,24 +16,6 @@ def run(job: Job, options: RunOptions = api.DEFAULTS, observer: Observer | None 
     from batchfree.executors.ray_run import run_on_ray
 
     return run_on_ray(job, options, observer)
-
-
-async def arun(
-    job: Job,
-    options: RunOptions = api.DEFAULTS,
-    observer: Observer | None = None,
-    clock: Callable[[], float] = time.time,
-    transport: Transport = None,
-) -> Summary:
-    """`run` inside a running event loop. A cancellation loses no more than the requests in flight.
-
-    `clock` and `transport` as in `batchfree.job.api.arun`; workers of Ray have their own.
-    """
-    if not is_on_ray(job, options):
-        return await api.arun(job, options, observer, clock, transport)
-    from batchfree.executors.ray_run import arun_on_ray
-
-    return await arun_on_ray(job, options, observer)
 
 
 def is_on_ray(job: Job, options: RunOptions) -> bool:
