@@ -13,7 +13,7 @@ from batchfree.job.open_job import OpenJob, open_job
 from batchfree.jobspec.job import Job
 from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question, digest
-from batchfree.run.outgoing import write
+from batchfree.run.outgoing import write_request
 from batchfree.run.packer import Packer, in_parcels
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.openrouter import wire
@@ -55,6 +55,6 @@ def _tasks(opened: OpenJob, rows: int, unrenderable: Callable[[int, str], None])
 def _body(opened: OpenJob, parcel: Parcel) -> JsonObject:
     rule, route, spec = opened.rule, opened.spec.router.route, opened.spec
     native = answers.wants_native(rule, packed=len(parcel) > 1, own=routing_policy(spec).own_models)
-    request = write(parcel, rule, retry_policy(spec), native=native, salt=SALT).request
+    request = write_request(parcel, rule, retry_policy(spec), native=native, salt=SALT).request
     model = LISTED if route is None else DRAWN if route == (LOCAL,) else route[0]
     return wire.body(request, [model], any_model=not spec.endpoint.is_openrouter)

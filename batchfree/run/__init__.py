@@ -1,4 +1,4 @@
-"""A run at work: task queue, worker pool, sender, what follows from an attempt, progress.
+"""A run at work: the task queue, the worker pool, the sender, what follows from an attempt, and the progress.
 
 Imports: core, answers, journal, quality, service.
 Pure: backoff, follow_up, outgoing, packer, refusals, summary, summary_html, tasks.

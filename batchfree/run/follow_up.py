@@ -1,4 +1,4 @@
-"""What one attempt means to each of its rows, and where each row goes next."""
+"""The meaning of one attempt for each of its rows, and where each row goes next."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from batchfree.service.routing import Draw
 Result: TypeAlias = Answer | Failure
 
 BISECTED = frozenset({Kind.INVALID_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_POLICY, Kind.REFUSED})
-"""Failures of a whole pack that a single one of its rows may have caused."""
+"""Failures of a whole pack that a single row may have caused."""
 
 
 SAME_AGAIN = "at temperature 0 the same model answers the same again: change the prompt, or raise request.temperature"
@@ -32,16 +32,16 @@ ADVICE = {Kind.TRUNCATED: "raise request.max_tokens, since at temperature 0 the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often a row is asked: requests in one run, and how often the error is shown when asking again."""
+    """How often a row is asked in one run, and how often the model is shown its last bad answer (`reask`)."""
 
     max_attempts: int
     reask: int
 
 
 class RowResults(msgspec.Struct, frozen=True, kw_only=True):
-    """A judged response, and its result for each row in the parcel's order.
+    """A judged response, and its result for each row, in the order of the parcel.
 
-    `failure` is set if there is no result for any row; `unknown` counts the codes in the reply that belong to no row.
+    `failure` is set if no row has a result of its own; `unknown` counts the codes in the reply that belong to no row.
     """
 
     judged: Judged
@@ -56,12 +56,12 @@ class RowResults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the rows go next. Rows that are in none of the three are done, for good or for this run."""
+    """Where the rows go next. A row that is in none of the three fields is done, for good or for this run."""
 
     retry: Parcel = ()
     """The same worker asks them again."""
     requeue: Parcel = ()
-    """They return to the queue one by one and join other packs."""
+    """They return to the queue as single rows and join other packs."""
     resend: tuple[Parcel, ...] = ()
     """They return to the queue as these parcels."""
 
@@ -70,7 +70,7 @@ class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, retry=tuple(replace(task, context_above=tokens) for task in self.retry))
 
 
-def read(judged: Judged, parcel: Parcel, codes: Sequence[str], rule: AnswerRule) -> RowResults:
+def read_results(judged: Judged, parcel: Parcel, codes: Sequence[str], rule: AnswerRule) -> RowResults:
     """The result of a response for each row; `codes` name the rows of a pack."""
     if isinstance(judged, Failure):
         return RowResults(judged=judged, results=tuple(judged for _ in parcel), failure=judged)
@@ -101,10 +101,10 @@ def repeats(draw: Draw, parcel: Parcel) -> bool:
 def outcomes(
     reply: RowResults, parcel: Parcel, policy: RetryPolicy, *, larger_left: bool, repeats: bool = False
 ) -> tuple[Outcome, ...]:
-    """One outcome per row. `larger_left`: an eligible model has a larger context than the one that refused.
+    """One outcome per row. `larger_left`: an eligible model has a larger context than the model that refused.
 
-    The refusal of a whole pack finishes none of its rows, since another row may be the cause. If an answer `repeats`,
-    a row fails as soon as the next request would be the same.
+    The refusal of a whole pack finishes none of its rows, because another row may be the cause. `repeats`: the same
+    request would get the same answer again. Then a row fails as soon as its next request would be the same.
     """
     shared = reply.refuses and len(parcel) > 1
     each = []
@@ -119,7 +119,7 @@ def outcomes(
 
 
 def _is_last_word(result: Result, task: Task, policy: RetryPolicy) -> TypeGuard[Failure]:
-    """Whether the model would get the very same request again. After a bad answer the error is shown `reask` times."""
+    """Whether the next request would be the same. After a bad answer the model is shown the error `reask` times."""
     if isinstance(result, Answer) or CONSEQUENCES[result.kind] is not Consequence.ANOTHER_ANSWER:
         return False
     shown = 0 if task.state.status is Status.FAILED else task.state.wrong_since_bad
@@ -172,7 +172,7 @@ def attempt_of(
 
 
 def _told(router: JsonObject | None) -> JsonObject | None:
-    """The service's report on its routing, without the list of all endpoints, which would be most of the line."""
+    """The service's report on its routing. The list of all endpoints is left out: it would be most of the line."""
     return None if router is None else {key: value for key, value in router.items() if key != "endpoints"}
 
 
@@ -231,10 +231,10 @@ def _after(task: Task, attempt: Attempt, outcome: Outcome) -> Task:
 
 
 def complaint(task: Task, policy: RetryPolicy, *, repeats: bool = False) -> Complaint | None:
-    """What to show a model when a row is asked again.
+    """What to show a model when a row is asked again: its last bad answer and what is wrong with it; else None.
 
-    After the first bad answer nothing: another model gets the plain question, unless the answer `repeats`. Then,
-    `reask` times, the last bad answer and what is wrong with it.
+    After the first bad answer another model gets the plain question, so nothing is shown, unless the answer `repeats`.
+    After that the last bad answer is shown `reask` times.
     """
     last_bad_answer, plain = task.state.last_bad_answer, 0 if repeats else 1
     if last_bad_answer is None or not plain < task.state.wrong_since_bad <= policy.reask + plain:

@@ -1,4 +1,4 @@
-"""A parcel becomes a request."""
+"""A parcel → its request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchfree.run.follow_up import RetryPolicy, complaint
 from batchfree.run.tasks import Parcel
 
 SEEDS = 1 << 32
-"""The codes of a pack come from a seed below this; the journal keeps the seed."""
+"""The seeds from which the codes of packs are drawn are below this number. The journal keeps the seed."""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,10 +24,13 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
 
 
-def write(
+def write_request(
     parcel: Parcel, rule: AnswerRule, policy: RetryPolicy, *, native: bool, salt: str, repeats: bool = False
 ) -> Outgoing:
-    """The request for a parcel. `native`: with a `response_format`. The codes of a pack depend only on `salt`."""
+    """The request for a parcel. `native`: with a `response_format`. The codes of a pack depend only on `salt`.
+
+    `repeats` as in `follow_up.repeats`.
+    """
     if len(parcel) == 1:
         (task,) = parcel
         shown = complaint(task, policy, repeats=repeats)

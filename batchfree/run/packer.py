@@ -1,4 +1,4 @@
-"""Which rows share a request: who may travel together, and how many a pack holds."""
+"""Which rows share a request: the rows that may travel together, and the size of a pack."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ class Packer:
     """The packs of one run. Learns from every reply how many rows a model can take."""
 
     def __init__(self, rule: AnswerRule, rows: int | Literal["auto"], warn: Callable[[str], None]) -> None:
-        """`rows` is `pack` of the job. `warn` takes one sentence if packs are too large to be wise, and one for each
-        reason why some rows travel alone."""
+        """`rows` is `pack` of the job.
+
+        `warn` takes a sentence if packs are larger than is wise, and one for each reason why some rows travel alone.
+        """
         self._rule, self._warn = rule, warn
         self._sizes = packs.first_sizes(rows)
         self._obstacles = set[str]()
@@ -29,11 +31,11 @@ class Packer:
 
     @property
     def size(self) -> int:
-        """The number of rows that the best model is given."""
+        """The number of rows in a pack for the best model."""
         return max((known.size for known in self._sizes.known.values()), default=self._sizes.start)
 
     def company(self, task: Task) -> str | None:
-        """The key of the tasks that may share a request with this one; None: it travels alone."""
+        """The key that this task shares with the tasks that may join its request; None if it travels alone."""
         if self._sizes.cap == 1 or task.check_of is not None:
             return None
         key = packs.company_key(task.question.request, self._rule)
@@ -46,7 +48,7 @@ class Packer:
         return None
 
     def pack_size(self, model_id: str) -> int:
-        """The number of rows that a model is given."""
+        """The number of rows in a pack for this model."""
         return self._sizes.of(model_id)
 
     def rows_that_fit(self, parcel: Sequence[Task], models: Sequence[Model]) -> int:
@@ -58,7 +60,7 @@ class Packer:
         )
 
     def learn(self, attempt: Attempt) -> None:
-        """Takes in a reply, including one that was cut off before its first answer."""
+        """Learns from a reply, including one that was cut off before its first answer."""
         if self._sizes.cap == 1 or attempt.kind not in (None, Kind.TRUNCATED):
             return
         cut_off = any(outcome.kind is Kind.TRUNCATED for outcome in attempt.outcomes)
@@ -68,7 +70,7 @@ class Packer:
 
 
 def in_parcels(tasks: Iterable[Task], packer: Packer) -> Iterator[Parcel]:
-    """The tasks in the parcels of a first round: full packs as they fill up, then the incomplete ones."""
+    """The tasks in the parcels of a first round: packs as soon as they are full, then the incomplete packs."""
     groups: dict[str, list[Task]] = {}
     for task in tasks:
         key = packer.company(task)
@@ -88,8 +90,11 @@ def largest_pack(task: Task) -> int | None:
 
 
 def largest_pack_after(task: Task, attempt: Attempt, outcome: Outcome) -> int | None:
-    """The new `at_most` of a task: half of a pack whose reply was cut off, or half of the second pack whose reply
-    answered less than half of its rows."""
+    """The new `at_most` of a task.
+
+    It is half of a pack whose reply was cut off, or half of the second pack whose reply answered less than half of its
+    rows.
+    """
     size = len(attempt.outcomes)
     poor = attempt.kind is None and 2 * attempt.answered < size and task.attempts > 0
     return max(1, size // 2) if outcome.kind is Kind.TRUNCATED or poor else task.at_most
@@ -102,8 +107,10 @@ def halves(parcel: Sequence[Task]) -> tuple[Parcel, ...]:
 
 
 def bisected(parcel: Parcel, max_attempts: int) -> tuple[Parcel, ...]:
-    """The halves of a pack that was refused as a whole; single rows if some are asked for the last time in this run,
-    since then the guilty row must be found."""
+    """The halves of a pack that was refused as a whole.
+
+    If some rows are asked for the last time in this run, single rows: then the guilty row must be found.
+    """
     if any(task.attempts + 1 >= max_attempts for task in parcel):
         return tuple((task,) for task in parcel)
     return halves(parcel)

@@ -21,18 +21,18 @@ from batchfree.run.tasks import Task
 from batchfree.service.quota.account import QuotaUsage
 
 LEAST_PAUSE = 2.0
-"""Seconds of the shortest pause of a worker that is shown."""
+"""Shortest pause of a worker that is shown, in seconds."""
 LOG_EVERY = 100
-"""Rows between two entries of the log about the progress."""
+"""Finished rows between two `progress` events of the log."""
 USAGE_EVERY = 5.0
-"""Seconds between two looks at the quota."""
+"""Seconds between two reads of the quota."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run is.
 
-    `total` counts the rows of the input, `skipped` the answered ones among those read up to now; `recorded` is the
-    attempt that was just recorded, if that is what changed. `until` is in epoch seconds.
+    `total` counts the rows of the input, `skipped` those read so far that need no request. `recorded` is the attempt
+    that was just recorded, if that is the change. `until` is in epoch seconds.
     """
 
     total: int
@@ -46,11 +46,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     recorded: Attempt | None = None
     models: Mapping[str, ModelStatistics] = msgspec.field(default_factory=dict)
-    """What each model did with the rows that it was asked in this run."""
+    """The results of each model in this run."""
     failures: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Requests of this run that brought no answer, by kind of failure."""
     checks: int = 0
-    """Rows of packs that were asked alone as well in this run."""
+    """Rows of packs that were also asked alone in this run."""
     usage: QuotaUsage | None = None
     """The quota, a few seconds old at most; None on an endpoint without limits."""
     goes_on_at: float | None = None
@@ -88,7 +88,7 @@ class ProgressTracker:
         self._show(replace(self.progress, total=total))
 
     def follow_quota(self, usage: Callable[[], QuotaUsage]) -> None:
-        """Looks at the quota from now on, every few seconds."""
+        """From now on reads the quota every few seconds."""
         self._usage = usage
         self._show(self._with_usage(self.progress))
 
@@ -126,7 +126,7 @@ class ProgressTracker:
 
     @contextmanager
     def pause(self, seconds: float) -> Iterator[None]:
-        """Shows that a worker waits this long before it asks again. Short pauses are not worth a word."""
+        """Shows that a worker waits this long before it asks again. Pauses below `LEAST_PAUSE` are not shown."""
         if seconds < LEAST_PAUSE:
             yield
             return
@@ -164,7 +164,7 @@ class ProgressTracker:
         self._log.write("ended", exit_code=summary.exit_code, requests=summary.requests, **summary.to_json()["counts"])
 
     def count_skipped(self, tasks: Iterator[Task | int]) -> Iterator[Task | None]:
-        """Passes the tasks on. A number among them counts rows that need no request; it becomes None."""
+        """Yields the tasks. A number among them counts rows that need no request; None is yielded for it."""
         for task in tasks:
             if isinstance(task, int):
                 self._show(replace(self.progress, skipped=self.progress.skipped + task))

@@ -1,8 +1,8 @@
 """Refusals before the first answer of a run: are the rows at fault, or the job?
 
 Until the service has answered once, a refused request says nothing about its row: the key, the model's name or a
-parameter may be wrong. So the refusal of a row is held back. Once an answer arrives, the row was at fault. If a few
-refusals come in the same words and no answer does, the job is at fault.
+parameter may be wrong. So the refusal of a row is held back. If an answer arrives, the row was at fault. If a few
+refusals arrive in the same words, and no answer, the job is at fault.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from batchfree.service.routing import Draw
 FEW = 5
 """Refusals in the same words without one answer, after which the run stops."""
 NOT_REFUSED = (408, 409, 425, 429)
-"""Statuses from 400 on that may pass by themselves."""
+"""Statuses from 400 on that a later request may not get."""
 OF_OWN_MODEL = (Kind.INVALID_REQUEST, Kind.MODEL_UNAVAILABLE, Kind.BAD_RESPONSE)
-"""What a refusal by the one model of the user's own may be. Where there are others, only the first counts."""
+"""Kinds of refusals by the only model of the user's own. If there are other models, only the first kind counts."""
 
 _VARYING = re.compile(r"[0-9a-f]{8}[0-9a-f-]*|\d+", re.IGNORECASE)
 
@@ -36,11 +36,11 @@ class Refusals:
         self._held: list[Attempt] = []
 
     def concerns(self, judged: Judged, draw: Draw) -> bool:
-        """Whether it is still open who is at fault for this response."""
+        """Whether this response is a refusal for which row or job may still be at fault."""
         return not self._is_answering and isinstance(judged, Failure) and _is_refusal(judged, draw)
 
     def add(self, attempt: Attempt) -> Stopped | None:
-        """Takes note of a refusal. Returns the reason to stop the run if the job is at fault."""
+        """Counts a refusal. Returns the reason to stop the run if the job is at fault."""
         if len(attempt.outcomes) == 1 and attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.REJECT:
             self._held.append(attempt)
         words = _VARYING.sub("#", attempt.error or "")
@@ -51,11 +51,11 @@ class Refusals:
         return Stopped(reason=StopReason.REFUSED, message=message)
 
     def holds(self, attempt: Attempt) -> bool:
-        """Whether the row of this attempt waits for the question to be settled."""
+        """Whether the refusal of this attempt is held back."""
         return any(attempt is each for each in self._held)
 
     def settle(self, judged: Judged) -> Sequence[Attempt]:
-        """The refusals that were their rows' own fault, now that the service has answered; none if it has not."""
+        """The refusals that were the rows' own fault, once the service has answered; none before that."""
         if isinstance(judged, Failure) and CONSEQUENCES[judged.kind] is not Consequence.ANOTHER_ANSWER:
             return ()
         self._is_answering = True

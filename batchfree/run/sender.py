@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from batchfree import answers
 from batchfree.answers import AnswerRule
-from batchfree.core.chat import ChatRequest, Failure, Kind
+from batchfree.core.chat import ChatRequest, Failure, Judged, Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.core.errors import StorageError
 from batchfree.core.routes import LOCAL
@@ -21,8 +21,17 @@ from batchfree.journal.attempts import Attempt
 from batchfree.journal.file import Journal
 from batchfree.journal.journal_lines import JournalLine
 from batchfree.run.backoff import seconds_until
-from batchfree.run.follow_up import FollowUp, RetryPolicy, RowResults, attempt_of, follow, outcomes, read, repeats
-from batchfree.run.outgoing import Outgoing, write
+from batchfree.run.follow_up import (
+    FollowUp,
+    RetryPolicy,
+    RowResults,
+    attempt_of,
+    follow,
+    outcomes,
+    read_results,
+    repeats,
+)
+from batchfree.run.outgoing import Outgoing, write_request
 from batchfree.run.packer import Packer, halves
 from batchfree.run.refusals import Refusals
 from batchfree.run.tasks import Parcel, Task
@@ -42,11 +51,11 @@ from batchfree.service.routing import (
 )
 
 UNREACHED_WAIT_S = 10.0
-"""Seconds until a row is tried again whose request did not reach the service."""
+"""Seconds until a row is asked again if its request did not reach the service."""
 
 
 class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of one attempt: where the rows go, and whether the run is to stop.
+    """The result of one attempt: where the rows go, and whether the run must stop.
 
     `wait` is the number of seconds until `then.retry` is asked again; None: the backoff of a transient failure.
     """
@@ -54,7 +63,7 @@ class AttemptResult(msgspec.Struct, frozen=True, kw_only=True):
     then: FollowUp = msgspec.field(default_factory=FollowUp)
     wait: float | None = 0.0
     hint: float = 0.0
-    """Seconds for which the service asked to wait, if it is the only model that may answer."""
+    """Seconds for which the service asked to wait. Set only if its model is the only one that may answer."""
     stopped: Stopped | None = None
 
 
@@ -90,9 +99,9 @@ class Sender:
         self._own_models = exchange.router.policy.own_models
 
     async def send(self, parcel: Parcel, spare: Callable[[Sequence[Task]], None]) -> AttemptResult:
-        """One attempt; `spare` takes the rows that do not travel along, at once. Raises StorageError.
+        """One attempt. `spare` gets the rows that need another request, as soon as they are known.
 
-        A cancellation before the request is out leaves nothing behind, after that a used start.
+        Raises StorageError. A cancellation before the request is sent leaves nothing behind, after that a used start.
         """
         criteria = self._criteria(parcel)
         sent: Outgoing | None = None
@@ -100,9 +109,8 @@ class Sender:
         def compose(ask: Ask[Task]) -> ChatRequest:
             nonlocal sent
             self._journal.check()
-            again = repeats(ask.draw, ask.rows)
-            rules = self._rules
-            sent = write(ask.rows, rules.answer, rules.retry, native=ask.native, salt=criteria.salt, repeats=again)
+            rules, salt, again = self._rules, criteria.salt, repeats(ask.draw, ask.rows)
+            sent = write_request(ask.rows, rules.answer, rules.retry, native=ask.native, salt=salt, repeats=again)
             return sent.request
 
         match await self._exchange.send(parcel, criteria, compose, spare):
@@ -121,8 +129,11 @@ class Sender:
                 return AttemptResult(stopped=stopped)
 
     def _criteria(self, parcel: Parcel) -> Criteria:
-        """What a model must be able to do for the parcel. With `router.seed` the draws of a row depend only on the row
-        and its number of attempts, in whatever order the rows come."""
+        """What a model must be able to do for the parcel.
+
+        With `router.seed` the draws of a row depend only on the row and its number of attempts, not on the order of the
+        rows.
+        """
         first, rule, seed = parcel[0], self._rules.answer, self._rules.seed
         rng = self._rng
         if seed is not None:
@@ -137,38 +148,34 @@ class Sender:
         )
 
     def _reject(self, parcel: Parcel, failure: Failure) -> AttemptResult:
-        """Fails a row that no model can ever answer, without a request; a pack is taken apart first."""
+        """Fails a row that no model can ever answer, without a request; a pack is halved first. Raises StorageError."""
         if len(parcel) > 1:
             return AttemptResult(then=FollowUp(resend=halves(parcel)))
-        reply = RowResults(judged=failure, results=(failure,))
-        each = outcomes(reply, parcel, self._rules.retry, larger_left=False)
-        attempt = attempt_of(
-            reply, each, draw=Draw(route=LOCAL, models=()), at=self._now(), endpoint=self._rules.endpoint
-        )
-        self._recorded(self._journal.append(attempt))
+        self._fail_unasked(parcel, failure)
         return AttemptResult()
 
     def _close(self, parcel: Parcel, spared: Parcel) -> AttemptResult:
-        """Notes in the journal that every model has voted on these rows; the spared ones return to the queue."""
-        failure = Failure(kind=Kind.TIED, message="every model that may answer has voted on this row")
-        for task in parcel:
-            reply = RowResults(judged=failure, results=(failure,))
-            each = outcomes(reply, (task,), self._rules.retry, larger_left=False)
-            attempt = attempt_of(
-                reply, each, draw=Draw(route=LOCAL, models=()), at=self._now(), endpoint=self._rules.endpoint
-            )
-            self._recorded(self._journal.append(attempt))
+        """Writes into the journal that every model has voted on these rows; the spared rows return to the queue.
+
+        Raises StorageError.
+        """
+        self._fail_unasked(parcel, Failure(kind=Kind.TIED, message="every model that may answer has voted on this row"))
         return AttemptResult(then=FollowUp(requeue=spared))
 
+    def _fail_unasked(self, parcel: Parcel, failure: Failure) -> None:
+        """Writes a failure without a request into the journal, for each row. Raises StorageError."""
+        draw, endpoint = Draw(route=LOCAL, models=()), self._rules.endpoint
+        reply = RowResults(judged=failure, results=(failure,))
+        for task in parcel:
+            each = outcomes(reply, (task,), self._rules.retry, larger_left=False)
+            attempt = attempt_of(reply, each, draw=draw, at=self._now(), endpoint=endpoint)
+            self._recorded(self._journal.append(attempt))
+
     def _settle(self, response: Response[Task], sent: Outgoing, criteria: Criteria) -> AttemptResult:
-        """Records the attempt and draws the conclusions. Synchronous from end to end, so nothing can be lost."""
-        parcel, draw, judged = response.ask.rows, response.ask.draw, response.judged
-        try:
-            reply = read(judged, parcel, sent.codes, self._rules.answer)
-        except MemoryError:
-            judged = Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the reply")
-            reply = read(judged, parcel, sent.codes, self._rules.answer)
-        too_small = None
+        """Records the attempt and decides where its rows go. Synchronous from end to end, so nothing can be lost."""
+        parcel, draw = response.ask.rows, response.ask.draw
+        reply = self._read(response.judged, parcel, sent)
+        judged, too_small = reply.judged, None
         if isinstance(judged, Failure) and judged.kind is Kind.CONTEXT_LENGTH:
             too_small = self._exchange.router.context_too_small(judged, draw, criteria.needs)
         larger_left = too_small is not None and too_small.larger_left
@@ -185,9 +192,7 @@ class Sender:
             pack_check=parcel[0].check_of is not None,
         )
         try:
-            self._recorded(self._journal.append(attempt))
-            stopped = self._refusals.add(attempt) if is_open else None
-            self._fail(() if is_open else self._refusals.settle(judged))
+            stopped = self._record(attempt, judged, is_open=is_open)
         except StorageError as error:
             return AttemptResult(stopped=Stopped(reason=StopReason.DISK, message=str(error)))
         self._exchange.learn(response, lesson_of(attempt))
@@ -196,6 +201,25 @@ class Sender:
         if too_small is not None:
             then = then.with_context_above(too_small.tokens)
         return self._result(response, then, stopped or stop_after(judged) or response.stopped)
+
+    def _read(self, judged: Judged, parcel: Parcel, sent: Outgoing) -> RowResults:
+        """The result for each row. A reply that does not fit into memory is a failure."""
+        try:
+            return read_results(judged, parcel, sent.codes, self._rules.answer)
+        except MemoryError:
+            failure = Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the reply")
+            return read_results(failure, parcel, sent.codes, self._rules.answer)
+
+    def _record(self, attempt: Attempt, judged: Judged, *, is_open: bool) -> Stopped | None:
+        """Writes the attempt into the journal. Returns the reason to stop if refusals show that the job is at fault.
+
+        `is_open` as `Refusals.concerns` says. Raises StorageError.
+        """
+        self._recorded(self._journal.append(attempt))
+        if is_open:
+            return self._refusals.add(attempt)
+        self._fail(self._refusals.settle(judged))
+        return None
 
     def _result(self, response: Response[Task], then: FollowUp, stopped: Stopped | None) -> AttemptResult:
         """The result of a response, with the time to wait before the rows are asked again."""
@@ -210,7 +234,7 @@ class Sender:
         self._fail(self._refusals.close())
 
     def _fail(self, refused: Sequence[Attempt]) -> None:
-        """Notes in the journal that refusals were the rows' own fault; the requests are in it already."""
+        """Writes into the journal that refusals were the rows' own fault. Their requests are in the journal already."""
         for attempt in refused:
             final = tuple(replace(outcome, final=True) for outcome in attempt.outcomes)
             self._recorded(self._journal.append(replace(attempt, models=(), outcomes=final)))

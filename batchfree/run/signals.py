@@ -1,7 +1,7 @@
-"""Signals: the first one lets the answers in flight arrive, a second one ends the process at once.
+"""Signals: after the first one the answers in flight may still arrive; a second one ends the process at once.
 
-A thread of its own waits for signals. So a second signal is obeyed even while the event loop computes or waits for
-compiled code.
+A thread of its own waits for signals. So a second signal works even while the event loop computes or waits for compiled
+code.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIGNALS = {
     signal.SIGHUP: StopReason.TERMINATED,
 }
 LAST_WORD_S = 0.5
-"""Seconds that `before_leaving` may take; a terminal that is stopped takes no word."""
+"""Longest time in seconds for `before_leaving`, because a stopped terminal blocks its output."""
 before_leaving: Callable[[], object] | None = None
 """Called before a second signal ends the process, to clear the terminal and say so."""
 SAME_WISH_S = 1.0
@@ -88,7 +88,7 @@ class SignalReader:
         self._at = 0.0
 
     def take(self, number: signal.Signals) -> None:
-        """Acts on one signal. The same signal again within a second is the same wish."""
+        """Acts on one signal. The same signal again within a second counts as one signal."""
         now = self._monotonic()
         if self._first is None:
             self._first, self._at = number, now

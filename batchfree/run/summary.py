@@ -23,7 +23,7 @@ SAMPLE = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:
-    """A row of the table as a person sees it: its first text, its answer, and the model that answered."""
+    """A row of the table for people: its first text, its answer, and the model that answered."""
 
     about: str
     answer: str
@@ -36,7 +36,7 @@ class Tally:
 
     status: dict[str, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     labels: dict[str, int] = field(default_factory=dict)
-    """Answered rows by label; every label of the job stands here from the start, none in a job without labels."""
+    """Answered rows by label. All labels of the job are there from the start; none in a job without labels."""
     models: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Tally:
 
 
 def _shown(row: Mapping[str, Any], columns: Mapping[str, Any]) -> SampleRow:
-    """The row with the question of its first messages, else its first text, else its first value."""
+    """The row with its first text or the last of its messages, else with its first value."""
     asked = [text for value in row.values() if (text := _asked(value)) is not None]
     about = asked[0] if asked else next(iter(row.values()), "")
     answer = columns.get("answer")
@@ -93,7 +93,7 @@ def _asked(value: Json) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What one run did: the questions that it finished, and its requests."""
+    """The result of one run: the questions that it finished, and its requests."""
 
     ok: int = 0
     failed: int = 0
@@ -197,7 +197,10 @@ class Summary:
 
 
 def _pilot_json(pilot: PilotDecision) -> JsonObject:
-    """A pilot's decision; the shares of right votes with their intervals, both null if there are too few votes."""
+    """A pilot's decision, with the share of right votes and its interval for each model.
+
+    Both are null if there are too few votes.
+    """
     ranking = []
     for each in pilot.ranking:
         right = Proportion(count=each.right * each.votes, total=each.votes).to_json()

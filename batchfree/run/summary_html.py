@@ -23,11 +23,11 @@ def summary_html(summary: Summary) -> str:
 
 
 def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
-    """The names and values of the lines; a line that would say nothing is left out."""
+    """The names and values of the lines; lines without a value are left out."""
     counts, this = summary.counts, summary.this_run
-    yield "rows", f"{counts.ok} ok, {counts.failed} failed, {counts.pending} pending"
+    yield "rows", f"{counts.ok:,} ok, {counts.failed:,} failed, {counts.pending:,} pending"
     without = this.statistics.without_answer
-    yield "requests", f"{summary.requests} in this run" + (f", {without} without answer" if without else "")
+    yield "requests", f"{summary.requests:,} in this run" + (f", {without:,} without answer" if without else "")
     if summary.stopped is not None:
         yield "stopped", summary.stopped.message
     if any(summary.labels.values()):
@@ -47,7 +47,7 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def _counted(rows: Mapping[str, int]) -> str:
-    """Words with their rows, the most frequent first."""
+    """Words with their numbers of rows, the most frequent first."""
     ranked = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
     more = f", {len(ranked) - MOST_WORDS} more" if len(ranked) > MOST_WORDS else ""
-    return ", ".join(f"{word} {number}" for word, number in ranked[:MOST_WORDS]) + more
+    return ", ".join(f"{word} {number:,}" for word, number in ranked[:MOST_WORDS]) + more

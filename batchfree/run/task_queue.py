@@ -1,7 +1,7 @@
 """The queue of tasks: new questions from the input, and rows that returned from earlier requests.
 
-The queue hands out parcels. It reads no further into the input than it must, and does not read at all while returned
-rows can fill a parcel.
+The queue hands out parcels. It reads the input only as far as it must, and not at all while returned rows can fill a
+parcel.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from batchfree.run.packer import largest_pack
 from batchfree.run.tasks import Parcel, Task
 
 LOOK_AHEAD = 20
-"""The number of full parcels that may wait in incomplete groups; above it the fullest group leaves as it is."""
+"""Most full parcels that may wait in incomplete groups. Above it the fullest group leaves although it is incomplete."""
 ANY_SIZE = 1 << 30
 
 Company: TypeAlias = Callable[[Task], str | None]
@@ -54,13 +54,13 @@ class TaskQueue:
             await self._changed.wait()
 
     def put_back(self, tasks: Iterable[Task]) -> None:
-        """Returns tasks to the queue, where they join other parcels."""
+        """Returns tasks to the queue. They join other parcels."""
         for task in tasks:
             self._returned = self._add(task) is not None or self._returned
             self._changed.set()
 
     def done(self, requeue: Iterable[Task] = (), resend: Iterable[Parcel] = ()) -> None:
-        """Ends the work on a parcel: `requeue` join other parcels, `resend` are sent as they are."""
+        """Ends the work on a parcel. Tasks of `requeue` join other parcels; parcels of `resend` stay as they are."""
         self._out -= 1
         self._ready.extend(resend)
         self.put_back(requeue)

@@ -11,7 +11,7 @@ from batchfree.journal.questions import Question
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A question to be answered in this run, with what has become of it up to now.
+    """A question to be answered in this run, with its state so far.
 
     `attempts` counts the requests of this run. `at_most` limits the size of its pack, in rows. `context_above`: a
     context of this size, in tokens, was too small for it.

@@ -1,7 +1,7 @@
 """The worker pool: workers take parcels from the queue, send them, and try again.
 
-One task group per run. Each worker takes its next parcel from the queue, until the queue has none. A stop is a value:
-once the `Switch` is thrown no request is started. The requests in flight are waited for and their answers recorded.
+One task group per run. Each worker takes its next parcel from the queue until the queue has none. Once the `Switch` is
+thrown, no request is started. The run waits for the requests in flight and records their answers.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class WorkerPool:
         rng: random.Random,
         pause: Callable[[float], AbstractContextManager[None]],
     ) -> None:
-        """`max_wait` is the cap of one backoff, in seconds. A worker waits that long inside of `pause`."""
+        """`max_wait` is the longest backoff, in seconds. `pause` is entered with the seconds of each wait."""
         self._pause = pause
         self._queue, self._sender, self._switch = queue, sender, switch
         self._workers, self._max_wait, self._rng = workers, max_wait, rng
@@ -58,9 +58,9 @@ class WorkerPool:
     async def run(self, grace: Callable[[Stopped], float]) -> None:
         """Answers the tasks of the queue.
 
-        Once the switch is thrown, answers in flight have `grace` seconds to arrive and are recorded; a cancellation
-        loses no more than the requests in flight. Rows that no model can answer throw the switch when all others are
-        done.
+        Once the switch is thrown, answers in flight have `grace` seconds to arrive, and are recorded. Rows that no
+        model can answer throw the switch when all other rows are done. A cancellation loses no more than the requests
+        in flight.
         """
         async with anyio.create_task_group() as watch:
             watch.start_soon(self._cut_off, watch.cancel_scope, grace)
@@ -104,10 +104,10 @@ class WorkerPool:
         return None
 
     def _retrying(self) -> AsyncRetrying:
-        """The one retry loop, made anew for every parcel that needs a second attempt, since it holds state.
+        """The retry loop. It holds state, so each parcel that needs a second attempt gets a new one.
 
-        tenacity is the loop and nothing more: each row of a parcel has its own limit of attempts, over all runs, and
-        tenacity's waits draw from the global random generator.
+        tenacity is only the loop. Limits and waits are made here, because each row of a parcel has its own limit of
+        attempts, and tenacity's waits draw from the global random generator.
         """
         return AsyncRetrying(
             retry=retry_if_result(lambda wait: wait is not None),
@@ -142,7 +142,7 @@ class WorkerPool:
         return backoff(errand.failures, rng=self._rng, max_wait=self._max_wait, hint=result.hint)
 
     async def _send(self, parcel: Parcel) -> AttemptResult:
-        """One attempt; a file of ours that fails, or a service out of reach, ends the run with a value."""
+        """One attempt. If the journal or memory fails, or the service is out of reach, the result stops the run."""
         try:
             return await self._sender.send(parcel, self._queue.put_back)
         except StorageError as error:

@@ -19,7 +19,7 @@ from batchfree.answers import Answer, AnswerRule
 from batchfree.core.chat import ChatRequest, Completion, Failure
 from batchfree.journal.question_state import QuestionState
 from batchfree.journal.questions import Question
-from batchfree.run.follow_up import read
+from batchfree.run.follow_up import read_results
 from batchfree.run.tasks import Parcel, Task
 from batchfree.service.openrouter.client import Client
 
@@ -124,7 +124,7 @@ def test_every_body_is_judged_in_time() -> None:
                     if rows > 1 and (rule.tools or (rule.labels is None and rule.schema is None)):
                         continue
                     parcel: Parcel = tuple(task(rule, row) for row in range(rows))
-                    results = read(result, parcel, CODES if rows > 1 else (), rule).results
+                    results = read_results(result, parcel, CODES if rows > 1 else (), rule).results
                     assert len(results) == rows
                     for each in results:
                         assert isinstance(each, Answer | Failure)

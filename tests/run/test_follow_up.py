@@ -22,7 +22,7 @@ from batchfree.run.follow_up import (
     complaint,
     follow,
     outcomes,
-    read,
+    read_results,
     repeats,
 )
 from batchfree.run.tasks import Parcel, Task
@@ -61,7 +61,7 @@ def after(
     same: bool = False,
 ) -> tuple[Attempt, FollowUp]:
     codes = tuple(f"k{number:03d}" for number in range(len(parcel)))
-    reply = read(judged, parcel, codes, RULE)
+    reply = read_results(judged, parcel, codes, RULE)
     results = outcomes(reply, parcel, policy, larger_left=larger_left, repeats=same)
     attempt = attempt_of(reply, results, draw=DRAW, at=NOON)
     return attempt, follow(parcel, attempt, reply, policy)
@@ -323,4 +323,4 @@ def test_a_rejected_row_names_no_model() -> None:
 def test_an_answer_within_a_pack_may_be_a_mended_one() -> None:
     attempt = after(pack(2), said("{'k000': 'yes', 'k001': 'no',}"))[0]
     assert [(each.answer, each.repaired) for each in attempt.outcomes] == [("yes", True), ("no", True)]
-    assert isinstance(read(said("yes"), (task(),), (), RULE).results[0], Answer)
+    assert isinstance(read_results(said("yes"), (task(),), (), RULE).results[0], Answer)
