@@ -42,6 +42,11 @@ def why_damaged(raw: bytes) -> str | None:
     return "it has no checksum"
 
 
+def holds_several_lines(raw: bytes) -> bool:
+    """Whether something follows a whole line in these bytes: the line break between them was lost."""
+    return any(found.end() < len(raw) for found in ENDING.finditer(raw))
+
+
 def whole_lines_within(raw: bytes) -> Iterator[range]:
     """The places of the first and the last whole attempt in a damaged line, in time linear to its length.
 

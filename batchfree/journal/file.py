@@ -13,8 +13,8 @@ import msgspec
 
 from batchfree.core.errors import StorageError, unwritable
 from batchfree.journal.attempts import Attempt
-from batchfree.journal.checked_lines import with_checksum
-from batchfree.journal.journal_lines import Header, JournalLine
+from batchfree.journal.checked_lines import holds_several_lines, with_checksum
+from batchfree.journal.journal_lines import LONGEST_LINE, Header, JournalLine
 
 SYNC_EVERY = 1.0
 """Longest time in seconds between writing an answer and its fsync."""
@@ -152,7 +152,10 @@ class Journal:
         self._torn = False
 
     def _cut_torn_line(self) -> int:
-        """Cuts the file after its last line break. Returns the new length in bytes."""
+        """Cuts the file after its last line break. Returns the new length in bytes.
+
+        If several lines follow the last line break, they lost theirs. Then they get one, as a damaged line.
+        """
         size = end = os.fstat(self._fd).st_size
         while end:
             block = os.pread(self._fd, min(end, 1 << 16), max(0, end - (1 << 16)))
@@ -162,5 +165,7 @@ class Journal:
                 break
             end -= len(block)
         if end < size:
+            if holds_several_lines(os.pread(self._fd, min(size - end, LONGEST_LINE), end)):
+                return size + os.write(self._fd, b"\n")
             os.ftruncate(self._fd, end)
         return end

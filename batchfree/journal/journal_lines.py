@@ -8,19 +8,26 @@ a line break was lost and lines ran together, the first and the last one are sti
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from batchfree.core.errors import StorageError
 from batchfree.journal.attempts import Attempt, is_digest
-from batchfree.journal.checked_lines import whole_lines_within, why_damaged
+from batchfree.journal.checked_lines import holds_several_lines, whole_lines_within, why_damaged
 from batchfree.journal.regular_file import open_regular
 
 FORMAT = 1
+LONGEST_LINE = 128 << 20
+"""Bytes of a line that are read at a time. No attempt is longer, because a response is at most 8 MB long. A longer line
+was damaged; the first and the last attempt in it are still read."""
+LONGEST_HEADER = 1 << 20
+"""Bytes that are read of a header. It holds one path and a few names."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +78,7 @@ def read_header(path: Path, *, any_format: bool = False) -> Header | None:
     """The header; None if missing or damaged. Raises StorageError, also for another format without `any_format`."""
     try:
         with open(path, "rb", opener=open_regular) as file:
-            first = file.readline()
+            first = file.readline(LONGEST_HEADER)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -107,22 +114,34 @@ def read_attempts(path: Path, damaged: Callable[[DamagedLine], None] = lambda da
         raise unreadable(path, error) from error
 
 
-def attempts_in(file: Iterable[bytes], damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
+def attempts_in(file: BinaryIO, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
     """The attempts in the lines of an open journal; calls `damaged` for every line that can't be read."""
-    start = 0
-    for number, raw in enumerate(file, start=1):
-        end = start + len(raw)
-        if raw.endswith(b"\n"):
-            why = why_damaged(raw)
-            try:
-                if why is None:
-                    yield JournalLine(attempt=_decode(raw), start=start, end=end)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                why = str(error)
-            if why is not None and raw.strip() and not (number == 1 and _is_header(raw)):
-                damaged(DamagedLine(line=number, why=f"it is the header of the journal: {why}" if number == 1 else why))
-                yield from _attempts_within(raw, start)
-        start = end
+    start, number, is_new = 0, 0, True
+    for raw in iter(partial(file.readline, LONGEST_LINE), b""):
+        end, is_complete = start + len(raw), raw.endswith(b"\n")
+        number += is_new
+        if not is_new:  # the next bytes of a line that is too long
+            if is_complete:
+                yield from (line for line in _attempts_within(raw, start) if line.end >= end - len(b"\n"))
+        elif len(raw) == LONGEST_LINE and not is_complete:
+            damaged(DamagedLine(line=number, why=f"it is longer than {LONGEST_LINE >> 20} MB"))
+            yield from _attempts_within(raw, start)
+        elif is_complete or holds_several_lines(raw):
+            yield from _attempts_of(raw, start, number, damaged)
+        start, is_new = end, is_complete
+
+
+def _attempts_of(raw: bytes, start: int, number: int, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
+    """The attempt of one line, or those that can be read in a damaged one."""
+    why = why_damaged(raw)
+    try:
+        if why is None:
+            yield JournalLine(attempt=_decode(raw), start=start, end=start + len(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        why = str(error)
+    if why is not None and raw.strip() and not (number == 1 and _is_header(raw)):
+        damaged(DamagedLine(line=number, why=f"it is the header of the journal: {why}" if number == 1 else why))
+        yield from _attempts_within(raw, start)
 
 
 def _is_header(raw: bytes) -> bool:

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from batchfree.journal.attempts import Outcome, Status
 from batchfree.journal.checked_lines import LINE_START
 from batchfree.journal.file import SYNC_EVERY, Journal
 from batchfree.journal.index import JournalIndex
-from batchfree.journal.journal_lines import DamagedLine, read_attempts, read_header
+from batchfree.journal.journal_lines import LONGEST_LINE, DamagedLine, read_attempts, read_header
 
 
 def test_appended_attempts_are_read_back(tmp_path: Path) -> None:
@@ -77,6 +78,37 @@ def test_a_damaged_line_is_reported_with_its_number(tmp_path: Path) -> None:
     damage: list[DamagedLine] = []
     assert read_rows(path, damage) == [1, 3]
     assert [each.line for each in damage] == [3]
+
+
+def test_lines_that_lost_all_their_breaks_are_kept_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_attempts(path, 5)
+    joined = path.read_bytes().replace(b"\n", b"")
+    path.write_bytes(joined)
+    damage: list[DamagedLine] = []
+    assert read_rows(path, damage) == [1, 5]
+    assert [each.line for each in damage] == [1]
+    write_attempts(path, 1, start=9)
+    assert path.read_bytes().startswith(joined + b"\n")
+    assert read_rows(path) == [1, 5, 9]
+
+
+def test_a_hole_in_the_journal_is_one_damaged_line_that_is_read_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write_attempts(path, 6)
+    lines = path.read_bytes().splitlines(keepends=True)
+    with path.open("wb") as file:
+        file.writelines(lines[:4])
+        file.seek(300 << 20, os.SEEK_CUR)
+        file.writelines(lines[4:])
+    damage: list[DamagedLine] = []
+    tracemalloc.start()
+    try:
+        assert read_rows(path, damage) == [1, 2, 3, 4, 5, 6]
+        assert tracemalloc.get_traced_memory()[1] < 3.5 * LONGEST_LINE
+    finally:
+        tracemalloc.stop()
+    assert [(each.line, each.why) for each in damage] == [(5, "it is longer than 128 MB")]
 
 
 def test_a_damaged_header_loses_no_attempt(tmp_path: Path) -> None:
