@@ -60,11 +60,11 @@ class JobState:
     def count(self, attempt: Attempt) -> None:
         """Adds an attempt to the statistics of requests and packs, to the votes, the pilots and the pack checks."""
         self.requests.add(attempt)
-        self.checks.add(attempt)
+        if self.checks.wanted:
+            self.checks.add(attempt)
         if attempt.pack_check:
             return
-        record = pack_reply(attempt, self.opened.rule.labels or ())
-        if record is not None:
+        if len(attempt.outcomes) > 1 and (record := pack_reply(attempt, self.opened.rule.labels or ())) is not None:
             self.packs.add(record)
         if self.votes is not None:
             self.votes.add(attempt)

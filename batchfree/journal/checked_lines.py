@@ -30,10 +30,11 @@ def _tail(checked: bytes) -> bytes:
 
 def why_damaged(raw: bytes) -> str | None:
     """Why a line is damaged; None if its checksum is right, and for a line of an older version."""
-    body = raw[:-1] if raw.endswith(b"\n") else raw
-    checked = body[:-TAIL_BYTES]
-    if body.startswith(_tail(checked), len(checked)):
+    end = len(raw) - raw.endswith(b"\n")
+    checked = raw[: max(0, end - TAIL_BYTES)]
+    if raw.startswith(_tail(checked), len(checked)):
         return None
+    body = raw[:end]
     tail = body[-TAIL_BYTES:]
     if ENDING.fullmatch(tail):
         return "its checksum is wrong"

@@ -19,6 +19,7 @@ from batchfree.journal.line_places import LinePlaces
 from batchfree.journal.question_state import QuestionState, fold, next_status
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
+STATUS_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 RECENT_LINES = 512
 """Lines of packs that stay in memory after they were read, because all rows of a pack share a line."""
 
@@ -69,13 +70,13 @@ class JournalIndex:
         statuses, length = self._statuses, line.end - line.start
         for outcome in line.attempt.outcomes:
             number = self.numbers.add(outcome.question)
-            if number >= len(statuses):
-                statuses.extend(bytes(number + 1 - len(statuses)))
+            while number >= len(statuses):
+                statuses.append(0)
             status = STATUSES[statuses[number]]
-            new = next_status(status, outcome)
+            new = Status.OK if outcome.kind is None else next_status(status, outcome)
             if new is not status:
                 changed.append(new)
-                statuses[number] = STATUSES.index(new)
+                statuses[number] = STATUS_NUMBERS[new]
             self._places.put(number, line.start, length)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
                 self._names.add(_hashed(outcome.id))

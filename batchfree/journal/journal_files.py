@@ -74,7 +74,7 @@ class JournalFiles:
     def _lines_of(self, number: int, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:
         path, above = self._paths[number], number << OFFSET_BITS
         try:
-            with open(self._open(number), "rb", closefd=False) as file:
+            with open(self._open(number), "rb", journal.READ_BYTES, closefd=False) as file:
                 lines = journal.attempts_in(file, lambda damage: damaged(replace(damage, path=path)))
                 if not above:
                     yield from lines

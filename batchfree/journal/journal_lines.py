@@ -28,6 +28,8 @@ LONGEST_LINE = 128 << 20
 was damaged; the first and the last attempt in it are still read."""
 LONGEST_HEADER = 1 << 20
 """Bytes that are read of a header. It holds one path and a few names."""
+READ_BYTES = 1 << 20
+"""Size in bytes of the buffer from which lines are read."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,11 +68,7 @@ class DamagedLine:
 
 
 _attempts = msgspec.json.Decoder(Attempt)
-
-
 _headers = msgspec.json.Decoder(Header)
-
-
 _formats = msgspec.json.Decoder(AnyHeader)
 
 
@@ -106,7 +104,7 @@ def unreadable(path: Path, error: OSError) -> StorageError:
 def read_attempts(path: Path, damaged: Callable[[DamagedLine], None] = lambda damage: None) -> Iterator[JournalLine]:
     """All attempts of the journal in the order of writing, also during a run. Raises StorageError."""
     try:
-        with open(path, "rb", opener=open_regular) as file:
+        with open(path, "rb", READ_BYTES, opener=open_regular) as file:
             yield from attempts_in(file, damaged)
     except FileNotFoundError:
         return

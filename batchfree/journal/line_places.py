@@ -37,7 +37,7 @@ class LinePlaces:
         """Adds the next line of a question."""
         self.total += length
         starts, lengths = self._starts, self._lengths
-        short = min(length, LONGEST_SHORT)
+        short = length if length < LONGEST_SHORT else LONGEST_SHORT
         if number == len(starts):
             starts.append(start)
             lengths.append(short)

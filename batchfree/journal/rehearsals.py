@@ -7,6 +7,7 @@ ones.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from batchfree.core.urls import EMBEDDED
 from batchfree.journal.attempts import Attempt
@@ -35,4 +36,10 @@ def counts_on(attempt: Attempt, base_url: str) -> bool:
         return True
     if attempt.rehearsal is not None:
         return attempt.rehearsal == base_url
-    return not is_emulated(attempt.model) and not any(map(is_emulated, attempt.models))
+    return not _names_emulated(attempt.model, attempt.models)
+
+
+@lru_cache(maxsize=1024)
+def _names_emulated(model: str | None, models: tuple[str, ...]) -> bool:
+    """Whether one of the models is emulated. Remembered, because most lines of a journal name the same few models."""
+    return is_emulated(model) or any(map(is_emulated, models))

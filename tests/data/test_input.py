@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from batchfree.core.errors import DatasetError
-from batchfree.data.input import Dataset, open_dataset
+from batchfree.data.input import Dataset, jsonl, open_dataset
 from batchfree.jobspec import InputSpec
 
 
@@ -355,3 +355,26 @@ def test_a_reader_may_stop_early_and_others_read_meanwhile(tmp_path):
     assert next(first).height == 10
     assert dataset.frame.select(pl.col("a").sum()).collect().item() == 30_000
     assert dataset.frame.head(3).collect().height == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"a": "x", "b": {"a": [1, 2.5, null]}, "c": 1}',
+        '{"b": null, "a": 1, "a": 2}',
+        '{"\\u0061": 123456789012345678901234567890, "ä 😀": true, "c": "\\ud800"}',
+        '{"a": "\\ud800 \\ud83d\\ude00", "b": -0.0, "c": 1e999}',
+        '{"c": [[], {}]}',
+        "{}",
+    ],
+)
+def test_a_row_read_for_some_columns_is_the_whole_row_without_the_others(line: str) -> None:
+    columns = frozenset({"a", "ä 😀", "b"})
+    try:
+        whole = jsonl.read_row(line.encode())
+    except jsonl.BrokenLineError:
+        with pytest.raises(jsonl.BrokenLineError):
+            jsonl.row_reader(frozenset({"c"}))(line.encode())
+        return
+    wanted = [(name, value) for name, value in whole.items() if name in columns]
+    assert list(jsonl.row_reader(columns)(line.encode()).items()) == wanted

@@ -16,7 +16,7 @@ from batchfree.data.input import columnar, csv_text, ids, jsonl
 from batchfree.data.input.condition import parse_condition
 from batchfree.data.input.input_files import InputFiles, digest_of, find_files, is_remote
 from batchfree.data.input.lazy_rows import lazy_rows
-from batchfree.data.input.row_batch import RowBatch, only, unused_name
+from batchfree.data.input.row_batch import RowBatch, unused_name
 from batchfree.data.input.survey import Findings, Survey
 from batchfree.data.input.where import check_condition
 from batchfree.data.openai_batch import BODY, id_column, request_line_mistake
@@ -130,7 +130,7 @@ class Dataset:
         """
         is_json = bool(self.schema) and self.format in JSON_FORMATS
         if is_json and self._where is None:
-            yield from (only(row, columns) for row in jsonl.rows(self._files.paths))
+            yield from jsonl.rows(self._files.paths, columns)
             return
         for batch in self.row_batches(BATCH_ROWS, () if is_json else columns):
             yield from batch.rows(columns)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, TypedDict
 
 import msgspec
 import polars as pl
@@ -161,12 +163,32 @@ def _layout_mistake(path: str, first: bytes) -> str | None:
     return json_layout("".join(kept)[:JSON_CHARACTERS])
 
 
-def rows(paths: Sequence[str]) -> Iterator[JsonObject]:
-    """The rows as they stand in the files. Raises DatasetError if a file has changed since the survey."""
+@lru_cache(maxsize=8)
+def row_reader(columns: frozenset[str]) -> Callable[[bytes], JsonObject]:
+    """A function like `read_row` that gives only these keys. It skips the other values of a line."""
+    keys: Any = TypedDict("Row", dict.fromkeys(columns, Any), total=False)  # type: ignore[misc]
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(keys).decode
+
+    def read(line: bytes) -> JsonObject:
+        try:
+            row: JsonObject = decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            row = {name: value for name, value in read_row(line).items() if name in columns}
+        return row
+
+    return read
+
+
+def rows(paths: Sequence[str], columns: Collection[str]) -> Iterator[JsonObject]:
+    """The rows as they stand in the files, with these columns.
+
+    Raises DatasetError if a file has changed since the survey.
+    """
+    read = row_reader(frozenset(columns))
     for path in paths:
         for number, line in enumerate(read_lines(path), start=1):
             if line and not line.isspace():
-                yield _read_again(path, number, line)
+                yield _read_again(path, number, line, read)
 
 
 def batches(
@@ -200,9 +222,9 @@ def batches(
         yield frame(paths[-1])
 
 
-def _read_again(path: str, number: int, line: bytes) -> JsonObject:
+def _read_again(path: str, number: int, line: bytes, read: Callable[[bytes], JsonObject] = read_row) -> JsonObject:
     try:
-        return read_row(line)
+        return read(line)
     except BrokenLineError as error:
         raise mistake_at(path, number, f"{error}; the file was changed while it was read") from error
 

@@ -81,7 +81,8 @@ def _from_templates(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     parameters = {key: value for key, value in spec.request.items() if key not in DECIDED_HERE}
 
     def to_request(row: Row) -> ChatRequest:
-        return ChatRequest(messages=_require_prompt([*system(row), *messages(row)]), parameters=parameters)
+        rendered = messages(row) if system is None else [*system(row), *messages(row)]
+        return ChatRequest(messages=_require_prompt(rendered), parameters=parameters)
 
     from_rows = spec.messages is None and spec.prompt is None and MESSAGES in compiler.schema
     return Prompts(to_request=to_request, columns=frozenset(compiler.used), from_rows=from_rows)
@@ -104,17 +105,16 @@ def _from_bodies(spec: JobSpec, compiler: MessageCompiler) -> Prompts:
     def to_request(row: Row) -> ChatRequest:
         body = body_in(row)
         messages = check_messages(body.get(MESSAGES), "`body.messages`")
-        return ChatRequest(
-            messages=_require_prompt([*system(row), *messages]), parameters={**spec.request, **parameters_in(body)}
-        )
+        rendered = messages if system is None else [*system(row), *messages]
+        return ChatRequest(messages=_require_prompt(rendered), parameters={**spec.request, **parameters_in(body)})
 
     return Prompts(to_request=to_request, columns=frozenset(compiler.used), from_rows=True)
 
 
-def _system(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]]:
-    """The system message from `system`; none if it renders to blanks."""
+def _system(spec: JobSpec, compiler: MessageCompiler) -> Callable[[Row], list[JsonObject]] | None:
+    """The system message from `system`; none if it renders to blanks. None without `system`."""
     if spec.system is None:
-        return lambda row: []
+        return None
     text = compiler.compile_text(spec.system, ("system",))
 
     def render(row: Row) -> list[JsonObject]:

@@ -91,13 +91,13 @@ class Template:
         """
         if self._pieces is None:
             return None
-        texts = list[str]()
+        text = ""
         for before, column in self._pieces:
             value = row.get(column)
             if value.__class__ is not str:
                 return None
-            texts += before, value
-        text = "".join(texts) + self._end
+            text += before + value
+        text += self._end
         return text if len(text) <= MOST_CHARACTERS else None
 
     def _rendered(self, row: Mapping[str, Any]) -> str:
