@@ -63,6 +63,8 @@ def status(arguments: JobArguments) -> int:
     from batchfree.job.status import status as status_of
 
     job_status = status_of(load_job(arguments.job, arguments), time.time())
+    for warning in job_status.warnings:
+        warn(warning)
     if arguments.json:
         print_json(job_status.to_json())
         return OK

@@ -198,7 +198,7 @@ def _plan(state: JobState, survey: RowSurvey, market: Market, now: float) -> Pla
             for each in _alternatives(spec, work, pace, experience, now)
             if requests and _matters(each, requests, pace.finishes_at(requests, now))
         ),
-        warnings=market.warnings,
+        warnings=(*market.warnings, *state.warnings),
     )
 
 

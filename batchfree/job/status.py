@@ -45,6 +45,8 @@ class JobStatus:
     rehearsed: int = 0
     """Answers of rehearsals, which do not count on the job's endpoint."""
     packs: PackStatistics | None = None
+    warnings: Sequence[str] = ()
+    """Damaged lines of the journal, each with its place."""
 
     @property
     def name(self) -> str:
@@ -67,6 +69,7 @@ class JobStatus:
             "last_runs": [run.to_json() for run in self.last_runs],
             "rehearsed": self.rehearsed,
             "packs": self.packs and self.packs.to_json(),
+            "warnings": list(self.warnings),
         }
 
 
@@ -99,4 +102,5 @@ def status(job: Job, now: float) -> JobStatus:
         last_runs=past_runs(logs),
         rehearsed=state.index.left_out,
         packs=state.packs.statistics(),
+        warnings=state.warnings,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -63,6 +64,15 @@ def test_a_strange_log_changes_no_status(job: JobHere, line: str) -> None:
     with (log / "log.jsonl").open("a") as file:
         file.write(line + "\n")
     assert job("status", "--json").json["waiting_for"] is None
+
+
+@pytest.mark.parametrize("name", ["status", "plan", "export", "report", "run"])
+def test_a_damaged_line_of_the_journal_is_named(job: JobHere, name: str) -> None:
+    job("run")
+    (journal,) = job.path.glob("*.run/journal.jsonl")
+    header, first, *others = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([header, first.replace("e", "ä", 1), *others]))
+    assert re.search(r"journal\.jsonl:2: this line is damaged and is left out: ", job(name).err)
 
 
 def test_a_number_of_thousands_of_digits_is_a_mistake(job: JobHere) -> None:
