@@ -19,21 +19,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 import anyio.to_thread
 
-from batchfree.core.errors import Mistake, SpecError, UnavailableError
-from batchfree.jobspec.variables import LEDGER_VARIABLE
+from batchfree.core.errors import UnavailableError
 from batchfree.service.quota import learned
 from batchfree.service.quota import ledger_entries as entries
 from batchfree.service.quota import limits as rules
 from batchfree.service.quota.account import LedgerUrl, QuotaUsage
-from batchfree.service.quota.ledger_db import LedgerFile
+from batchfree.service.quota.account_state import next_opening, read_account
 from batchfree.service.quota.ledger_entries import Database, Start
+from batchfree.service.quota.ledger_store import open_store
 from batchfree.service.quota.limits import Closure, Limits, Opening, Reason
 
 T = TypeVar("T")
@@ -42,34 +41,6 @@ GRACE = 1.0
 """Seconds after the time of a ticket until it is ignored."""
 POLL = 0.2
 """Seconds until a process that only waits for an earlier ticket asks again."""
-TICKS_AHEAD = 2.0
-"""Seconds by which a start may be ahead of this clock; beyond that the clock has been set back."""
-
-
-class Store(Protocol):
-    """Where a ledger is kept: `ledger_db.LedgerFile` or `ledger_server.LedgerServer`."""
-
-    name: str
-    """The ledger as people write it, without a password."""
-    clock_offset: float
-    """Seconds by which the clock of the ledger is ahead of the clock of this process."""
-    takes_round_trips: bool
-    """Whether a transaction waits for a network. Not where the process keeps the clock, which stands during a wait."""
-
-    def transaction(self) -> AbstractContextManager[Database]:
-        """A transaction around the block. No other process reads or writes meanwhile."""
-
-    def close(self) -> None:
-        """Closes the ledger."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _AccountState:
-    """What a decision depends on: the limits now, the requests of the day, and the closures."""
-
-    limits: Limits
-    used: int
-    closures: tuple[Closure, ...]
 
 
 class Ledger:
@@ -87,7 +58,7 @@ class Ledger:
         self._postponed = list[Callable[[Database], None]]()
         self._say, self._unsaid = say, list[str]()
         self._alone = threading.Lock()
-        self._store = _open_store(place, clock, self._unsaid.append)
+        self._store = open_store(place, clock, self._unsaid.append)
         self._say_all()
 
     def __enter__(self) -> Self:
@@ -127,16 +98,16 @@ class Ledger:
         """Reserves a start for all processes to see, or returns when to ask again."""
         with self._transaction() as db:
             now = self.clock()
-            account = _account(db, limits, now)
+            account = read_account(db, limits, now)
             if account.limits.per_minute is None and account.limits.per_day is None and not account.closures:
                 return entries.add_start(db, now, job)
-            opening = _decide(db, account, now)
+            opening = next_opening(db, account, now)
             front = entries.tickets(db, now, GRACE)
             mine = next((place for place, (owner, _) in enumerate(front) if owner == self._owner), None)
             front = front[:mine]
             if opening.at > now:
                 ahead = sum(opens <= opening.at + rules.WINDOW for _, opens in front)
-                opening = _decide(db, account, now, ahead) if ahead else opening
+                opening = next_opening(db, account, now, ahead) if ahead else opening
             elif not any(opens <= now for _, opens in front):
                 if mine is not None:
                     entries.remove_ticket(db, self._owner)
@@ -147,7 +118,7 @@ class Ledger:
     def is_limited(self, limits: Limits) -> bool:
         """Whether any limit holds now: of the job, learned from a refusal, or a closure."""
         with self._transaction() as db:
-            account = _account(db, limits, self.clock())
+            account = read_account(db, limits, self.clock())
             return account.limits.per_minute is not None or account.limits.per_day is not None or bool(account.closures)
 
     def add_starts(self, times: Iterable[float], job: str) -> None:
@@ -223,7 +194,7 @@ class Ledger:
         """What is used and left now under these limits."""
         with self._transaction() as db:
             now = self.clock()
-            account = _account(db, limits, now)
+            account = read_account(db, limits, now)
             window = db.execute("SELECT at FROM starts WHERE at > ? ORDER BY at", (now - rules.WINDOW,)).fetchall()
             ends = {each.reason: each.until for each in account.closures}
             minute_ends = (ends.get("minute", now), *(at + rules.WINDOW for (at,) in window[-1:]))
@@ -262,39 +233,3 @@ class Ledger:
         """Says what the store wants to say. Only the thread of the caller does so, never that of `beside_loop`."""
         while self._unsaid:
             self._say(self._unsaid.pop(0))
-
-
-def _open_store(place: Path | LedgerUrl, clock: Callable[[], float], say: Callable[[str], None]) -> Store:
-    if isinstance(place, Path):
-        return LedgerFile(place)
-    try:
-        from batchfree.service.quota.ledger_server import LedgerServer
-    except ImportError as error:
-        message = f"psycopg can't be used ({error}); install it with: pip install 'batchfree[postgres]'"
-        raise SpecError([Mistake(file=LEDGER_VARIABLE, message=message)]) from error
-    return LedgerServer(place, clock, say)
-
-
-def _account(db: Database, limits: Limits, now: float) -> _AccountState:
-    closures = entries.closures(db, now)
-    reports = () if limits.per_day is None else entries.day_reports(db)
-    limits = learned.effective_limits(limits, entries.learned_cap(db), reports, now)
-    own = 0 if limits.per_day is None else entries.starts_of_day(db, now)
-    provisional = learned.provisional_closure(reports, own, limits, now)
-    if provisional:
-        return _AccountState(limits=limits, used=own, closures=(*closures, provisional))
-    return _AccountState(limits=limits, used=own + learned.used_elsewhere(reports, now), closures=closures)
-
-
-def _decide(db: Database, account: _AccountState, now: float, ahead: int = 0) -> Opening:
-    """The earliest time of a start that comes after `ahead` others. Reads only as many past starts as needed.
-
-    If the clock was set back, starts in the future are changed to starts of this moment.
-    """
-    cap = account.limits.per_minute or 1
-    sql = "SELECT at FROM starts WHERE at > ? ORDER BY at DESC LIMIT ? OFFSET ?"
-    whole = ahead or db.execute(sql, (now - rules.WINDOW, 1, cap - 1)).fetchone()
-    starts = [at for (at,) in db.execute(sql, (now - rules.WINDOW, cap if whole else 1, 0)).fetchall()][::-1]
-    if starts and starts[-1] > now + TICKS_AHEAD:
-        db.execute("UPDATE starts SET at = ? WHERE at > ?", (now, now + TICKS_AHEAD))
-    return rules.opens_at(now, starts, account.used, account.limits, account.closures, ahead)

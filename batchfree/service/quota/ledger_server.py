@@ -73,8 +73,8 @@ class LedgerServer:
         """
         self._settings = _settings(place)
         self._schema, self._lock = f"batchfree_{place.fingerprint}", _lock_of(place.fingerprint)
-        self._clock, self._say, self._own_clock = clock, say, place.own_clock
-        self.takes_round_trips = place.own_clock
+        self._clock, self._say = clock, say
+        self.takes_round_trips = self._own_clock = place.own_clock
         self._connection: TimedConnection | None = None
         self._away: str | None = None
         self._tried_at = float("-inf")
@@ -172,8 +172,7 @@ class LedgerServer:
     def _explained(self, error: psycopg.Error) -> BatchfreeError:
         """The error for a person: StorageError if somebody must act, UnavailableError if time may mend it."""
         text, code = self._scrubbed(str(error)), error.sqlstate
-        for_a_person = WORDS_FOR_A_PERSON.search(text) if code is None else code.startswith(CODES_FOR_A_PERSON)
-        if not for_a_person:
+        if not (WORDS_FOR_A_PERSON.search(text) if code is None else code.startswith(CODES_FOR_A_PERSON)):
             return UnavailableError(self._report(text))
         advice = next(each for words, each in ADVICE if re.search(words, text if code is None else ""))
         return StorageError(f"{self.name}: the quota ledger can't be used: {text}. {advice.format(self._schema)}")
