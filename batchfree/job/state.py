@@ -97,7 +97,8 @@ class JobState:
         def describe(row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
             described = values.of(row, question)
             if tally is not None:
-                tally.add({name: value for name, value in row.items() if name in prompt_columns}, described)
+                shown = {name: row[name] for name in row if name in prompt_columns} if tally.needs_samples else {}
+                tally.add(shown, described)
             return described
 
         if tally is not None:

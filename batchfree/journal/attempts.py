@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -157,12 +158,15 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
         These are the requested models up to the one that answered, and the models in the routing metadata of the reply.
         """
-        asked = self.models[: self.models.index(self.model) + 1] if self.model in self.models else self.models
-        models = {*asked, *(_models_routed(self.router) if self.router else ())}
-        if self.model is not None:
-            models.add(self.model)
-        models.discard(FREE_ROUTER)
-        return frozenset(models)
+        reached = _models_asked(self.model, self.models)
+        return reached.union(_models_routed(self.router)) - {FREE_ROUTER} if self.router else reached
+
+
+@lru_cache(maxsize=1024)
+def _models_asked(model: str | None, models: tuple[str, ...]) -> frozenset[str]:
+    """The requested models up to `model`, which answered. The same few models are named in most attempts."""
+    asked = models[: models.index(model) + 1] if model in models else models
+    return frozenset({*asked, *([] if model is None else [model])} - {FREE_ROUTER})
 
 
 def _models_routed(router: JsonObject) -> list[str]:

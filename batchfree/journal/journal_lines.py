@@ -118,7 +118,9 @@ def attempts_in(file: BinaryIO, damaged: Callable[[DamagedLine], None]) -> Itera
     for raw in iter(partial(file.readline, LONGEST_LINE), b""):
         end, is_complete = start + len(raw), raw.endswith(b"\n")
         number += is_new
-        if not is_new:  # the next bytes of a line that is too long
+        if is_new and is_complete and (attempt := _whole(raw)) is not None:
+            yield JournalLine(attempt=attempt, start=start, end=end)
+        elif not is_new:  # the next bytes of a line that is too long
             if is_complete:
                 yield from (line for line in _attempts_within(raw, start) if line.end >= end - len(b"\n"))
         elif len(raw) == LONGEST_LINE and not is_complete:
@@ -127,6 +129,16 @@ def attempts_in(file: BinaryIO, damaged: Callable[[DamagedLine], None]) -> Itera
         elif is_complete or holds_several_lines(raw):
             yield from _attempts_of(raw, start, number, damaged)
         start, is_new = end, is_complete
+
+
+def _whole(raw: bytes) -> Attempt | None:
+    """The attempt in a line that is not damaged; None for any other line."""
+    if why_damaged(raw) is not None:
+        return None
+    try:
+        return _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _attempts_of(raw: bytes, start: int, number: int, damaged: Callable[[DamagedLine], None]) -> Iterator[JournalLine]:

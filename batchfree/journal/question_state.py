@@ -53,19 +53,38 @@ class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The state after one more attempt that included this question."""
         if attempt.kind in UNCOUNTED:
             return self
+        return self._after_answer(attempt, outcome) if outcome.kind is None else self._after_failure(attempt, outcome)
+
+    def _after_answer(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
+        reopened = self.status is Status.FAILED
+        return QuestionState(
+            status=Status.OK,
+            attempts=self.attempts + attempt.is_counted,
+            models_tried=self._tried_with(attempt),
+            models_reached=self._reached_with(attempt),
+            answers=(*self.answers, (attempt, outcome)),
+            wrong_answers=0 if reopened else self.wrong_answers,
+            pack_failures=0 if reopened else self.pack_failures,
+            last_bad_answer=self.last_bad_answer,
+            wrong_since_bad=0 if reopened else self.wrong_since_bad,
+            shown=attempt,
+            outcome=outcome,
+        )
+
+    def _after_failure(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
         reopened = self.status is Status.FAILED
         wrong = outcome.kind is not None and CONSEQUENCES[outcome.kind] is Consequence.ANOTHER_ANSWER
         packed = wrong and outcome.kind is not Kind.TRUNCATED and 2 * attempt.answered >= len(attempt.outcomes)
         alone, bad = len(attempt.outcomes) == 1, outcome.kind is Kind.BAD_ANSWER
         since = 0 if reopened else self.wrong_since_bad
         since = since + (bad or (wrong and since > 0)) if alone else max(since, int(bad))
-        shows = outcome.kind is None or self.status is not Status.OK
+        shows = self.status is not Status.OK
         return QuestionState(
             status=next_status(self.status, outcome),
             attempts=self.attempts + attempt.is_counted,
-            models_tried=(*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried,
-            models_reached=self.models_reached | attempt.models_reached,
-            answers=(*self.answers, (attempt, outcome)) if outcome.kind is None else self.answers,
+            models_tried=self._tried_with(attempt),
+            models_reached=self._reached_with(attempt),
+            answers=self.answers,
             wrong_answers=(0 if reopened else self.wrong_answers) + wrong,
             pack_failures=(0 if reopened else self.pack_failures) + packed,
             last_bad_answer=attempt if bad and alone else self.last_bad_answer,
@@ -73,6 +92,12 @@ class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             shown=attempt if shows else self.shown,
             outcome=outcome if shows else self.outcome,
         )
+
+    def _tried_with(self, attempt: Attempt) -> tuple[str, ...]:
+        return (*self.models_tried, attempt.model_or_route) if attempt.is_counted else self.models_tried
+
+    def _reached_with(self, attempt: Attempt) -> frozenset[str]:
+        return self.models_reached | attempt.models_reached if self.models_reached else attempt.models_reached
 
 
 def fold(question: str, attempts: Iterable[Attempt]) -> QuestionState:

@@ -47,9 +47,14 @@ class Tally:
     may_get_votes: bool = False
     """Whether rows that have an answer may still get votes."""
 
+    @property
+    def needs_samples(self) -> bool:
+        """Whether the next row is one of the first rows, which the summary shows."""
+        return len(self.sample) < SAMPLE
+
     def add(self, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
         """Adds a row of the input with its columns in the table."""
-        if len(self.sample) < SAMPLE:
+        if self.needs_samples:
             self.sample.append(_shown(row, columns))
         status = columns["status"]
         self.status[status] += 1
