@@ -1,4 +1,4 @@
-"""The Python interface: run a job, and read its table. ARCHITECTURE.md follows one row through the package."""
+"""The Python interface: runs a job, and reads its table. ARCHITECTURE.md follows one row through the package."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULTS = RunOptions()
 
 
 def run(job: Job, options: RunOptions = DEFAULTS, observer: Observer | None = None) -> Summary:
-    """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
+    """Answers what is not answered yet and writes the table. Raises BatchfreeError if nothing can be done."""
     if is_loop_running():
         raise RuntimeError("an event loop is running here, as in a notebook: write `await batchfree.arun(job)`")
     has_uvloop = find_spec("uvloop") is not None
@@ -50,7 +50,7 @@ async def arun(
 
 
 def table(job: Job) -> pl.LazyFrame:
-    """The table as it stands, derived from input and journal while it is read."""
+    """The table at this moment, derived from input and journal while it is read. Raises BatchfreeError."""
     return read_state(job).table()
 
 
@@ -64,11 +64,11 @@ def is_loop_running() -> bool:
 
 
 def single(error: BaseException) -> BaseException:
-    """The one exception inside the groups that task groups wrap it in."""
+    """The exception inside the groups in which task groups wrap a single exception."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
 
 
 def _unobserved(progress: Progress) -> None:
-    """Nobody watches."""
+    """Ignores the progress of a run that nobody watches."""

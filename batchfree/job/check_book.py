@@ -1,4 +1,4 @@
-"""The pack checks of a job: rows that a pack has answered, some of which the same model is also asked alone."""
+"""The pack checks of a job: the same model is asked again, alone, for some rows that it has answered in packs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PackCheck:
 
 
 class CheckBook:
-    """Which questions were answered in packs, and which of them were checked. Takes in every attempt of a job."""
+    """Which questions were answered in packs, and which of them were checked, from all attempts of a job."""
 
     def __init__(self, wanted: int) -> None:
         """`wanted` is the number of rows to check. With 0 nothing is remembered."""
@@ -34,7 +34,7 @@ class CheckBook:
         self._checks = dict[str, PackCheck]()
 
     def add(self, attempt: Attempt) -> None:
-        """Takes in an attempt. A check is finished by an answer, and by a failure that is final."""
+        """Adds an attempt. An answer or a final failure finishes a check."""
         if not self.wanted:
             return
         for outcome in attempt.outcomes:
@@ -47,7 +47,7 @@ class CheckBook:
 
     @property
     def is_open(self) -> bool:
-        """Whether checks are missing, and there are rows for them."""
+        """Whether more checks are wanted, and there are rows for them."""
         return len(self._checks) < min(self.wanted, len(self._packed))
 
     def finished(self) -> Iterator[tuple[str, PackCheck]]:
@@ -70,7 +70,7 @@ class CheckBook:
 def packed_pair(
     check: PackCheck, state: QuestionState, expected: Json = None, rule: ScoringRule | None = None
 ) -> PackedPair | None:
-    """The answer of the check's model in a pack, beside its answer alone; None if it has given none in a pack."""
+    """The answer of the checked model in a pack, and its answer alone; None if it gave no answer in a pack."""
     answered = (
         own for attempt, own in state.answers if len(attempt.outcomes) > 1 and attempt.model_or_route == check.model
     )
@@ -87,7 +87,7 @@ def packed_pair(
 
 
 def packed_answers(attempts: Iterator[Attempt], question: str) -> Iterator[tuple[str, Outcome]]:
-    """The answers to a question that came in packs, each with its model, from the attempts of that question."""
+    """The answers to a question that were given in packs, each with its model, from the attempts of the question."""
     for attempt in attempts:
         for outcome in attempt.outcomes:
             if outcome.question == question and outcome.kind is None and len(attempt.outcomes) > 1:

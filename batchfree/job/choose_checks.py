@@ -1,4 +1,4 @@
-"""Which rows of packs are also asked alone."""
+"""Chooses the rows of packs that are also asked alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from batchfree.journal.attempts import Status
 def choose_checks(state: JobState, passed_over: Collection[str] = ()) -> Mapping[str, str]:
     """The questions to check next, each with the model that answered it in a pack. Raises StorageError.
 
-    A random choice, which only depends on `router.seed` and the questions. Nothing while any row is pending: answers
-    come first. Questions in `passed_over` are left out.
+    The choice is random, but depends only on `router.seed` and the questions. Nothing is chosen while a row is pending,
+    because answers are more urgent. Questions in `passed_over` are left out.
     """
     book, seed = state.checks, state.opened.spec.router.seed
     if not book.wanted:

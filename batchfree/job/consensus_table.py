@@ -23,7 +23,7 @@ def voting_rule(spec: JobSpec) -> VotingRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The consensus on one question. `answer` is the key of the winning answer, None if the best ones are tied.
+    """The consensus on one question. `answer` is the key of the winning answer; None if the best answers are tied.
 
     `is_open` says that the question may still get votes.
     """
@@ -43,7 +43,7 @@ class Verdict:
 
 
 class ConsensusTable:
-    """The verdict on every question that has votes, from all votes up to now."""
+    """The verdict on each question that has votes, from all votes so far."""
 
     def __init__(self, book: VoteBook, spec: JobSpec, rows: int) -> None:
         """`rows` is the number of rows of the job, which the budget depends on."""
@@ -63,7 +63,7 @@ class ConsensusTable:
         return bool(self._open)
 
     def mean_agreement(self) -> float | None:
-        """The mean share of votes for the answer, over the questions that have several votes; None without any."""
+        """The mean share of votes for the answer, over the questions with several votes; None if there are none."""
         shares = self._decided.filter(pl.col("votes") > 1)["agreement"]
         mean = shares.mean()
         return float(mean) if isinstance(mean, int | float) else None

@@ -1,4 +1,4 @@
-"""What a job may ask of its endpoint: limits, models, and the parts that talk to it."""
+"""What a job may use of its endpoint: the limits, the models, and the parts that talk to it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Endpoint:
     async def check_key(self) -> Stopped | None:
         """Asks for the daily quota if there is a daily limit. Returns the reason to stop if the key is refused.
 
-        A server of the user's own, for which the job gives the daily limit as a number, need not know the question.
+        A server of the user's own need not know this call, if the job gives the daily limit as a number.
         """
         limits = self.limits
         if limits.per_day is None:
@@ -57,7 +57,7 @@ class Endpoint:
         return Router(routing_policy(self.spec), self.connection.catalogue, self.connection.clock, resting)
 
     def rate_limiter(self, policy: WaitPolicy, report_wait: ReportWait) -> RateLimiter:
-        """Hands out the starts of one run, on the clock of the ledger; `policy` is on the clock of this process."""
+        """The rate limiter of one run, on the clock of the ledger. `policy` is on the clock of this process."""
         ledger = self.connection.ledger
         if policy.deadline is not None:
             ahead = ledger.clock() - self.connection.clock()
@@ -73,7 +73,10 @@ class Endpoint:
         )
 
     def completer(self, in_flight: Callable[[int], None]) -> Complete:
-        """Sends one body, within `retry.timeout`. `in_flight` is called with 1 before a request and -1 after it."""
+        """The function that sends one body within `retry.timeout`.
+
+        `in_flight` is called with 1 before each request and with -1 after it.
+        """
 
         async def complete(body: JsonObject) -> Judged:
             in_flight(1)

@@ -1,4 +1,4 @@
-"""Every mistake of a job that can be found without the network, also in a job whose file has mistakes."""
+"""All mistakes of a job that can be found without the network, even if its file has mistakes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from batchfree.jobspec.job import Job
 
 INPUT = "input"
 OF_THE_TABLE = frozenset({"answer", "output"})
-"""Sections that say which columns the table has, and where it is."""
+"""Sections of the job file that decide the columns of the table, and its place."""
 
 
 def find_mistakes(job: Job, blamed: Collection[str] = (), warn: Warn = lambda warning: None) -> list[Mistake]:
     """What is wrong with the input, the templates, and the place of the table.
 
-    `blamed` holds the keys of the job file that are known to be wrong: their sections are not judged again, and nothing
-    is read from a wrong input. `warn` is called with what may be a mistake, if nothing else is found.
+    `blamed` holds the keys of the job file that are known to be wrong. Their sections are not checked again, and a
+    wrong input is not read. If no mistake is found, `warn` is called with what may be a mistake.
     """
     sections = {str(key_path(key)[0]) for key in blamed if key_path(key)}
     spec, dataset = job.spec, None
@@ -48,7 +48,7 @@ def find_mistakes(job: Job, blamed: Collection[str] = (), warn: Warn = lambda wa
 
 
 def _opened(spec: JobSpec, found: list[Mistake]) -> Dataset | None:
-    """The input with its columns, or None if there is a mistake that lets nothing be read."""
+    """The input with its columns; None if a mistake makes it unreadable."""
     try:
         dataset = open_input(spec)
         return dataset if dataset.schema is not None else None
@@ -58,7 +58,7 @@ def _opened(spec: JobSpec, found: list[Mistake]) -> Dataset | None:
 
 
 def _in_the_rows(spec: JobSpec, dataset: Dataset) -> list[Mistake]:
-    """The mistakes in rows, and in keys that name columns: each check is made, whatever the others find."""
+    """The mistakes in rows, and in keys that name columns. All checks are made, whatever the others find."""
     found = list(dataset.check())
     _collect(lambda: check_expected(spec, dataset), found)
     _collect(lambda: compile_prompts(spec, dataset.schema, dataset.files), found)

@@ -1,4 +1,4 @@
-"""How many requests a job will need and when it will be done: arithmetic over what is known and what is assumed."""
+"""The requests that a job will need and the time when it is done, computed from experience and assumptions."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from batchfree.journal.attempts import Attempt
 from batchfree.quality.vote_allocation import VotingRule
 
 ASSUMED_YIELD = 0.96
-"""Share of the rows asked that get an answer, until the job itself shows another one. Whole runs over emulated pools,
-most of them with dead models, needed 1.01 to 1.04 requests per row."""
+"""Share of the rows asked that get an answer, until the job itself shows another share. Runs over emulated pools, most
+of them with dead models, needed 1.01 to 1.04 requests per row."""
 ASSUMED_SECONDS = 10.0
-"""Seconds of a request, until the job itself shows others."""
+"""Seconds that a request takes, until the job itself shows another time."""
 ASSUMED_AGREEMENT = 0.7
-"""Share of the votes for a row's answer, until the job itself shows another one."""
+"""Share of the votes for a row's answer, until the job itself shows another share."""
 PILOT_FILL, FURTHER_FILL = 0.47, 0.75
-"""Share of the places after the first one in a pack that are filled in a pilot, and with votes beyond `votes.min`. Two
+"""Share of the places after the first one in a pack that are filled: in a pilot, and in votes beyond `votes.min`. Two
 votes on a row come from two models, so the rows of a pack part. Measured in runs with packs of 4 to 20 rows."""
 WEIGHT = 20
 """The assumed yield counts as much as this number of rows asked."""
 DAY = 86_400.0
 LONGEST = 3_650
-"""Days after which a forecast gives up."""
+"""A forecast looks ahead this number of days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experience:
-    """What earlier requests of the job showed. `seconds` are those of all requests together."""
+    """What earlier requests of the job showed. `seconds` is the time of all requests together."""
 
     requests: int = 0
     asked: int = 0
@@ -59,7 +59,10 @@ class Experience:
 
     @property
     def share_answered(self) -> float:
-        """Share of the rows asked that get an answer: the assumed share at first, then more and more the real one."""
+        """Share of the rows asked that get an answer: at first the assumed share, then more and more the real one.
+
+        The mean of a beta distribution whose prior counts as `WEIGHT` rows (rule of succession, generalized).
+        """
         return (self.answered + ASSUMED_YIELD * WEIGHT) / (self.asked + WEIGHT)
 
     @property
@@ -68,17 +71,16 @@ class Experience:
         return self.seconds / self.requests if self.requests else ASSUMED_SECONDS
 
     def pack_size(self, size: int, *, grows: bool) -> float:
-        """Rows in a pack; one that grows is as large as the packs up to now were."""
+        """Rows in a pack. If packs grow, this is the mean size of the packs so far."""
         return self.packed_rows / self.packs if grows and self.packs else size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is to be done. `groups` counts questions that may share requests, `alone` those that may not.
+    """What is to be done. `groups` counts questions that may share requests, `alone` questions that may not.
 
-    `passes` is the mean number of votes that these questions still get; those up to `first` fill their packs.
-    `pilot_groups` and `pilot_alone` are questions
-    of a pilot, which every one of `pilot_models` answers.
+    `passes` is the mean number of votes that these questions still get; votes up to `first` fill their packs.
+    `pilot_groups` and `pilot_alone` are questions of a pilot, which all `pilot_models` answer.
     """
 
     groups: Mapping[str, int]
@@ -92,7 +94,7 @@ class Work:
     """Rows of packs that are also asked alone."""
 
     def packs(self, size: float) -> float:
-        """Requests of this work if every request brings all its answers."""
+        """Requests of this work if each request brings all its answers."""
         full = min(self.passes, self.first)
         further = (self.passes - full) * _requests(self.groups, _filled(size, FURTHER_FILL))
         pilot = self.pilot_alone + _requests(self.pilot_groups, _filled(size, PILOT_FILL))
@@ -105,12 +107,12 @@ class Work:
 
 
 def _full_packs(groups: Mapping[str, int], size: float) -> int:
-    """Requests that ask every question once, if the packs are full but for the last one of each group."""
+    """Requests that ask each question once, if only the last pack of each group is not full."""
     return sum(math.ceil(rows / size) for rows in groups.values())
 
 
 def _requests(groups: Mapping[str, int], size: float) -> float:
-    """Requests that ask every question once, if a pack holds this number of rows on average; one at least per group."""
+    """Requests that ask each question once, at this mean size of a pack; at least one per group."""
     return sum(max(1.0, rows / size) for rows in groups.values())
 
 
@@ -120,9 +122,10 @@ def _filled(size: float, share: float) -> float:
 
 
 def expected_votes(rule: VotingRule, agreement: float) -> float:
-    """Votes that a row gets on average, if each vote is the row's answer with this probability, else one other answer.
+    """The mean number of votes on a row. Each vote is the row's answer with the probability `agreement`, else another.
 
-    Follows the lead of the answer from vote to vote, as a random walk.
+    Only two answers are assumed. The lead of the answer is then a random walk, whose distribution is computed vote by
+    vote until the rule closes the row.
     """
     leads, votes, expected = {0: 1.0}, 0, 0.0
     while votes < rule.max:
@@ -138,9 +141,9 @@ def expected_votes(rule: VotingRule, agreement: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast requests may go: `left` of this UTC day and `per_day` on the next ones; None for no limit.
+    """How fast requests may be sent: `left` on this UTC day and `per_day` on later days; None for no limit.
 
-    `resets_at` in epoch seconds is the begin of the next day, `seconds_each` the time between two requests.
+    `resets_at` is the start of the next day in epoch seconds, `seconds_each` the time between two requests.
     """
 
     left: int | None
@@ -149,7 +152,7 @@ class Pace:
     seconds_each: float
 
     def finishes_at(self, requests: int, now: float) -> float | None:
-        """When the last of these requests is answered, in epoch seconds; None if never, or not within ten years."""
+        """When the last of these requests is answered, in epoch seconds; None if not within ten years."""
         start, end, left = now, self.resets_at, self.left
         for _ in range(LONGEST):
             fit = math.floor((end - start) / self.seconds_each)

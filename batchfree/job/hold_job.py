@@ -1,8 +1,8 @@
 """Who may run a job at the same time: one run of the whole job, or one run of each of N parts.
 
-Locks decide where they hold. Where a shared file system keeps none between machines, a part may be started twice, such
-as by Ray after the network was split. If the last run of a part was on another machine and nothing says that it ended,
-the next run therefore begins a journal of its own: two machines never write one file.
+Locks decide. But some shared file systems keep no locks between machines, so a part may be started twice, for example
+by Ray after the network was split. Therefore a run begins a journal of its own if the last run of the part was on
+another machine and nothing says that it ended. So two machines never write one file.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from batchfree.journal.run_folder import RunFolder
 
 @contextmanager
 def hold_job(folder: RunFolder, part: Part | None) -> Iterator[str | None]:
-    """Holds all locks of the job, or what a part needs, inside the block and yields None.
+    """Holds all locks of the job, or the locks that a part needs, inside the block and yields None.
 
-    If another run is in the way, yields a phrase that names it. Creates the run folder. Raises StorageError, or
+    If another run holds one of them, yields a phrase that names it. Creates the run folder. Raises StorageError, or
     OutputError if the spec names a wrong place.
     """
     with ExitStack() as locks:
@@ -49,7 +49,7 @@ def _hold_all(folder: RunFolder, locks: ExitStack) -> str | None:
 
 
 def _hold_part(folder: RunFolder, part: Part, locks: ExitStack) -> str | None:
-    """Takes the lock of a part, and shares that of the job with other parts; returns who is in the way, else None."""
+    """Takes the lock of a part, and shares the lock of the job with other parts. Returns who prevents it, else None."""
     holder = locks.enter_context(lock.hold_shared(folder.lock))
     if holder is not None:
         return holder

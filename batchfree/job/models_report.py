@@ -82,10 +82,11 @@ def model_entries(
     *,
     own_endpoint: bool = False,
 ) -> list[ModelEntry]:
-    """The free models, those that may answer first. With a job: by its rules, and with its statistics.
+    """The free models; the models that may answer come first. With a job its rules and its statistics count.
 
-    A model may answer if it meets at least one of the `needed` requirements; else the reason is that of the first one.
-    On an endpoint of the user's own all models are listed, unless the job names some, or its server has free ones.
+    A model may answer if it meets at least one of the `needed` requirements. If it meets none, the reason is about the
+    first one. On an endpoint of the user's own all models are listed, unless the job names models or the server has
+    free ones. `now` is in epoch seconds.
     """
     allowed = routing_policy(job.spec) if job else RoutingPolicy(own_endpoint=own_endpoint)
     names_none = job is None or job.spec.router.route is None

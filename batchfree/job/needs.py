@@ -1,4 +1,4 @@
-"""What the rows of a job need of a model, as far as rows differ in it."""
+"""The different needs of the rows of a job: what a model must be able to do to answer them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from batchfree.job.open_job import OpenJob
 from batchfree.service.routing import Requirements, analyze
 
 SAMPLED = 2_000
-"""Rows of the input that are looked at."""
+"""Rows at the start of the input whose needs are read."""
 
 
 class Needs:
-    """The different needs of many requests: of requests that differ only in length, the shortest one counts."""
+    """The different needs of many requests. Of requests that differ only in length, the shortest one counts."""
 
     def __init__(self, *, native_only: bool) -> None:
-        """`native_only`: only models that take a schema will do."""
+        """`native_only`: only models that take a schema may answer."""
         self._native_only = native_only
         self._found: dict[Requirements, Requirements] = {}
 
     def add(self, request: ChatRequest) -> None:
-        """Takes in the needs of one request."""
+        """Adds the needs of one request."""
         needs = analyze(request, native_only=self._native_only)
         kind = replace(needs, prompt_tokens=0, completion_tokens=None)
         known = self._found.get(kind)

@@ -28,7 +28,7 @@ from batchfree.run.tasks import Task
 BATCH = 2_000
 """The number of rows that are read and rendered at a time."""
 FIRST_ROWS = 100
-"""The number of rows that are looked at for warnings."""
+"""The number of rows that are read for warnings."""
 ANSWERED = (
     "the last message is the assistant's. In a fine-tuning file that is the expected answer, and the models would see "
     "it: move it from `messages` into a column of its own, unless it is meant as the begin of the answer"
@@ -173,7 +173,7 @@ def open_job(spec: JobSpec, part: Part | None = None) -> OpenJob:
 
 
 def open_input(spec: JobSpec) -> Dataset:
-    """The input; what the job itself writes is no part of it. Raises DatasetError."""
+    """The input. Files that the job itself writes are not part of it. Raises DatasetError."""
     return open_dataset(spec.input, leave_out=(spec.run_dir, spec.output.folder or spec.output.path))
 
 

@@ -15,7 +15,7 @@ class RunOptions:
 
     `limit`: the number of rows to answer in this run. `until`: epoch seconds after which no request starts.
     `fail_threshold`: the percentage of rows that may fail without exit code 1. `signals`: stop on SIGINT, SIGTERM and
-    SIGHUP; a second signal ends the process at once. `yields` says whether somebody more urgent waits for a start.
+    SIGHUP; a second signal ends the process at once. `yields` returns whether a more urgent request waits for a start.
     """
 
     limit: int | None = None

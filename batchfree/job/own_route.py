@@ -1,4 +1,4 @@
-"""The route of a job that leaves it out on an endpoint of the user's own: what the server lists."""
+"""The route of a job on an endpoint of the user's own, if the job leaves it out: what the server lists."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from batchfree.service.connection import Connection
 from batchfree.service.routing.model import is_chat_model
 
 MOST_NAMED = 10
-"""Models that a message names at most."""
+"""Most models that a message names."""
 EMULATED = "emulated/"
 NAME_ONE = "name the model under router.route, or with --set router.route=MODEL"
 NO_SUCH_LIST = (404, 405, 501)
 """Statuses of servers that have no list of models."""
 OPENROUTER_PATH = "/api/v1"
-"""The path of OpenRouter's API, and so of its mirrors."""
+"""The path of OpenRouter's API, which its mirrors use too."""
 PATIENCE_S, RETRY_S = 30.0, 2.0
 """A run asks for the list again every `RETRY_S` seconds, for `PATIENCE_S` seconds."""
 
 
 async def with_route(spec: JobSpec, connection: Connection, warn: Callable[[str], None]) -> JobSpec | Stopped:
-    """The job with its route, or the reason why there is none. `warn` takes one sentence if the route is another one.
+    """The job with its route, or the reason why there is none. `warn` takes one sentence if the route is changed.
 
     A cancellation leaves nothing behind.
     """
@@ -74,7 +74,7 @@ async def _listed(spec: JobSpec, connection: Connection) -> JobSpec | Stopped:
 
 
 def is_out_of_reach(failure: Failure | None) -> bool:
-    """Whether nothing came back from the server."""
+    """Whether the failure shows that the server can't be reached."""
     return failure is not None and failure.kind in (Kind.CONNECTION, Kind.TIMEOUT)
 
 

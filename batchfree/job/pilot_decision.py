@@ -1,4 +1,4 @@
-"""The decision of a pilot: which models are good enough for the rest of the job."""
+"""The decision of a pilot: the models that answer the rest of the job."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def decide_pilot(state: JobState, questions: Collection[str]) -> PilotDecision:
 
 
 def _votes(state: JobState, questions: Collection[str]) -> Iterator[tuple[Any, ...]]:
-    """Every vote on the pilot's questions, also those that could not be read, with its score if there is one."""
+    """All votes on the pilot's questions, also unreadable ones, each with its score if there is one."""
     book = state.votes
     assert book is not None
     expected = _expected(state, questions)

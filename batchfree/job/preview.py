@@ -1,4 +1,4 @@
-"""What a job would send. Nothing is sent."""
+"""The requests that a job would send. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Warn: TypeAlias = Callable[[str], None]
 SALT = "preview"
 """The pack codes of a preview are always the same."""
 DRAWN = "drawn/when-it-is-sent:free"
-"""Stands for the model of a request whose model batchfree will draw."""
+"""Stands for a model that batchfree will draw when it sends the request."""
 LISTED = "the one that the server lists"
-"""Stands for the model of a request to a server of the user's own, if the job names none."""
+"""Stands for the model on a server of the user's own, if the job names none."""
 
 
 def bodies(

@@ -1,4 +1,4 @@
-"""Rows that are asked again because their question has changed since they were answered. Ids tell them apart."""
+"""Rows that are asked again because their question has changed since they were answered; found by their ids."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from batchfree.run.tasks import Task
 def with_reask_warning(
     tasks: Iterator[Task | int], opened: OpenJob, index: JournalIndex, warn: Callable[[str], None]
 ) -> Iterator[Task | int]:
-    """Passes the tasks on. Before the first task with a changed question it warns, with the number of all such rows."""
+    """Yields the tasks. Before the first task with a changed question it warns, with the number of all such rows."""
     for task in tasks:
         if isinstance(task, Task) and task.question.id is not None and index.has_answered(task.question.id):
             count = 0
             for more in changed(opened, index, task.question.row):
                 count += more
                 yield 0
-            rows = "1 row is" if count == 1 else f"{count} rows are"
+            rows = "1 row is" if count == 1 else f"{count:,} rows are"
             warn(f"{rows} asked again: their question has changed since they were answered")
             yield task
             break
@@ -32,7 +32,10 @@ def with_reask_warning(
 
 
 def changed(opened: OpenJob, index: JournalIndex, first: int = 0) -> Iterator[int]:
-    """The number of rows from `first` on (counted from zero) that have an answer, but to another question; in parts."""
+    """Counts the rows from `first` on (from zero) that have an answer, but to another question.
+
+    Yields the count of each batch of rows; their sum is the number.
+    """
     id_column, count = opened.dataset.id, 0
     for number, row in enumerate(opened.rows()):
         if number % BATCH == 0:

@@ -1,7 +1,7 @@
 """The rounds of a run: which questions are asked, and in which order.
 
-A job without votes has one round. With votes every round asks for one vote on each of its questions: a pilot first,
-then the votes that every row gets, then those that decide most. Pack checks come last.
+A job without votes has one round. With votes each round asks for one vote on each of its questions: first those of the
+pilot, then the votes that all rows get, then the votes that decide most. Pack checks come last.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from batchfree.journal.question_state import QuestionState
 from batchfree.run.tasks import Task
 
 ROUND_SHARE = 0.1
-"""A round of further votes asks for this share of the rows, and then looks anew which rows are open."""
+"""A round of further votes asks for this share of the rows. After it the open rows are determined again."""
 LEAST_ROUND = 50
 """The least number of rows in a round of further votes."""
 SHUFFLED = 2_000
-"""Rows that change places among each other between two rounds, so that packs get other neighbours."""
+"""Rows that are shuffled together between two rounds, so that rows of a pack get other neighbours."""
 CHECK_ROUNDS = 5
-"""Most rounds of pack checks. A row whose model can't be asked gives way to another row in the next round."""
+"""Most rounds of pack checks. If the model of a row can't be asked, the next round checks another row instead."""
 
 Tasks = Iterator[Task | int]
 
@@ -75,7 +75,7 @@ class Rounds:
         yield from self._further_votes(votes)
 
     def _further_votes(self, votes: VoteBook) -> Iterator[Tasks]:
-        """Rounds for the rows that are settled least, until none is open or a round brings nothing."""
+        """Rounds for the rows that are settled least, until no row is open or a round brings no vote."""
         rows = self._opened.count_to_answer()
         number = self._spec.votes.min
         while True:
@@ -134,7 +134,7 @@ class Rounds:
         return frozenset(questions)
 
     def _pass(self, is_wanted: Callable[[str], bool], number: int = 0, *, more: bool = False) -> Tasks:
-        """The wanted tasks of the input. After the first round they change places. `more`: votes beyond the first."""
+        """The wanted tasks of the input. After the first round they are shuffled. `more`: votes beyond the first."""
         index = self._state.index
         tasks = self._opened.tasks(is_wanted, index.state, index.numbers, self._options.limit)
         if more:

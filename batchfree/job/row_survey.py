@@ -21,7 +21,7 @@ from batchfree.service.routing import Requirements
 
 @dataclass(slots=True)
 class RowSurvey:
-    """What the rows of the input need, counted in one pass over them."""
+    """The counts of one pass over the input. `groups` counts questions that may share requests, by company key."""
 
     counts: Counter[str] = field(default_factory=Counter)
     unrenderable: int = 0
@@ -37,14 +37,14 @@ class RowSurvey:
     needs: Sequence[Requirements] = (Requirements(),)
 
     def count_check(self, question: str, book: CheckBook) -> None:
-        """Counts a question that was asked alone as well, or may be."""
+        """Counts a question that was also asked alone, or that may be."""
         if len(self.packed) < book.wanted and book.may_be_checked(question):
             self.packed.add(question)
         if book.check_of(question) is not None:
             self.checked.add(question)
 
     def checks_left(self, wanted: int) -> int:
-        """Rows that are still to be asked alone as well, of those that have an answer from a pack or will get one."""
+        """Rows still to be checked alone, among the rows that have an answer from a pack or will get one."""
         coming = self.groups.total() + self.pilot_groups.total()
         return max(0, min(wanted - len(self.checked), len(self.packed) + coming))
 
@@ -55,7 +55,7 @@ class RowSurvey:
 
 
 def survey_rows(state: JobState) -> RowSurvey:
-    """What the rows of the input still need."""
+    """Counts what the rows of the input still need. Raises DatasetError and StorageError."""
     found, taken = RowSurvey(), DigestMarks(state.index.numbers)
     opened, spec, id_column = state.opened, state.opened.spec, state.opened.dataset.id
     needs = Needs(native_only=opened.rule.mode == "native")

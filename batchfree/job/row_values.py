@@ -1,4 +1,4 @@
-"""What the output table says of a row: the state of its question, the consensus on it, and its score."""
+"""The values of a row in the output table: the state of its question, the consensus on it, and its score."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RowValues:
         return self.of_state(row, question, self.state(question))
 
     def state(self, question: str | Failure) -> QuestionState:
-        """The state of a question; that of one never asked if the row cannot be rendered."""
+        """The state of a question; the state of an unasked question if the row can't be rendered."""
         return QuestionState() if isinstance(question, Failure) else self._index.state(question)
 
     def of_state(self, row: Mapping[str, Any], question: str | Failure, state: QuestionState) -> Mapping[str, Any]:
@@ -52,7 +52,7 @@ class RowValues:
         return {**values, "correct": is_correct(values.get("answer"), row.get(column), self._scoring)}
 
     def brief(self, row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
-        """Of an answered row only its status, which is much faster; of other rows all values."""
+        """Only the status of an answered row, which is much faster; all values of another row."""
         if isinstance(question, Failure):
             return self._unrenderable(question)
         verdict = None if self.consensus is None else self.consensus.of(question)

@@ -1,4 +1,4 @@
-"""The last runs of a job, from its event log: when each began, and how it ended."""
+"""The last runs of a job, from its event log: the time when each began, and how it ended."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ def _ended(started: float, event: JsonObject, stop: JsonObject) -> PastRun:
 
 
 def first_wait(logs: Iterable[Sequence[JsonObject]], now: float) -> tuple[str | None, float | None]:
-    """The reason and end of the current wait in one of the logs, the one that ends first; None if there is none."""
+    """The reason and the end of the current wait that ends first, over all logs; two Nones if there is none."""
     waits = [(until, reason) for reason, until in (waiting(events, now) for events in logs) if until is not None]
     until, reason = min(waits, key=lambda wait: wait[0], default=(None, None))
     return reason, until
 
 
 def waiting(events: Sequence[JsonObject], now: float) -> tuple[str | None, float | None]:
-    """The reason and end of the current wait, from the last event that tells of one; None once it has passed."""
+    """The reason and the end of the current wait, from the events of a log; two Nones if there is none."""
     for event in reversed(events):
         if event.get("event") in IN_BETWEEN:
             continue

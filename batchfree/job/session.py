@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,33 +18,32 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from batchfree.core.errors import BatchfreeError, DatasetError, Mistake, SpecError, StorageError
-from batchfree.core.stops import OUT_OF_MEMORY, Stopped, StopReason, exit_code
+from batchfree.core.stops import OUT_OF_MEMORY, Stopped, StopReason
 from batchfree.data import output
+from batchfree.job.end_run import end_run
 from batchfree.job.endpoint import Endpoint
 from batchfree.job.hold_job import hold_job
+from batchfree.job.open_endpoint import open_endpoint
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.options import RunOptions
-from batchfree.job.own_route import wait_for_route
 from batchfree.job.reasked import with_reask_warning
 from batchfree.job.rounds import Rounds, Tasks
 from batchfree.job.state import JobState, read_state
+from batchfree.job.summarize import summarize
 from batchfree.job.workforce import Workforce
 from batchfree.jobspec.job import Job
 from batchfree.journal import lock
 from batchfree.journal.event_log import EventLog
 from batchfree.journal.file import Journal
 from batchfree.journal.run_folder import RunFolder
-from batchfree.quality.intervals import Proportion
 from batchfree.run.progress import Observer, ProgressTracker
 from batchfree.run.signals import is_interruption, stop_on_signals
-from batchfree.run.summary import RunResult, Summary, Tally
+from batchfree.run.summary import Summary, Tally
 from batchfree.run.switch import Switch
 from batchfree.run.tasks import Task
-from batchfree.service.connection import Transport, connect, find_api_key, missing_key
-from batchfree.service.quota.rate_limiter import WaitPolicy, unless
+from batchfree.service.connection import Transport
+from batchfree.service.quota.rate_limiter import WaitPolicy
 
-NO_THREAD = "can't start new thread"
-"""What Python says if there is no memory for a thread."""
 GRACE = 30.0
 """Seconds that answers in flight have to arrive after an interruption."""
 
@@ -86,7 +89,7 @@ class Session:
             async with stop_on_signals(self._switch) if self._options.signals else nullcontext():
                 try:
                     await self._answer_or_stop(state)
-                    tally = await self._export(state)
+                    tally = await end_run(state, self._table(), self._switch, in_thread=self._options.signals)
                 except BatchfreeError as error:
                     self._tracker.fail(error)
                     raise
@@ -110,14 +113,14 @@ class Session:
         return opened
 
     async def _answer_or_stop(self, state: JobState) -> None:
-        """As `_answer`; if memory runs out where no row is to blame, the run stops."""
+        """Like `_answer`. If memory runs out and no row is to blame, the run stops."""
         try:
             await self._answer(state)
         except* MemoryError:
             self._switch.throw(OUT_OF_MEMORY)
 
     async def _answer(self, state: JobState) -> None:
-        """Sends what is to be sent. Does not touch the network if there is nothing to send."""
+        """Sends the open rows. Does not use the network if there is nothing to send."""
         self._tracker.start(self._spec.name, self._spec.endpoint.base_url, state.opened.count_to_answer())
         plan = Rounds(state, self._options)
         rounds = (self._round(state, number, tasks) for number, tasks in enumerate(plan.tasks()))
@@ -133,13 +136,13 @@ class Session:
             self._stop_for_disk(error)
 
     def _round(self, state: JobState, number: int, tasks: Tasks) -> Iterator[Task | None]:
-        """The tasks of a round; None now and then while rows are skipped. The first round counts the skipped rows."""
+        """The tasks of a round, with None now and then while rows are skipped. The first round counts those rows."""
         if number:
             return (task if isinstance(task, Task) else None for task in tasks)
         return self._tracker.count_skipped(with_reask_warning(tasks, state.opened, state.index, self._tracker.warn))
 
     async def _first(self, tasks: Iterator[Task | None]) -> Task | None:
-        """The first task. Signals are heard while answered rows are passed over."""
+        """The first task; None if there is none. Signals are noticed while answered rows are skipped."""
         for task in tasks:
             if task is not None or self._switch.stopped is not None:
                 return task
@@ -150,7 +153,7 @@ class Session:
         self, state: JobState, plan: Rounds, rounds: Iterator[Iterator[Task | None]], journal: Journal
     ) -> None:
         """Runs the worker pool, round by round, until all are done or the switch is thrown."""
-        async with self._connect() as endpoint, anyio.create_task_group() as beside:
+        async with self._endpoint() as endpoint, anyio.create_task_group() as beside:
             if endpoint is not None:
                 beside.start_soon(self._until_disk_fails, journal.keep_synced)
                 beside.start_soon(self._until_disk_fails, journal.watch_place)
@@ -164,37 +167,8 @@ class Session:
                     await workforce.run(tasks, self._grace)
                 beside.cancel_scope.cancel()
 
-    @asynccontextmanager
-    async def _connect(self) -> AsyncIterator[Endpoint | None]:
-        """The endpoint of the job; None if the switch is thrown, as by a missing key."""
-        spec, environment = self._spec, self._job.environment
-        if spec.endpoint.is_openrouter and find_api_key(spec.endpoint, environment) is None:
-            message = missing_key(spec.endpoint, environment)
-            self._switch.throw(Stopped(reason=StopReason.KEY_MISSING, message=message))
-            yield None
-            return
-        connecting = connect(
-            spec.endpoint, environment, self._clock, spec.limits.concurrency, self._transport, self._tracker.warn
-        )
-        async with AsyncExitStack() as stack:
-            endpoint: Endpoint | None = None
-
-            async def open_endpoint() -> None:
-                nonlocal endpoint
-                connection = await stack.enter_async_context(connecting)
-                routed = await wait_for_route(spec, connection, self._tracker.warn)
-                if isinstance(routed, Stopped):
-                    self._switch.throw(routed)
-                    return
-                opened = Endpoint(spec=routed, connection=connection)
-                refused = await opened.check_key()
-                if refused is None:
-                    endpoint = opened
-                else:
-                    self._switch.throw(refused)
-
-            await unless(self._switch.event, open_endpoint)
-            yield endpoint
+    def _endpoint(self) -> AbstractAsyncContextManager[Endpoint | None]:
+        return open_endpoint(self._job, self._clock, self._transport, self._switch, self._tracker.warn)
 
     async def _watch_server(self, endpoint: Endpoint) -> None:
         """Ends the run if the server that this process has started ends."""
@@ -203,7 +177,7 @@ class Session:
             self._switch.throw(Stopped(reason=StopReason.SERVICE_DOWN, message=end))
 
     async def _until_disk_fails(self, guard: Callable[[], Awaitable[None]]) -> None:
-        """Awaits `guard`. A disk that fails ends the run; requests in flight are still waited for."""
+        """Awaits `guard`. A failing disk ends the run, which still waits for the requests in flight."""
         try:
             await guard()
         except StorageError as error:
@@ -224,25 +198,11 @@ class Session:
     def _stop_for_disk(self, error: StorageError) -> None:
         self._switch.throw(Stopped(reason=StopReason.DISK, message=str(error)))
 
-    async def _export(self, state: JobState) -> Tally:
-        """Writes the table; beside the event loop if a second signal must be heard meanwhile.
-
-        Raises StorageError, which also says why the run had stopped before that.
-        """
-        try:
-            path = self._table()
-            end = state.counts if path is None else partial(state.export, path)
-            return await _beside_event_loop(end) if self._options.signals else end()
-        except MemoryError as error:
-            raise StorageError(f"the table can't be written: {OUT_OF_MEMORY.message}") from error
-        except StorageError as error:
-            if self._switch.stopped is None:
-                raise
-            raise StorageError(f"{self._switch.stopped.message}; {error}") from error
-
     async def set_aside(self) -> Stopped | None:
-        """Sets earlier progress aside, for the runs of parts that follow. Returns why it could not. Raises
-        BatchfreeError."""
+        """Sets earlier progress aside, for the runs of parts that follow. Returns the reason if it can't.
+
+        Raises BatchfreeError.
+        """
         self._open_checked()
         with ExitStack() as locks:
             holder = locks.enter_context(hold_job(self._job_folder, None))
@@ -252,7 +212,7 @@ class Session:
             return self._switch.stopped
 
     def _table(self) -> Path | None:
-        """The path of the table that this run writes. A part writes one only into a folder of parts."""
+        """The path of the table that this run writes; None without one. A part writes only into a folder of parts."""
         part, output = self._options.part, self._spec.output
         if not self._options.table:
             return None
@@ -261,10 +221,10 @@ class Session:
         return None if output.folder is None else output.folder / part.file
 
     async def _start_afresh(self, locks: ExitStack) -> bool:
-        """Sets earlier progress aside. Returns False, and leaves all as it was, if the key is missing or refused."""
+        """Sets earlier progress aside. If the key is missing or refused, returns False and changes nothing."""
         self._folder.check_owner(self._spec.name, self._spec.file, any_format=True)
         if not self._spec.endpoint.is_llama:  # a model on this machine needs no key, and takes long to start
-            async with self._connect():
+            async with self._endpoint():
                 pass
         if self._switch.stopped is not None:
             return False
@@ -283,7 +243,7 @@ class Session:
         return WaitPolicy(on_quota=on_quota, deadline=deadline, yields=yields)
 
     def _grace(self, stopped: Stopped) -> float:
-        """Seconds that answers in flight have to arrive; they are shown to whoever watches."""
+        """Seconds that answers in flight have to arrive. The progress shows them."""
         seconds = GRACE if is_interruption(stopped) else self._spec.retry.timeout + GRACE
         if stopped.reason is StopReason.DEADLINE and self._options.until is not None:
             seconds = max(1.0, self._options.until - self._clock())
@@ -291,46 +251,4 @@ class Session:
         return seconds
 
     def _summary(self, state: JobState, tally: Tally, stopped: Stopped | None, seconds: float = 0.0) -> Summary:
-        counts, options, progress = tally.counts(), self._options, self._tracker.progress
-        limit_reached = options.limit is not None and progress.ok + progress.failed >= options.limit
-        code = exit_code(
-            stopped,
-            counts,
-            limit_reached=limit_reached,
-            fail_threshold=options.fail_threshold,
-            may_ask_more=tally.may_get_votes or state.checks.is_open,
-        )
-        part = options.part
-        empty = () if counts.rows else ("the input has no rows" if part is None else "this part has no rows",)
-        return Summary(
-            job=self._spec.name,
-            part=None if part is None else str(part),
-            stopped=stopped,
-            counts=counts,
-            requests=progress.requests,
-            models=tally.models,
-            errors=tally.errors,
-            examples=tally.examples,
-            output=self._table(),
-            labels=tally.labels,
-            this_run=RunResult(ok=progress.ok, failed=progress.failed, statistics=self._tracker.statistics),
-            all_runs=state.requests,
-            sample=tuple(tally.sample),
-            warnings=(*progress.warnings, *empty),
-            seconds=seconds,
-            exit_code=code,
-            packs=state.packs.statistics(),
-            correct=None if self._spec.expected is None else Proportion(count=tally.correct, total=tally.scored),
-            pilot=state.pilots[-1] if state.pilots else None,
-            same_alone=state.same_alone(),
-        )
-
-
-async def _beside_event_loop(end: Callable[[], Tally]) -> Tally:
-    """The result of `end`, called in a thread; without one if there is not enough memory for a thread."""
-    try:
-        return await anyio.to_thread.run_sync(end)
-    except RuntimeError as error:
-        if str(error) != NO_THREAD:
-            raise
-        return end()
+        return summarize(state, tally, self._options, self._tracker, self._table(), stopped=stopped, seconds=seconds)

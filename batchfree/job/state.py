@@ -1,4 +1,4 @@
-"""The state of a job, read from its files alone. Works while a run is going."""
+"""The state of a job, read from its files alone, also during a run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RECENT_ATTEMPTS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """An open job and everything that its journal knows. `recent` holds the last attempts of earlier runs."""
+    """An open job and the contents of its journal. `recent` holds the last attempts of earlier runs."""
 
     opened: OpenJob
     folder: RunFolder
@@ -52,7 +52,7 @@ class JobState:
     """The rows of packs that are also asked alone."""
 
     def add(self, line: JournalLine) -> Sequence[Status]:
-        """Takes note of a new line of the journal. Returns the new status of each question whose status changes."""
+        """Adds a new line of the journal. Returns the new status of each question whose status changes."""
         changed = self.index.add(line)
         self.count(line.attempt)
         return changed
@@ -86,7 +86,7 @@ class JobState:
         return any(read_header(path) is not None for path in self.folder.all_journals())
 
     def values(self) -> RowValues:
-        """The values of batchfree's columns, as the journal stands now."""
+        """The values of batchfree's columns, from the journal at this moment."""
         rows = self.opened.count_to_answer() if self.votes is not None else 0
         return RowValues(self.opened.spec, self.index, self.votes, rows=rows, begun=self.begun)
 

@@ -1,4 +1,4 @@
-"""The status of a job, from its files alone. Works while a run is going."""
+"""The status of a job, from its files alone, also during a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from batchfree.journal.pack_statistics import PackStatistics
 from batchfree.journal.request_statistics import RequestStatistics
 
 SMALL = 100_000
-"""Rows up to which every answered row is read, for its label and its model; beyond it only its status."""
+"""Most rows for which the label and the model of answered rows are read; of larger jobs only the status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

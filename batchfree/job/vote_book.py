@@ -1,4 +1,4 @@
-"""The votes on every question of a job, kept in a few bytes each while the journal is read and written."""
+"""The votes on the questions of a job, in a few bytes each, kept while the journal is read and written."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from batchfree.quality.normalise import answer_key
 
 
 class VoteBook:
-    """Who answered what. Questions are numbered from zero in the order of their first attempt."""
+    """The models that voted, and their answers. Questions are numbered from zero in order of their first attempt."""
 
     def __init__(self, labels: Sequence[str] | None, part: Part | None = None) -> None:
-        """`labels` are the labels of the job; without them answers are only equal or different.
+        """`labels` are the labels of the job. Without labels answers can only be equal or different.
 
         With a part, votes on questions of other parts are left out.
         """
@@ -41,7 +41,7 @@ class VoteBook:
         return len(self._counts)
 
     def add(self, attempt: Attempt) -> None:
-        """Takes in the answers of an attempt. A failure that is final closes a question that has votes."""
+        """Adds the answers of an attempt. A final failure closes a question that has votes."""
         for outcome in attempt.outcomes:
             if self._part is not None and not self._part.has(outcome.question):
                 continue
@@ -64,7 +64,7 @@ class VoteBook:
         return 0 if number is None else self._counts[number]
 
     def is_closed(self, question: str) -> bool:
-        """Whether the question is asked no more: no model is left, or too many answers were unusable."""
+        """Whether the question is no longer asked: no model is left, or too many answers were unusable."""
         number = self._numbers.get(question)
         return number is not None and bool(self._closed[number])
 

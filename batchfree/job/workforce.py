@@ -1,4 +1,4 @@
-"""Everything that asks models in one run, put together."""
+"""Puts together the parts of a run that ask models."""
 
 from __future__ import annotations
 
@@ -52,28 +52,32 @@ class Workforce:
         for attempt in state.recent:
             router.remember(attempt)
             self._packer.learn(attempt)
-        exchange = Exchange(
-            router=router,
-            rate_limiter=endpoint.rate_limiter(policy, tracker.wait),
-            complete=endpoint.completer(tracker.in_flight),
-            clock=clock,
-            stopping=switch.event,
-            warn=tracker.warn,
-        )
-        rules = AskingRules(
-            answer=state.opened.rule,
-            retry=retry_policy(self._spec),
-            seed=self._spec.router.seed,
-            endpoint=self._spec.endpoint.base_url,
-        )
         self._sender = Sender(
-            rules=rules,
-            exchange=exchange,
+            rules=self._rules(),
+            exchange=self._exchange(endpoint, policy),
             packer=self._packer,
             journal=journal,
             recorded=self._record,
             clock=clock,
             rng=self._rng,
+        )
+
+    def _rules(self) -> AskingRules:
+        return AskingRules(
+            answer=self._state.opened.rule,
+            retry=retry_policy(self._spec),
+            seed=self._spec.router.seed,
+            endpoint=self._spec.endpoint.base_url,
+        )
+
+    def _exchange(self, endpoint: Endpoint, policy: WaitPolicy) -> Exchange:
+        return Exchange(
+            router=self._router,
+            rate_limiter=endpoint.rate_limiter(policy, self._tracker.wait),
+            complete=endpoint.completer(self._tracker.in_flight),
+            clock=self._clock,
+            stopping=self._switch.event,
+            warn=self._tracker.warn,
         )
 
     async def run(self, tasks: Iterator[Task | None], grace: Callable[[Stopped], float]) -> None:
@@ -107,7 +111,7 @@ class Workforce:
             self._switch.throw(Stopped(reason=StopReason.NO_MODEL, message=message))
 
     def keep(self, decision: PilotDecision) -> None:
-        """Draws only the models that a pilot kept from now on, the better ones more often."""
+        """From now on draws only the models that a pilot kept, the better ones more often."""
         ratings = {each.model: _rating(each) for each in decision.ranking if each.model in decision.kept}
         self._router.keep(ratings)
 
@@ -124,6 +128,6 @@ class Workforce:
 
 
 def _rating(ranked: RankedPilotModel) -> PilotRating:
-    """The votes of a model in the pilot, with the pseudo-votes of every consensus."""
+    """The votes of a model in the pilot, with the pseudo-votes that the consensus adds for each model."""
     right = ranked.right * ranked.votes
     return PilotRating(right=right + RIGHT, wrong=ranked.votes - right + WRONG)
