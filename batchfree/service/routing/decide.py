@@ -106,7 +106,9 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     """
     eligible = situation.pool.eligible(criteria.needs, situation.today)
     voters = rows[0].voters
-    models = None if eligible is None else tuple(model for model in eligible if model.id not in voters)
+    models = eligible
+    if eligible is not None and voters:
+        models = tuple(model for model in eligible if model.id not in voters)
     if criteria.only is not None:
         models = tuple(model for model in models or () if model.id == criteria.only)
         if not models:
@@ -184,8 +186,11 @@ def _too_long(
 
 def _are_gone(models: Sequence[Model], situation: Situation) -> bool:
     """Whether every model that might answer has told that it is not there any more."""
-    known = [situation.health_of(model.id) for model in models]
-    return bool(known) and all(health.gone and situation.now < health.rests_until for health in known)
+    for model in models:
+        health = situation.health_of(model.id)
+        if not health.gone or situation.now >= health.rests_until:
+            return False
+    return bool(models)
 
 
 def _down(models: Sequence[Model] | None, situation: Situation, policy: RoutingPolicy) -> Stopped | None:

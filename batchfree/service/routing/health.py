@@ -192,6 +192,8 @@ def available_at(health: Health, now: float) -> float:
 
 def refuses(health: Health, parameters: Collection[str]) -> bool:
     """Whether the model has refused one of these parameters. A refusal of schemas comes under several names."""
+    if not health.refused:
+        return False
     schemas = SCHEMAS if STRUCTURED in parameters else frozenset()
     return not health.refused.isdisjoint(schemas | set(parameters))
 
