@@ -27,7 +27,6 @@ from batchfree.run.backoff import backoff, seconds_until
 from batchfree.service.exchange import Exchange, Response, Unreached
 from batchfree.service.openrouter.client import WholeReply
 from batchfree.service.quota.account import QuotaUsage
-from batchfree.service.quota.rate_limiter import unless
 from batchfree.service.router import Lesson
 from batchfree.service.routing import (
     Ask,
@@ -40,6 +39,7 @@ from batchfree.service.routing import (
     hinted_seconds,
     stop_after,
 )
+from batchfree.service.unless import unless
 
 MOST_UNREACHED = 3
 """Requests without a connection after which a call ends."""

@@ -26,7 +26,7 @@ from batchfree.journal.event_log import EventLog
 from batchfree.service import routing
 from batchfree.service.connection import Transport
 from batchfree.service.quota.account import QuotaUsage
-from batchfree.service.quota.rate_limiter import WaitPolicy
+from batchfree.service.quota.wait_policy import WaitPolicy
 from batchfree.service.routing import Model, Requirements, RoutingPolicy
 
 

@@ -13,7 +13,8 @@ from batchfree.run.follow_up import RetryPolicy
 from batchfree.service.connection import Connection
 from batchfree.service.exchange import Complete
 from batchfree.service.quota.limits import FREE_DAY, Limits
-from batchfree.service.quota.rate_limiter import RateLimiter, ReportWait, WaitPolicy
+from batchfree.service.quota.rate_limiter import RateLimiter, ReportWait
+from batchfree.service.quota.wait_policy import WaitPolicy
 from batchfree.service.router import Router
 from batchfree.service.routing import RoutingPolicy
 from batchfree.service.routing.requirements import token_limit

@@ -11,7 +11,7 @@ from batchfree.job.own_route import wait_for_route
 from batchfree.jobspec.job import Job
 from batchfree.run.switch import Switch
 from batchfree.service.connection import Transport, connect, find_api_key, missing_key
-from batchfree.service.quota.rate_limiter import unless
+from batchfree.service.unless import unless
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ from batchfree.run.summary import Summary, Tally
 from batchfree.run.switch import Switch
 from batchfree.run.tasks import Task
 from batchfree.service.connection import Transport
-from batchfree.service.quota.rate_limiter import WaitPolicy
+from batchfree.service.quota.wait_policy import WaitPolicy
 
 GRACE = 30.0
 """Seconds that answers in flight have to arrive after an interruption."""

@@ -23,7 +23,7 @@ from batchfree.run.task_queue import TaskQueue
 from batchfree.run.tasks import Task
 from batchfree.run.worker_pool import WorkerPool
 from batchfree.service.exchange import Exchange
-from batchfree.service.quota.rate_limiter import WaitPolicy
+from batchfree.service.quota.wait_policy import WaitPolicy
 from batchfree.service.routing import PilotRating, analyze
 
 

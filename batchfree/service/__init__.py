@@ -3,5 +3,6 @@
 Imports: core, jobspec, journal, emulator.
 Pure: routing, quota.learned, quota.limits, openrouter.body, openrouter.broken_http, openrouter.complaints,
 openrouter.evidence, openrouter.judge, openrouter.lenient, openrouter.literal_json, openrouter.masking,
-openrouter.reply, openrouter.verdicts, openrouter.wire, own_endpoint, reach.
+openrouter.reply, openrouter.time_hints, openrouter.verdict_rules, openrouter.verdicts, openrouter.wire, own_endpoint,
+reach.
 """

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from batchfree.core.chat import Completion, Failure, Judged, Kind, ToolCall
 from batchfree.core.finish_reasons import Ending
-from batchfree.service.openrouter.evidence import duration
 from batchfree.service.openrouter.judge import judge
 from batchfree.service.openrouter.masking import Secret
+from batchfree.service.openrouter.time_hints import parse_duration
 
 GEMMA = "google/gemma-4-31b-it:free"
 LFM = "liquid/lfm-2.5-2.6b:free"
@@ -1329,7 +1329,7 @@ def test_no_depth_of_nesting_makes_the_judge_raise(depth: int, place: str) -> No
     ],
 )
 def test_durations_of_rate_limit_headers_are_read(text: str, seconds: float | None) -> None:
-    assert duration(text) == (None if seconds is None else pytest.approx(seconds))
+    assert parse_duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 
 @pytest.mark.parametrize(

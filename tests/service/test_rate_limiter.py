@@ -13,7 +13,8 @@ from batchfree.core.stops import StopReason
 from batchfree.service.quota.ledger import Ledger
 from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.quota.limits import DAY, FREE, Limits
-from batchfree.service.quota.rate_limiter import RateLimiter, WaitPolicy
+from batchfree.service.quota.rate_limiter import RateLimiter
+from batchfree.service.quota.wait_policy import WaitPolicy
 
 MIDNIGHT = NOON + DAY / 2
 

@@ -27,7 +27,7 @@ from batchfree.gateway.batches.result_files import split_results
 from batchfree.job.endpoint import routing_policy
 from batchfree.journal.event_log import EventLog
 from batchfree.run.summary import Summary
-from batchfree.service.quota.rate_limiter import unless
+from batchfree.service.unless import unless
 
 AT_ONCE = 4
 """Most batches that run at a time. The others wait in the order in which they came."""

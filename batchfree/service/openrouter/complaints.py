@@ -32,33 +32,33 @@ MOST = 3
 SAYS_SUCCESS = re.compile(r"\s*(ok(ay)?|success(ful(ly)?)?|succeeded|done|null|none|0|true|成功)?\W*", re.IGNORECASE)
 
 
-def sentences(value: Json, depth: int = 0) -> Iterator[str]:
+def sentences_in(value: Json, depth: int = 0) -> Iterator[str]:
     """The sentences of an error that may have any shape, the most useful first. JSON inside a text is read too."""
     if depth > DEEPEST:
         return
     if isinstance(value, str):
-        inner = list(sentences(parse_json(value), depth + 1)) if value.lstrip()[:1] in ("{", "[") else []
+        inner = list(sentences_in(parse_json(value), depth + 1)) if value.lstrip()[:1] in ("{", "[") else []
         yield from inner or filter(None, [as_text(value)])
     elif isinstance(value, list):
         for each in value[:MOST]:
-            yield from sentences(each, depth + 1)
+            yield from sentences_in(each, depth + 1)
     elif isinstance(value, dict):
         yield from _in_object({key.lower(): each for key, each in value.items()}, depth + 1)
 
 
 def _in_object(fields: JsonObject, depth: int) -> Iterator[str]:
     for key in SENTENCES:
-        yield from sentences(fields.get(key), depth)
+        yield from sentences_in(fields.get(key), depth)
     for key in (*ERRORS, *PARTS):
         if key in ERRORS or isinstance(fields.get(key), dict | list):
-            yield from sentences(fields.get(key), depth)
+            yield from sentences_in(fields.get(key), depth)
     for key in REMARKS:
-        yield from sentences(fields.get(key), depth)
+        yield from sentences_in(fields.get(key), depth)
 
 
 def first_sentence(value: Json) -> str | None:
     """The most useful sentence of an error; None if it has none."""
-    return next(sentences(value), None)
+    return next(sentences_in(value), None)
 
 
 def has_error(payload: JsonObject) -> bool:
@@ -75,7 +75,7 @@ def has_error(payload: JsonObject) -> bool:
 
 def find_complaint(payload: JsonObject) -> JsonObject | None:
     """What a body without a reply says, in OpenRouter's shape of an error; None if it says nothing, or `success`."""
-    found = [each for each in islice(sentences(payload), MOST) if not SAYS_SUCCESS.fullmatch(each)]
+    found = [each for each in islice(sentences_in(payload), MOST) if not SAYS_SUCCESS.fullmatch(each)]
     codes = list(_codes(payload))
     numbers = (as_number(code) for code in codes)
     number = next((number for number in numbers if number is not None and 400 <= number < 600), None)

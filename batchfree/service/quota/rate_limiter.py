@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import anyio
 
@@ -25,6 +24,8 @@ from batchfree.service.quota.learned import is_stale
 from batchfree.service.quota.ledger import Ledger
 from batchfree.service.quota.ledger_entries import Start
 from batchfree.service.quota.limits import Limits, Opening, Reason
+from batchfree.service.quota.wait_policy import STOP_ON_QUOTA, WaitPolicy
+from batchfree.service.unless import unless
 
 LONGEST_SLEEP = 60.0
 """Seconds after which a waiting worker reads the clock again."""
@@ -49,18 +50,6 @@ ReportWait: TypeAlias = Callable[[str | None, float | None], None]
 REASONS: dict[Kind, Reason] = {Kind.MINUTE_LIMIT: "minute", Kind.DAY_LIMIT: "day"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitPolicy:
-    """A run stops instead of waiting at `deadline` (epoch seconds), and at a spent day if `on_quota` is "stop".
-
-    While `yields` returns True it takes no start, since somebody more urgent waits for one.
-    """
-
-    on_quota: Literal["stop", "wait"] = "stop"
-    deadline: float | None = None
-    yields: Callable[[], bool] | None = None
-
-
 async def _nothing() -> None:
     """Refreshes nothing."""
 
@@ -76,7 +65,7 @@ class RateLimiter:
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        policy: WaitPolicy = WaitPolicy(),
+        policy: WaitPolicy = STOP_ON_QUOTA,
         report_wait: ReportWait = lambda reason, until: None,
         refresh_quota: Callable[[], Awaitable[object]] = _nothing,
     ) -> None:
@@ -253,19 +242,3 @@ def _is_same_wait(opening: Opening, reported: Opening | None) -> bool:
     return (
         reported is not None and opening.reason == reported.reason and abs(opening.at - reported.at) <= WORTH_REPORTING
     )
-
-
-async def unless(stopping: anyio.Event, act: Callable[[], Awaitable[object]]) -> None:
-    """Calls `act`, and cancels it once `stopping` is set."""
-
-    async def watch() -> None:
-        await stopping.wait()
-        tasks.cancel_scope.cancel()
-
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch)
-            await act()
-            tasks.cancel_scope.cancel()
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None

@@ -1,17 +1,7 @@
 """The Free Models Router: which free model may answer a request, and how each of them has lately done."""
 
-from batchfree.service.routing.decide import (
-    Ask,
-    ContextTooSmall,
-    Decision,
-    NoVoterLeft,
-    Reject,
-    Stop,
-    Wait,
-    context_too_small,
-    decide,
-    stop_after,
-)
+from batchfree.service.routing.context_too_small import ContextTooSmall, context_too_small
+from batchfree.service.routing.decide import Ask, Decision, NoVoterLeft, Reject, Stop, Wait, decide, stop_after
 from batchfree.service.routing.draw import Draw, Nothing, Rest
 from batchfree.service.routing.eligibility import abilities, offer, refusal
 from batchfree.service.routing.health import Health, hinted_seconds

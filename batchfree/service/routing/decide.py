@@ -17,7 +17,7 @@ from batchfree.core.chat import Failure, Judged, Kind
 from batchfree.core.routes import FREE_ROUTER
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.service.routing.draw import PATIENCE_S, Draw, Nothing, Rest, draw
-from batchfree.service.routing.eligibility import is_large_enough, larger, longest_answer
+from batchfree.service.routing.eligibility import is_large_enough, longest_answer
 from batchfree.service.routing.health import is_available
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.policy import RoutingPolicy
@@ -244,20 +244,3 @@ def stop_after(judged: Judged) -> Stopped | None:
     if isinstance(judged, Failure) and judged.kind in FOR_A_PERSON:
         return Stopped(reason=FOR_A_PERSON[judged.kind], message=judged.message)
     return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextTooSmall:
-    """After a refusal for length: whether an eligible model has a larger context than `tokens` (None: unknown)."""
-
-    larger_left: bool
-    tokens: int | None
-
-
-def context_too_small(failure: Failure, draw: Draw, needs: Requirements, situation: Situation) -> ContextTooSmall:
-    """Where a row may go that a model found too long."""
-    refusing = situation.pool.named(failure.model or (draw.models[0] if len(draw.models) == 1 else None))
-    models = situation.pool.eligible(replace(needs, prompt_tokens=0), situation.today) or ()
-    return ContextTooSmall(
-        larger_left=bool(larger(models, refusing)), tokens=None if refusing is None else refusing.context_length
-    )
