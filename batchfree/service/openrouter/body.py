@@ -110,6 +110,8 @@ def body_text(headers: Mapping[str, str], body: bytes) -> str:
         text = codecs.decode(body, charset).rstrip(BLANKS)
     except (UnicodeError, LookupError) as error:
         raise UnreadableBodyError(f"the response is not valid {charset.upper()}") from error
+    if text.startswith("{"):
+        return text
     padding = PADDING.match(text)
     return text[padding.end() :] if padding and padding.end() else text
 

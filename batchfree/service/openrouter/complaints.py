@@ -63,14 +63,11 @@ def first_sentence(value: Json) -> str | None:
 
 def has_error(payload: JsonObject) -> bool:
     """Whether a body says that the request failed, even if it also holds a reply."""
-    base = as_object(payload.get("base_resp"))
-    fields = {key.lower(): value for key, value in payload.items()}
-    return (
-        bool(fields.get("error"))
-        or bool(fields.get("errors"))
-        or payload.get("success") is False
-        or as_number(base.get("status_code")) not in (None, 0, 200)
-    )
+    for key, value in payload.items():
+        if value and key.lower() in ("error", "errors"):
+            return True
+    code = as_number(as_object(payload.get("base_resp")).get("status_code"))
+    return payload.get("success") is False or code not in (None, 0, 200)
 
 
 def find_complaint(payload: JsonObject) -> JsonObject | None:
