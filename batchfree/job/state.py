@@ -18,7 +18,7 @@ from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.row_values import RowValues
 from batchfree.job.vote_book import VoteBook
 from batchfree.jobspec.job import Job
-from batchfree.journal.attempts import Attempt, PilotDecision, Status
+from batchfree.journal.attempts import Attempt, PilotDecision, Status, without_long_texts
 from batchfree.journal.index import JournalIndex
 from batchfree.journal.journal_lines import DamagedLine, JournalLine, read_header
 from batchfree.journal.pack_statistics import PackCounter, pack_reply
@@ -35,7 +35,10 @@ RECENT_ATTEMPTS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
-    """An open job and the contents of its journal. `recent` holds the last attempts of earlier runs."""
+    """An open job and the contents of its journal.
+
+    `recent` holds the last attempts of earlier runs, without long replies.
+    """
 
     opened: OpenJob
     folder: RunFolder
@@ -170,7 +173,7 @@ def read_state(
 
     def count(attempt: Attempt) -> None:
         state.count(attempt)
-        state.recent.append(attempt)
+        state.recent.append(without_long_texts(attempt))
         seen(attempt)
 
     index.load(count, damaged, lambda attempt: counts_on(attempt, job.spec.endpoint.base_url))

@@ -2,5 +2,5 @@
 
 Imports: core, answers.
 Pure: attempts, checked_lines, digest_numbers, line_places, model_statistics, pack_statistics, question_state,
-questions, rehearsals, request_statistics.
+questions, rehearsals, request_statistics, text_set.
 """

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.chat import Json, JsonObject, Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
@@ -33,6 +34,8 @@ class Status(StrEnum):
     PENDING = "pending"
 
 
+SHORT_REPLY = 1_000
+"""Characters up to which a reply stays with an attempt that is kept in memory."""
 DIGEST_DIGITS = 32
 HEX_DIGITS = "0123456789abcdef"
 
@@ -160,6 +163,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """
         reached = _models_asked(self.model, self.models)
         return reached.union(_models_routed(self.router)) - {FREE_ROUTER} if self.router else reached
+
+
+def without_long_texts(attempt: Attempt) -> Attempt:
+    """The attempt without its reply and answers if the reply is long. For attempts that stay in memory."""
+    if attempt.content is None or len(attempt.content) <= SHORT_REPLY:
+        return attempt
+    outcomes = tuple(replace(outcome, answer=None) for outcome in attempt.outcomes)
+    return replace(attempt, content=None, outcomes=outcomes)
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,6 @@ are read in the order of time.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from batchfree.journal.journal_files import JournalFiles
 from batchfree.journal.journal_lines import DamagedLine, JournalLine
 from batchfree.journal.line_places import LinePlaces
 from batchfree.journal.question_state import QuestionState, fold, next_status
+from batchfree.journal.text_set import TextSet
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
 STATUS_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
@@ -38,7 +38,7 @@ class JournalIndex:
         """The numbers of the questions, also of those that have no line yet."""
         self._places = LinePlaces()
         self._statuses = bytearray()
-        self._names = DigestNumbers() if names else None
+        self._names = TextSet() if names else None
         self._recent = dict[int, Attempt]()
 
     def load(
@@ -79,7 +79,7 @@ class JournalIndex:
                 statuses[number] = STATUS_NUMBERS[new]
             self._places.put(number, line.start, length)
             if self._names is not None and outcome.id is not None and outcome.kind is None:
-                self._names.add(_hashed(outcome.id))
+                self._names.add(outcome.id)
         return changed
 
     def keep_open(self) -> None:
@@ -98,7 +98,7 @@ class JournalIndex:
 
     def has_answered(self, id: str) -> bool:
         """Whether a row with this id has an answer, to any question. Always False without `names`."""
-        return self._names is not None and _hashed(id) in self._names
+        return self._names is not None and id in self._names
 
     def status(self, question: str) -> Status:
         """The status of a question; pending if it was never asked."""
@@ -131,7 +131,3 @@ class JournalIndex:
                 del self._recent[next(iter(self._recent))]
             self._recent[place] = found
         return found
-
-
-def _hashed(id: str) -> str:
-    return hashlib.blake2b(id.encode(), digest_size=16).hexdigest()

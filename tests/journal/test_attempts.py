@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from batchfree.core.chat import Kind
 from batchfree.data.output.question_values import describe, row_share
-from batchfree.journal.attempts import Attempt, Outcome, Status
+from batchfree.journal.attempts import Attempt, Outcome, Status, without_long_texts
 from batchfree.journal.model_statistics import ModelStatistics, model_statistics
 from batchfree.journal.question_state import fold
 
@@ -78,3 +79,11 @@ def test_statistics_count_rows_by_model_and_leave_failures_of_the_account_out() 
         "a:free": ModelStatistics(answered=4, failed=1, last_failure="timeout"),
         "b:free": ModelStatistics(failed=1, last_failure="empty"),
     }
+
+
+def test_an_attempt_that_is_kept_in_memory_loses_only_long_texts() -> None:
+    short, long = attempt(size=3), replace(attempt(size=3), content="x" * 100_000)
+    assert without_long_texts(short) == short
+    kept = without_long_texts(long)
+    assert (kept.content, {outcome.answer for outcome in kept.outcomes}) == (None, {None})
+    assert (kept.answered, kept.main_failure, kept.models_reached) == (3, None, long.models_reached)
