@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from batchfree.core.errors import Mistake
 
 T = TypeVar("T")
+SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|LEDGER", re.IGNORECASE)
+"""What the name of an environment variable with a secret holds."""
 YOUNG_OBJECTS = 20_000
 """New objects after which Python looks for unreachable objects. Its default of 700 is reached by 20 rows of a table."""
 
@@ -82,8 +85,11 @@ def report_bug() -> None:
     """Prints the traceback with every key masked, and what to do with it."""
     import traceback
 
-    from batchfree.service.openrouter.masking import mask
+    from batchfree.service.openrouter.masking import Secret, mask
 
+    secrets = [Secret(value) for name, value in os.environ.items() if SECRET_NAME.search(name)]
     for line in traceback.format_exc().splitlines():
+        for secret in secrets:
+            line = secret.scrub(line)
         say(mask(line), wrap=False)
     say("error: this is a bug in batchfree. Recorded answers are safe. Please report the lines above.")

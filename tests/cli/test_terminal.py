@@ -83,6 +83,19 @@ def test_a_traceback_shows_no_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert "this is a bug in batchfree" in shown
 
 
+def test_a_traceback_shows_no_secret_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SERVERS_KEY", "a key of no known form")
+    try:
+        raise ValueError({"Authorization": "Bearer a key of no known form", "other": "text"})
+    except ValueError:
+        report_bug()
+    shown = capsys.readouterr().err
+    assert "no known form" not in shown
+    assert "'other': 'text'" in shown
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_any_terminal_can_show_any_text(job: JobHere, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     job.rows({"id": "größe", "prompt": "Größe 漢字 🎉"})
