@@ -10,9 +10,10 @@ from typing import cast
 from jsonschema.exceptions import ValidationError
 
 from batchfree.answers.answer_type import beyond_column
+from batchfree.answers.check_steps import Steps, TooManyStepsError
 from batchfree.answers.non_answers import is_verdict_value
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
-from batchfree.answers.schema_check import TooManyStepsError, find_mistake
+from batchfree.answers.schema_check import find_mistake
 from batchfree.answers.strict_json import canonical
 from batchfree.core.chat import Failure, Json, JsonObject
 
@@ -20,12 +21,19 @@ MAX_MESSAGE_CHARACTERS = 200
 TOO_LONG = bad_answer("checking it against the schema takes too long; give a shorter value")
 
 
-def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
-    """The value as an answer if it satisfies the schema, else what is wrong with it."""
+def check_value(
+    value: Json, schema: JsonObject, *, repaired: bool = False, steps: Steps | None = None
+) -> Answer | Failure:
+    """The value as an answer if it satisfies the schema, else what is wrong with it.
+
+    `steps` are those that are left for the whole reply, if it holds several values.
+    """
+    if steps is not None and steps.left <= 0:
+        return TOO_LONG
     try:
         if is_verdict_value(value, names_in(schema)) and not isinstance(value, str):
             return SAFETY_VERDICT
-        error = find_mistake(value, schema)
+        error = find_mistake(value, schema, steps)
     except RecursionError:
         return bad_answer("it is nested too deeply to be checked")
     except TooManyStepsError:
@@ -33,9 +41,14 @@ def check_value(value: Json, schema: JsonObject, *, repaired: bool = False) -> A
     return Answer(value=value, repaired=repaired) if error is None else bad_answer(_sentence(error))
 
 
-def check_answer(value: Json, schema: JsonObject, *, repaired: bool = False) -> Answer | Failure:
-    """The value as an answer if it satisfies the schema and its column can hold it, else what is wrong with it."""
-    result = check_value(value, schema, repaired=repaired)
+def check_answer(
+    value: Json, schema: JsonObject, *, repaired: bool = False, steps: Steps | None = None
+) -> Answer | Failure:
+    """The value as an answer if it satisfies the schema and its column can hold it, else what is wrong with it.
+
+    `steps` as for `check_value`.
+    """
+    result = check_value(value, schema, repaired=repaired, steps=steps)
     problem = beyond_column(value, schema) if isinstance(result, Answer) else None
     return result if problem is None else bad_answer(problem)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from batchfree.answers.check_steps import Steps
 from batchfree.answers.fences import fenced_spans
 from batchfree.answers.json_answer import TOO_LONG, check_answer
 from batchfree.answers.retractions import disowns, takes_back
@@ -83,14 +84,14 @@ class _Piece:
 def _pieces(text: str, places: Sequence[slice], schema: JsonObject, *, repair: bool) -> list[_Piece]:
     """The parts of a text in order, each read as the value. Equal parts are read once."""
     known: dict[str, Answer | Failure | None] = {}
-    pieces = list[_Piece]()
+    pieces, steps = list[_Piece](), Steps()
     for place in sorted(places, key=lambda each: each.start):
         piece = text[place].strip()
         if "\\\\" in piece and text[place.start - 1 : place.start] == text[place.stop : place.stop + 1] == '"':
             pieces.append(_Piece(place, bad_answer("its JSON stands in a JSON string that can't be read")))
             continue
         if piece not in known:
-            known[piece] = _piece(piece, schema, repair=repair)
+            known[piece] = _piece(piece, schema, steps, repair=repair)
         pieces.append(_Piece(place, known[piece]))
         if known[piece] is TOO_LONG:
             return pieces[-1:]
@@ -161,13 +162,13 @@ def _whole(value: Json, schema: JsonObject, *, repair: bool) -> Answer | Failure
     return result
 
 
-def _piece(piece: str, schema: JsonObject, *, repair: bool) -> Answer | Failure | None:
+def _piece(piece: str, schema: JsonObject, steps: Steps, *, repair: bool) -> Answer | Failure | None:
     """A part of a text as an answer; None if it is not JSON, or if it repeats the schema."""
     try:
         value, repaired = parse_or_mend(piece, repair=repair)
     except NotJson as error:
         return bad_answer(str(error)) if piece[:1] in "{[" else None
-    return None if value == schema else check_answer(value, schema, repaired=repaired)
+    return None if value == schema else check_answer(value, schema, repaired=repaired, steps=steps)
 
 
 def parse_or_mend(text: str, *, repair: bool) -> tuple[Json, bool]:

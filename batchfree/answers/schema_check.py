@@ -18,51 +18,36 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from batchfree.answers.check_steps import MOST_STEPS, Steps
 from batchfree.answers.strict_json import canonical
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.patterns import BadPatternError, compile_pattern
 
-MOST_STEPS = 100_000
-"""Most steps of one check, about a second. A step looks at one value with one keyword."""
+SCHEMA_CHARACTERS = 200
+"""Characters of a schema that take about as long as a step, whatever the value."""
 
 Errors: TypeAlias = Iterator[ValidationError]
 Keyword: TypeAlias = Callable[[Any, Json, Json, Json], Errors]
 
 
-class TooManyStepsError(Exception):
-    """A check that takes too long."""
-
-
-class Steps:
-    """The steps that are left of one check."""
-
-    def __init__(self) -> None:
-        self._left = 0
-
-    def begin(self) -> None:
-        """Begins a new check."""
-        self._left = MOST_STEPS
-
-    def take(self, number: int = 1) -> None:
-        """Takes some steps. Raises TooManyStepsError if none is left."""
-        self._left -= number
-        if self._left < 0:
-            raise TooManyStepsError
-
-
-def find_mistake(value: Json, schema: JsonObject) -> ValidationError | None:
+def find_mistake(value: Json, schema: JsonObject, reply: Steps | None = None) -> ValidationError | None:
     """The most important mistake in the value; None if the value satisfies the schema.
 
-    A tool may have a schema that is not valid; then every value satisfies it. Raises TooManyStepsError, and
-    RecursionError for a value that is nested too deeply.
+    `reply` holds the steps that are left for other values of the same reply. A tool may have a schema that is not
+    valid; then every value satisfies it. Raises TooManyStepsError, and RecursionError for a value that is nested too
+    deeply.
     """
-    checker = _checker(canonical(schema))
-    checker.steps.begin()
+    text, reply = canonical(schema), reply or Steps()
+    reply.take(1 + len(text) // SCHEMA_CHARACTERS)
+    checker = _checker(text)
+    checker.steps.left = allowed = min(MOST_STEPS, reply.left)
     try:
         mistake: ValidationError | None = best_match(checker.validator.iter_errors(value))
         return mistake
     except (Unresolvable, UnknownType, TypeError, ValueError, AttributeError, LookupError):
         return None
+    finally:
+        reply.left -= allowed - max(0, checker.steps.left)
 
 
 def can_be_checked(schema: Json) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from batchfree.answers.check_steps import Steps
 from batchfree.answers.printed_calls import find_printed_calls
 from batchfree.answers.rule import Answer, AnswerRule, bad_answer
 from batchfree.answers.strict_json import NotJson
@@ -41,11 +42,11 @@ def with_tools(rule: AnswerRule, parameters: Mapping[str, Json]) -> AnswerRule:
 
 def read_tool_calls(calls: Sequence[ToolCall], rule: AnswerRule) -> Answer | Failure:
     """The calls as JSON text `[{"name", "arguments"}]` in order, or why one of them does not fit its tool."""
-    answers, repaired = list[JsonObject](), False
+    answers, repaired, steps = list[JsonObject](), False, Steps()
     for call in calls:
         if rule.tool_name not in (None, call.name):
             return bad_answer(f"it calls {call.name!r}; the tool to call is {rule.tool_name!r}")
-        result = _arguments(call, rule)
+        result = _arguments(call, rule, steps)
         if isinstance(result, Failure):
             return result
         answers.append({"name": call.name, "arguments": result.value})
@@ -66,7 +67,7 @@ def read_printed_calls(text: str, rule: AnswerRule) -> Answer | Failure | None:
     return bad_answer(f"it holds words and no tool call; call one of these tools: {tools}")
 
 
-def _arguments(call: ToolCall, rule: AnswerRule) -> Answer | Failure:
+def _arguments(call: ToolCall, rule: AnswerRule, steps: Steps) -> Answer | Failure:
     from batchfree.answers.json_answer import check_value
     from batchfree.answers.read_json import parse_or_mend
 
@@ -79,7 +80,7 @@ def _arguments(call: ToolCall, rule: AnswerRule) -> Answer | Failure:
         return bad_answer(f"the arguments of the tool {call.name!r} can't be read: {error}")
     if not isinstance(value, dict):
         return bad_answer(f"the arguments of the tool {call.name!r} are not a JSON object")
-    result = check_value(value, (known or {}).get(call.name, {}), repaired=repaired)
+    result = check_value(value, (known or {}).get(call.name, {}), repaired=repaired, steps=steps)
     return (
         bad_answer(f"the arguments of the tool {call.name!r} do not fit: {result.message}")
         if isinstance(result, Failure)

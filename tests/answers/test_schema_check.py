@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from batchfree.answers import packs
 from batchfree.answers.json_answer import TOO_LONG, check_value
-from batchfree.answers.rule import Answer
+from batchfree.answers.read_json import read_json
+from batchfree.answers.rule import Answer, AnswerRule
 from batchfree.answers.schema_check import find_mistake
-from batchfree.core.chat import Failure, Kind
+from batchfree.core.chat import Completion, Failure, Kind
 
 LIST = {"type": "array", "items": {"$ref": "#"}}
 TREE = {"anyOf": [{"type": "integer"}, {**LIST, "minItems": 1}, {**LIST, "maxItems": 9}]}
@@ -51,6 +53,34 @@ def test_a_check_without_end_is_a_bad_answer() -> None:
     assert result is TOO_LONG
     assert isinstance(result, Failure)
     assert result.kind is Kind.BAD_ANSWER
+
+
+def a_reply(content: str) -> Completion:
+    return Completion(model="some/model:free", content=content, finish_reason="stop")
+
+
+def test_the_rows_of_a_pack_share_the_steps_of_its_reply() -> None:
+    """Each value takes 30,000 steps, so ten are checked and all others fail at once."""
+    codes = [f"a{number:03}" for number in range(25)]
+    content = json.dumps(dict.fromkeys(codes, [1] * 15_000))
+    rule = AnswerRule(schema={"type": "array", "items": {"type": "integer", "minimum": 0}})
+    results = list(packs.read(a_reply(content), codes, rule).results.values())
+    answered = sum(isinstance(each, Answer) for each in results)
+    assert 5 < answered < 12
+    assert [each for each in results if each is not TOO_LONG] == results[:answered]
+
+
+@pytest.mark.parametrize("is_pack", [False, True])
+def test_many_values_for_one_row_are_not_all_checked_against_a_large_schema(is_pack: bool) -> None:
+    schema = {"type": "object", "properties": {f"k{n}": {"type": "string"} for n in range(500)}, "required": ["k0"]}
+    values = [f'{{"a": {number}}}' for number in range(10_000)]
+    began = time.process_time()
+    if is_pack:
+        content = ",".join(f'"a000": {each}' for each in values)
+        packs.read(a_reply(f"{{{content}}}"), ["a000"], AnswerRule(schema=schema))
+    else:
+        assert read_json(" ".join(values), schema, repair=True) is TOO_LONG
+    assert time.process_time() - began < 4, "all of them took 7 s"
 
 
 CHECKED: list[tuple[Any, list[Any]]] = [

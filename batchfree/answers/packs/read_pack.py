@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from batchfree.answers.check_steps import Steps
 from batchfree.answers.non_answers import is_refusal, is_verdict
 from batchfree.answers.packs.scan import CodedValue, scan_reply
 from batchfree.answers.read_label import is_harmless_remark, label_of, read_label
@@ -51,8 +52,9 @@ def read(completion: Completion, codes: Sequence[str], rule: AnswerRule) -> Pack
     text = _without_thinking(completion.content)
     reply = scan_reply(text, codes, finished=completion.ending is Ending.WHOLE)
     found: dict[str, list[Answer | Failure]] = {code: [] for code in codes}
+    steps = Steps()
     for each in reply.values:
-        found[each.code].append(_read_value(each, rule))
+        found[each.code].append(_read_value(each, rule, steps))
     results = {code: _united(each) for code, each in found.items()}
     missing = any(each is None for each in results.values())
     cut_off = missing and (completion.ending is Ending.CUT or reply.open)
@@ -81,7 +83,7 @@ def _united(results: Sequence[Answer | Failure]) -> Answer | Failure | None:
     return results[0]
 
 
-def _read_value(value: CodedValue, rule: AnswerRule) -> Answer | Failure:
+def _read_value(value: CodedValue, rule: AnswerRule, steps: Steps) -> Answer | Failure:
     """The value under a code as an answer, or why it is none."""
     if value.error is not None:
         return bad_answer(value.error)
@@ -94,8 +96,8 @@ def _read_value(value: CodedValue, rule: AnswerRule) -> Answer | Failure:
         is_prose = bool(said) and not said.startswith(("//", "#", "/*"))
         if said and (takes_back(said.strip("/#* ")) or (is_prose and not isinstance(value.value, dict | list))):
             return bad_answer("its value is followed by words that may belong to it; give the value alone")
-        return check_answer(value.value, rule.schema or {}, repaired=not value.whole)
-    return _mended(value.text, rule)
+        return check_answer(value.value, rule.schema or {}, repaired=not value.whole, steps=steps)
+    return _mended(value.text, rule, steps)
 
 
 def _read_label(value: CodedValue, labels: tuple[str, ...], *, repair: bool) -> Answer | Failure:
@@ -111,7 +113,7 @@ def _read_label(value: CodedValue, labels: tuple[str, ...], *, repair: bool) -> 
     return Answer(value=result, repaired=not value.whole) if isinstance(result, str) else result
 
 
-def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
+def _mended(text: str, rule: AnswerRule, steps: Steps) -> Answer | Failure:
     """A broken value as an answer, mended within its own text.
 
     A comma may follow the value, or the closing bracket of the pack and any text behind it. A number at the very end of
@@ -128,7 +130,7 @@ def _mended(text: str, rule: AnswerRule) -> Answer | Failure:
         return bad_answer(f"{NOT_JSON}: {error}")
     if REST.match(text, end) is None or (end == len(text) and not isinstance(value, list | dict | str)):
         return bad_answer(NOT_JSON)
-    return check_answer(value, rule.schema, repaired=True)
+    return check_answer(value, rule.schema, repaired=True, steps=steps)
 
 
 def _why_nothing(completion: Completion, text: str, *, cut_off: bool) -> Failure:
