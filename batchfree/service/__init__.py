@@ -1,4 +1,4 @@
-"""The service that answers: `routing` among free models, the `openrouter` protocol, the `quota` of the account.
+"""The service that answers: `routing` among free models, the `openrouter` protocol, and the `quota` of the account.
 
 Imports: core, jobspec, journal, emulator.
 Pure: routing, quota.learned, quota.limits, openrouter.body, openrouter.broken_http, openrouter.complaints,

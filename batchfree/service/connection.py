@@ -28,7 +28,7 @@ EMBEDDED_URL = "http://embedded.invalid/api/v1"
 """The base URL of the emulated OpenRouter inside this process. `.invalid` never resolves (RFC 2606)."""
 KEYS_PAGE = "https://openrouter.ai/settings/keys"
 NEAR = 0.8
-"""How similar the name of a variable must be to that of the key to be taken for a misspelt one, from 0 to 1."""
+"""Least similarity, from 0 to 1, of a variable's name to the key's name at which it counts as misspelt."""
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 """How HTTP requests reach a service; None means over the network."""
 
@@ -69,10 +69,11 @@ async def connect(
 ) -> AsyncIterator[Connection]:
     """Opens a connection for at most `connections` requests at a time; the key comes from the environment.
 
-    `embedded` is an account of its own, new with every connection. For `llama` a server is started, and ended with the
-    connection; `say` takes a sentence before weights are fetched, and if the database of the ledger is out of reach.
+    `embedded` is an account of its own, new with each connection. For `llama` a server is started, and ended with the
+    connection. `say` takes a sentence before weights are fetched, and if the database of the ledger is out of reach.
+
     Raises StorageError if the ledger or the cache can't be used, SpecError for a wrong URL of the ledger,
-    UnavailableError if no weights can be fetched, BatchfreeError for an impossible key and a server that does not
+    UnavailableError if no weights can be fetched, and BatchfreeError for an impossible key or a server that does not
     start. A cancellation ends the server.
     """
     base_url = EMBEDDED_URL if endpoint.embedded else endpoint.base_url
@@ -113,9 +114,9 @@ async def _llama_server(
 def _ledger_of(
     endpoint: EndpointSpec, environment: Mapping[str, str], account: str, clock: Callable[[], float]
 ) -> Path | LedgerUrl:
-    """The ledger of the account. A service inside this process or on this machine is shared with no other machine.
+    """The ledger of the account. No other machine shares a service inside this process or on this machine.
 
-    A clock other than that of the system goes before the clock of a database.
+    `clock` replaces the clock of a database, unless it is the clock of the system.
     """
     if endpoint.embedded:
         return IN_MEMORY
@@ -144,7 +145,7 @@ def missing_key(endpoint: EndpointSpec, environment: Mapping[str, str]) -> str:
 
 
 def _embedded_transport(clock: Callable[[], float]) -> httpx.AsyncBaseTransport:
-    """The emulated OpenRouter inside this process. It has no limits; only those of the job hold."""
+    """The emulated OpenRouter inside this process. It has no limits of its own; only the limits of the job apply."""
     from batchfree.emulator import Scenario, create_app
     from batchfree.emulator.http.in_process import InProcessTransport
     from batchfree.emulator.quotas import EmulatedLimits

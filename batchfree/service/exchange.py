@@ -24,9 +24,9 @@ from batchfree.service.routing import Ask, Criteria, NoVoterLeft, Reject, Routed
 
 RowT = TypeVar("RowT", bound=RoutedRow)
 STILL_NOW_S = 0.05
-"""A decision that is no older than this number of seconds is not made again, if nothing else has changed."""
+"""A decision is made again if it is older than this number of seconds, or if anything else has changed."""
 Complete: TypeAlias = Callable[[JsonObject], Awaitable[Judged]]
-"""Sends one request body; never raises for what the service or the network does."""
+"""Sends one request body. Failures of the service or of the network are values; they raise nothing."""
 
 
 class Response(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class Response(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreached(Generic[RowT]):
-    """No connection came about: the request was none, and its start is given back. Ask for `rows` again."""
+    """There was no connection, so the request does not count and its start is given back. Ask for `rows` again."""
 
     rows: tuple[RowT, ...]
     stopped: Stopped | None
@@ -84,12 +84,14 @@ class Exchange:
         compose: Callable[[Ask[RowT]], ChatRequest],
         spare: Callable[[Sequence[RowT]], None],
     ) -> Response[RowT] | Unreached[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] | Stop:
-        """One request for these rows, or why there is none. `spare` takes the rows that do not travel, at once.
+        """One request for these rows, or the reason why there is none.
 
-        The decision is made before the wait for a start, and again after it if anything changed meanwhile. If
-        `compose` raises, or no connection comes about, its start is given back. A cancellation before the request is
-        out leaves nothing behind, after that a used start. No `await` stands between the response and its return to the
-        caller.
+        `spare` gets the rows that need another request, as soon as they are known. The decision is made before the wait
+        for a start, and again after it if anything changed meanwhile. If `compose` raises, or there is no connection,
+        the start is given back.
+
+        A cancellation before the request is sent leaves nothing behind, after that a used start. No `await` stands
+        between the response and its return to the caller.
         """
         await self.router.refresh()
         decision, changes, now = self.router.decide(rows, criteria), self.router.changes, self._clock()
@@ -145,7 +147,7 @@ class Exchange:
         return judged
 
     def learn(self, response: Response[RowT], lesson: Lesson) -> None:
-        """Takes in what a response says of the models, and of the account if a limit refused the request."""
+        """Learns from a response about the models, and about the account if a limit refused the request."""
         judged = response.judged
         self.router.learn(response.ask.draw, judged, lesson)
         if isinstance(judged, Failure) and CONSEQUENCES[judged.kind] is Consequence.ACCOUNT:

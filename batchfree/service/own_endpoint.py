@@ -1,7 +1,7 @@
 """What a response of the user's own server means beyond OpenRouter's protocol.
 
-Such a server has few models and no pool behind it: a 429 that speaks of a limit or names a time to wait is a limit of
-the account, as at OpenAI (docs, "Rate limits"), and a reply that names no model comes from the one that was asked.
+Such a server has few models and no pool behind it. A 429 that names a limit or a time to wait is a limit of the
+account, as at OpenAI (docs, "Rate limits"). A reply that names no model comes from the model that was asked.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from msgspec.structs import replace
 from batchfree.core.chat import Completion, Failure, Judged, Kind
 
 DAY_FROM_S = 600.0
-"""A limit that lasts longer than this number of seconds is one of the day."""
+"""A limit that lasts longer than this number of seconds counts as a limit of the day."""
 RESPONSE_FORMAT = "response_format"
 SLOW = "if the server is slow, raise retry.timeout, lower limits.concurrency or set request.max_tokens"
 SAYS_SCHEMA = re.compile(r"response[ _]?format|json[ _]?(schema|object|mode)|structured|grammar|guided", re.IGNORECASE)
 SAYS_LIMIT = re.compile(r"rate.?limit|too many requests|throttl|quota|\b[rt]pm\b|per (second|minute)", re.IGNORECASE)
 SAYS_BUSY = re.compile(r"cooldown|overload|at capacity|is busy|queue is full|slots in use", re.IGNORECASE)
-"""The server has too much to do, or LiteLLM leaves a failing one alone: that passes, and is no limit of the account."""
+"""The server has too much to do, or LiteLLM pauses a failing server. That passes, and is not a limit of the account."""
 SAYS_DAY = re.compile(r"\b(per|a|each|in one) day\b|\bdaily\b|\b[RT]PD\b", re.IGNORECASE)
 
 
 def on_own_endpoint(judged: Judged, asked: str, now: float) -> Judged:
-    """The response as an endpoint of the user's own means it. `asked` is the model of the request; `now` is in epoch
-    seconds.
+    """The response as it is meant on an endpoint of the user's own.
+
+    `asked` is the model of the request; `now` is in epoch seconds.
     """
     if isinstance(judged, Completion):
         return judged if judged.model is not None else replace(judged, model=asked)
@@ -44,8 +45,9 @@ def on_own_endpoint(judged: Judged, asked: str, now: float) -> Judged:
 
 
 def without_schema(judged: Judged) -> Judged:
-    """The response to a request with a `response_format` that the job did not ask for, from a model that has not taken
-    one yet. If it refuses the request, whatever it says, the next one goes without.
+    """The response to a request with a `response_format` that the job did not ask for.
+
+    The model has never accepted one. If it refuses the request for whatever reason, the next request has none.
     """
     if not isinstance(judged, Failure) or judged.kind is not Kind.INVALID_REQUEST or judged.unsupported is not None:
         return judged
@@ -53,7 +55,7 @@ def without_schema(judged: Judged) -> Judged:
 
 
 def is_certain(unsupported: str | None, message: str) -> bool:
-    """Whether a refusal says itself that the model takes no `response_format`; else that was only a guess."""
+    """Whether a refusal itself says that the model takes no `response_format`; otherwise it is only a guess."""
     return unsupported != RESPONSE_FORMAT or SAYS_SCHEMA.search(message) is not None
 
 

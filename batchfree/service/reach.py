@@ -1,4 +1,4 @@
-"""Says when to give up a service that can't be reached, or that refuses every request by its limit per minute."""
+"""Decides when to give up a service that can't be reached, or that refuses all requests by its limit per minute."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from batchfree.core.chat import Failure, Judged, Kind
 from batchfree.core.stops import Stopped, StopReason
 
 LOST_S = 30.0
-"""Nothing but failed connections for this number of seconds ends the run."""
+"""The run ends after this number of seconds with only failed connections."""
 LONGEST_GAP_S = 35.0
-"""After a longer time without a request, in which the run has waited for a limit, a few failures are forgotten."""
+"""After a longer time without a request, while the run waits for a limit, a few failures are forgotten."""
 FEW = 5
-"""From this number of failed connections on, none is forgotten."""
+"""From this number of failed connections on, they are not forgotten."""
 REFUSED_S = 900.0
-"""Nothing but refusals by the limit per minute for this number of seconds ends the run."""
+"""The run ends after this number of seconds with only refusals by the limit per minute."""
 
 
 class Reach:
-    """What has come back from a service lately. Times are epoch seconds."""
+    """The latest results of requests to a service: failures, refusals or responses. Times in epoch seconds."""
 
     def __init__(self) -> None:
         self.lost_since: float | None = None
-        """The first of the failed connections since anything else came back."""
+        """When the first of the failed connections since the last response failed; None if the last request got one."""
         self._last_lost, self._losses = float("-inf"), 0
         self._refused_since: float | None = None
 
     def note(self, judged: Judged, now: float) -> Stopped | None:
-        """Takes in what came of a request at `now`. Returns the reason to end the run, if there is one."""
+        """Notes the result of a request at `now`. Returns the reason to end the run, if there is one."""
         kind = judged.kind if isinstance(judged, Failure) else None
         if isinstance(judged, Failure) and kind is Kind.CONNECTION:
             if self.lost_since is None or (now - self._last_lost > LONGEST_GAP_S and self._losses < FEW):

@@ -43,8 +43,10 @@ class Catalogue(Protocol):
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the rows of a reply: `flaw` is what was wrong for most of them, `answered` says that at least one
-    row got its answer. `question` is the digest of the first question."""
+    """The results of the rows of a reply: `flaw` is the failure of most rows, `answered` that one got its answer.
+
+    `question` is the digest of the first question.
+    """
 
     flaw: Failure | None = None
     answered: bool = True
@@ -52,7 +54,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Decides for one run, and learns from what comes back."""
+    """Decides for one run, and learns from the responses."""
 
     def __init__(
         self,
@@ -62,8 +64,9 @@ class Router:
         resting: Callable[[str, float], None] = lambda model, until: None,
         health: dict[str, Health] | None = None,
     ) -> None:
-        """`clock` gives epoch seconds. `resting` is called with a model that is not asked until a moment. `health` is
-        shared by routers that learn from each other.
+        """`clock` gives epoch seconds. `health` is shared by routers that learn from each other.
+
+        `resting` is called with a model that rests, and the end of its rest.
         """
         self.policy, self._catalogue, self._clock, self._resting = policy, catalogue, clock, resting
         self._offered: Sequence[Model] | None = None
@@ -74,7 +77,7 @@ class Router:
         self._last_failure = ""
         self._model_is_gone = False
         self.changes = 0
-        """Grows with everything that may change a decision, but for the time."""
+        """Grows with everything that may change a decision, except the time."""
 
     async def refresh(self) -> None:
         """Takes over a changed catalogue. The catalogue itself limits how often it asks the service.
@@ -94,7 +97,7 @@ class Router:
             self.changes += 1
 
     def keep(self, models: Mapping[str, PilotRating]) -> None:
-        """Draws only these models from now on, the better ones more often; all models if none of these is on offer."""
+        """From now on draws only these models, the better ones more often; all models if none of these is on offer."""
         on_offer = {model.id for model in self._offered or ()}
         self.policy = replace(self.policy, kept=models if on_offer & models.keys() else None)
         self._pool = ModelPool(self._offered, self.policy)
@@ -105,28 +108,27 @@ class Router:
         return len(situation.pool.eligible(needs, situation.today) or ())
 
     def decide(self, rows: Sequence[RowT], criteria: Criteria) -> Decision[RowT]:
-        """What to do with rows that may share a request, as things stand now."""
+        """What to do now with rows that may share a request."""
         return routing.decide(rows, criteria, self._situation(), self.policy)
 
     def claim(self, draw: Draw) -> None:
-        """Notes that the draw is being sent: a model on trial is asked by one request at a time."""
+        """Notes that a request to the draw is being sent. A model on trial gets one request at a time."""
         claimed = routing.claim(draw, self._health, self._clock())
         self._health.update(claimed)
         self.changes += bool(claimed)
 
     def allow_trial(self) -> None:
-        """Allows one more request after so many without an answer that the pool was given up; its failure gives the
-        pool up again."""
+        """Allows one more request after the pool was given up. If it fails, the pool is given up again."""
         most = (OWN_BARREN if self.policy.own_models else BARREN) - 1
         self._barren = min(self._barren, most)
 
     def release(self, draw: Draw) -> None:
-        """Takes a claim back: the request did not reach the service, so nothing is learned from it."""
+        """Takes a claim back. The request did not reach the service, so nothing is learned from it."""
         self._health.update(routing.release(draw, self._health))
         self.changes += 1
 
     def learn(self, draw: Draw, judged: Judged, lesson: Lesson) -> None:
-        """Takes in a response and what it meant to its rows."""
+        """Learns from a response, and from its lesson about the rows."""
         for model, until in self._learn(draw, judged, lesson, self._clock()).items():
             self._resting(model, until)
         self._model_is_gone = self._model_is_gone or (isinstance(judged, Failure) and judged.permanent)

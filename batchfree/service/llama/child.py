@@ -22,7 +22,7 @@ ERRORS_ONLY = 1
 
 
 def main() -> None:
-    """Serves the model that the one argument describes, as JSON: path, name, context, threads and parent."""
+    """Serves a model. The argument describes it as JSON: path, name, context, threads and parent."""
     settings = json.loads(sys.argv[1])
     _end_with_parent(settings["parent"])
     with os.fdopen(os.dup(1), "w") as parent:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Ends this process with its parent, however that ends: by the kernel's signal, and when stdin is closed."""
+    """Ends this process when its parent ends: by the kernel's signal, and when stdin is closed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it was gone before the kernel was asked
@@ -48,7 +48,7 @@ def _watch_stdin() -> None:
 
 
 def _serve(settings: dict[str, Any]) -> Any:
-    """The server, on a free port of the loopback, with one slot: the rows' common beginning is then read once."""
+    """The server, on a free port of the loopback. It has one slot, so the common beginning of the rows is read once."""
     xllamacpp = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = settings["path"]

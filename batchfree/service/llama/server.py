@@ -22,11 +22,11 @@ from batchfree.core.errors import BatchfreeError, Mistake, SpecError
 
 CHILD = Path(__file__).with_name("child.py")
 CONTEXT = 8192
-"""Tokens of the context where the job gives none; llama.cpp takes the model's own if that is smaller."""
+"""Tokens of the context if the job gives none. llama.cpp takes the model's own context if that is smaller."""
 START_TIMEOUT_S = 600.0
 """Longest time in seconds for loading a model."""
 POLL_S = 0.1
-"""Seconds between two looks whether the server is ready."""
+"""Seconds between two checks that the server is ready."""
 CAUSES: dict[int, str] = {
     signal.SIGILL: "this processor lacks instructions that the wheel of llama.cpp uses, such as AVX2",
     signal.SIGKILL: "perhaps this machine has too little memory",
@@ -114,7 +114,7 @@ async def _ready(process: Process, log: IO[bytes]) -> str:
 
 
 async def _healthy(url: str, process: Process) -> None:
-    """Waits for the answer 200 to `/health`. Nothing else is asked before, since the listener may not run yet."""
+    """Waits for the answer 200 to `/health`. The server gets no other request before, since it may not listen yet."""
     import httpx
 
     async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
@@ -136,7 +136,7 @@ async def _end(process: Process) -> None:
 
 
 def end_of(process: Process, log: IO[bytes]) -> str:
-    """A sentence about a server that has ended: by which signal, or with which error of llama.cpp."""
+    """The sentence about a server that has ended: the signal that ended it, or the error of llama.cpp."""
     code = process.returncode or 0
     ended = f"was ended by the signal {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
     cause = CAUSES.get(-code) or _first_error(log) or "it gives no reason"

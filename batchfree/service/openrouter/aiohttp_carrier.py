@@ -61,7 +61,7 @@ class AiohttpCarrier:
 
 
 class _ToldPayload(aiohttp.BytesPayload):
-    """Content that says when it begins to be written."""
+    """Content that calls a function when it begins to be written."""
 
     def __init__(self, content: bytes, begun: Callable[[], None]) -> None:
         super().__init__(content, content_type="application/json")

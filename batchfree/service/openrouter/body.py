@@ -1,6 +1,6 @@
 """A response's body as text: decompressed in bounded steps, in the charset that it declares, without padding.
 
-Nothing is allocated that a small body could make large: every step stops at a bound.
+Each step stops at a bound, so that a small compressed body can't fill the memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from batchfree.service.openrouter.lenient import find_header
 LONGEST_BODY = 8 * 1024 * 1024
 """Largest size of a decompressed response in bytes. Real answers are far smaller."""
 MOST_VALUES = 200_000
-"""Largest number of values in the JSON of a response. Each takes up to 300 bytes of memory, however short it is."""
+"""Largest number of values in the JSON of a response. Even a short value takes up to 300 bytes of memory."""
 TOO_LONG = f"the response is longer than {LONGEST_BODY >> 20} MB"
 ACCEPTED = "gzip, deflate"
 """The value of the request header `Accept-Encoding`."""
@@ -41,7 +41,7 @@ CHARSETS = re.compile(
     r"utf-(8|16|32)(-le|-be)?|ascii|iso8859-\d+|cp\d+|mac-\w+|koi8-[ru]|gb2312|gbk|gb18030|big5(hkscs)?|euc_\w+|"
     r"shift_\w+|johab|iso2022_(jp|kr)|tis-620"
 )
-"""Python's names of the charsets that are read. Python has other codecs (`idna`, `unicode_escape`) that are none."""
+"""Python's names of the charsets that are read. Python also has codecs that are no charsets (`idna`, …)."""
 
 
 class UnreadableBodyError(ValueError):
@@ -59,7 +59,7 @@ class BodyReader:
         self._inflater = None if coding is None else _inflater(coding)
 
     def feed(self, chunk: bytes) -> None:
-        """Takes the next bytes as they came. Raises UnreadableBodyError."""
+        """Adds the next bytes, as they arrived. Raises UnreadableBodyError."""
         room = LONGEST_BODY - len(self._body) + 1
         if self._inflater is not None:
             try:
@@ -102,8 +102,8 @@ def _inflater(coding: str) -> zlib._Decompress | None:
 def body_text(headers: Mapping[str, str], body: bytes) -> str:
     """The body as text, without the blanks and comments (`: OPENROUTER PROCESSING`) that keep the connection open.
 
-    A byte order mark names the charset, else the content type does, else it is UTF-8. Raises UnreadableBodyError if the
-    body is not valid in that charset.
+    The charset comes from a byte order mark, else from the content type, else it is UTF-8. Raises UnreadableBodyError
+    if the body is not valid in that charset.
     """
     charset = _charset(headers, body)
     try:
@@ -117,7 +117,7 @@ def body_text(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def readable_text(headers: Mapping[str, str], body: bytes) -> str:
-    """The text of an error. If it is not valid it is read as Latin-1, since its ASCII still says what is wrong."""
+    """The text of an error. An invalid text is read as Latin-1, because its ASCII still says what is wrong."""
     try:
         return body_text(headers, body)
     except UnreadableBodyError:

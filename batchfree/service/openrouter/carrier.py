@@ -1,4 +1,4 @@
-"""What takes requests to a service: the interface of the carriers, and what they share. They follow no redirects."""
+"""Carriers take requests to a service. This is their interface and what they share. They follow no redirects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RawResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CarrierError(Exception):
-    """No whole response came. `unsent`: no connection came about, so the service has not seen the request.
+    """There was no whole response. `unsent`: there was no connection, so the service has not seen the request.
 
     The text says why. It may hold the API key.
     """
@@ -40,12 +40,12 @@ class Carrier(Protocol):
     async def send(
         self, method: Method, path: str, content: bytes | None, seconds: float, begun: Callable[[], None] | None = None
     ) -> RawResponse:
-        """Sends a request and reads the whole response; `path` stands behind the base URL, `content` is JSON.
+        """Sends a request and reads the whole response. `path` is appended to the base URL; `content` is JSON.
 
-        `begun` is called when the content begins to be written; until then the service has seen no request.
+        `begun` is called when the content begins to be written. Until then the service has seen no request.
 
-        Raises TimeoutError if that takes longer than `seconds`, CarrierError, and UnreadableBodyError for a body that
-        is too long or wrongly compressed. A cancellation closes the connection.
+        Raises TimeoutError if the call takes longer than `seconds`, CarrierError, and UnreadableBodyError for a body
+        that is too long or wrongly compressed. A cancellation closes the connection.
         """
 
     async def aclose(self) -> None:

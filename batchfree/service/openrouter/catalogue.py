@@ -121,14 +121,14 @@ class ModelCatalogue:
         return "" if self._loaded is None else self._loaded.text
 
     async def models(self) -> tuple[Model, ...]:
-        """The models now in the catalogue. Raises UnavailableError if the service is down and there is no copy at all.
+        """The models in the catalogue now. Raises UnavailableError if the service is down and there is no copy.
 
         A cancellation leaves the copy as it was.
         """
         return await self._models(lambda now: now - self._asked_at >= RETRY_S)
 
     async def refresh(self) -> tuple[Model, ...]:
-        """The models, fetched again unless the last fetch was in the last five minutes. For use after a model was gone.
+        """The models, fetched again unless the last fetch was in the last five minutes. Called after a model was gone.
 
         Raises UnavailableError like `models`. A cancellation leaves the copy as it was.
         """
@@ -151,7 +151,7 @@ class ModelCatalogue:
                 await self._fetch(now)
 
     def _is_due(self, now: float) -> bool:
-        """Whether to look for newer models, on disk or at the service."""
+        """Whether newer models may exist, on disk or at the service."""
         return not self._is_fresh(now) and not 0 <= now - min(self._looked_at, self._asked_at) < RETRY_S
 
     def _is_fresh(self, now: float) -> bool:
@@ -177,7 +177,7 @@ class ModelCatalogue:
         self._write_copy(CachedCatalogue(fetched_at=now, text=text))
 
     def _load_copy(self, now: float) -> None:
-        """Loads the copy on disk if it is newer than the models in memory. A copy from the future counts as old."""
+        """Loads the copy on disk if it is newer than the models in memory. A copy with a future time counts as old."""
         copy = None if self._file is None else _read(self._file)
         if copy is None or (self._loaded is not None and copy.fetched_at <= self._loaded.fetched_at):
             return

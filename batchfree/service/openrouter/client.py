@@ -41,7 +41,7 @@ HEADERS = {
 NO_MEMORY = Failure(kind=Kind.BAD_RESPONSE, message="there is not enough memory to read the response")
 CHAT, KEY, MODELS = "/chat/completions", "/key", "/models"
 UNHANDLED = "Internal Server Error"
-"""The whole body of a server that has no better words for an error of its own."""
+"""The whole body of a server that does not explain its own error."""
 VERSION = re.compile(r"/v\d")
 """The version in the path of an API such as OpenAI's."""
 ESCAPED_LETTER = re.compile(r"\\[^nrt]")
@@ -60,7 +60,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Client:
-    """A connection pool for one base URL. The key is in the request header and nowhere else."""
+    """A connection pool for one base URL. The key is only in the request header."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class Client:
     ) -> None:
         """A client for `connections` requests at a time. Raises BatchfreeError for an impossible key.
 
-        `fast`: requests travel by aiohttp. A `transport` replaces both carriers. `key_variable` is
-        the environment variable of the key, for messages.
+        `fast`: requests are sent by aiohttp. A `transport` replaces both carriers. `key_variable` is the environment
+        variable of the key, for messages.
         """
         self._key_variable = key_variable
         self.base_url = normalize_base_url(base_url)
@@ -148,7 +148,7 @@ class Client:
         return self._with_advice(judged) if isinstance(judged, Failure) else judged
 
     def _with_advice(self, failure: Failure) -> Failure:
-        """The failure with what to do about it, if the endpoint explains it: no key, a wrong one, or no `/v1`."""
+        """The failure with advice, if the endpoint or its key may be the cause: no key, a wrong key, or no `/v1`."""
         advice = ""
         if failure.kind is Kind.KEY_REFUSED and self._key_variable:
             host = urlsplit(self.base_url).netloc
@@ -162,7 +162,7 @@ class Client:
         return replace(failure, message=f"{failure.message}; {advice}") if advice else failure
 
     def _catalogue_text(self, response: RawResponse) -> str | Failure:
-        """The text of a catalogue, which is also kept on disk: without the key, even if the service quotes it."""
+        """The text of a catalogue. It is also kept on disk, so the key is removed if the service quotes it."""
         try:
             text = body_text(response.headers, response.body)
         except UnreadableBodyError as error:
@@ -181,7 +181,7 @@ class Client:
         seconds: float,
         begun: Callable[[], None] | None = None,
     ) -> RawResponse | Failure:
-        """One call with its whole response. No exception of a carrier leaves this function: they may hold the key."""
+        """One call with its whole response. Exceptions of carriers become failures here: they may hold the key."""
         try:
             return await self._carrier.send(method, path, content, seconds, begun)
         except TimeoutError:

@@ -1,8 +1,8 @@
-"""Finds the sentence and the code of an error in a body, in the shapes of every server.
+"""Finds the sentence and the code of an error in a body, in the shapes of many servers.
 
-Some servers send an error with status 200 and under their own keys: MiniMax `base_resp.status_msg`, FastAPI `detail`,
-Tencent `Response.Error.Message`, Baidu `error_msg`, Spring `message`, GraphQL and Cloudflare `errors[].message`,
-Apigee `fault.faultstring`, others `code` and `msg`. Upper and lower case of a key do not matter.
+Some servers send an error with status 200 and under keys of their own: MiniMax `base_resp.status_msg`, FastAPI
+`detail`, Tencent `Response.Error.Message`, Baidu `error_msg`, Spring `message`, GraphQL and Cloudflare
+`errors[].message`, Apigee `fault.faultstring`, others `code` and `msg`. The case of a key does not matter.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def has_error(payload: JsonObject) -> bool:
 
 
 def find_complaint(payload: JsonObject) -> JsonObject | None:
-    """What a body without a reply says, in OpenRouter's shape of an error; None if it says nothing, or `success`."""
+    """The error in a body without a reply, in OpenRouter's shape; None if the body names no error."""
     found = [each for each in islice(sentences_in(payload), MOST) if not SAYS_SUCCESS.fullmatch(each)]
     codes = list(_codes(payload))
     numbers = (as_number(code) for code in codes)

@@ -34,7 +34,7 @@ HTML = re.compile(r"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 LONGEST_SENTENCE = 1000
 """Characters of a text without JSON that are searched for words of an error."""
 START = 20_000
-"""Characters of an unreadable body that are searched for something to say about it."""
+"""Characters of an unreadable body that are searched for words of an error."""
 FRAME = re.compile(r"^data:(.*error.*)$", re.MULTILINE)
 NO_SECRET = Secret()
 
@@ -42,7 +42,7 @@ NO_SECRET = Secret()
 def judge(status: int, headers: Mapping[str, str], body: bytes, secret: Secret = NO_SECRET) -> Judged:
     """What a response means. Header names may have any case; `body` is complete and decompressed.
 
-    The judgement never contains `secret`, which is removed here, once, from everything that came.
+    The judgement never contains `secret`: it is removed here from headers and body.
     """
     headers = secret.scrub_headers(headers)
     if 300 <= status < 400:
@@ -70,7 +70,7 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, secret: Secret =
 
 
 def _payload(text: str) -> Json:
-    """The JSON of a body. Of an event stream, which batchfree never requests, only a frame with an error.
+    """The JSON of a body; of an event stream, which batchfree never requests, the first frame with an error.
 
     Raises UnreadableBodyError if reading it would take too much memory.
     """
@@ -85,7 +85,7 @@ def _payload(text: str) -> Json:
 
 
 def _judge_reply(payload: JsonObject, text: str, status: int, headers: Mapping[str, str], secret: Secret) -> Judged:
-    """What a response without an error means. Without a choice, what it says instead is judged as an error."""
+    """What a response without an error means. If it has no choice, its words are judged as an error."""
     choice = as_object(next(iter(as_list(payload.get("choices"))), None))
     if choice:
         return judge_choice(choice, payload, status, lambda path: secret.scrub(json_text_at(text, path)))

@@ -1,4 +1,4 @@
-"""Reads JSON from outside that may have any shape: a value of the wrong type counts as missing, never as an error."""
+"""Reads JSON from outside, which may have any shape. A value of the wrong type counts as missing; nothing raises."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG_INTEGER = re.compile(rf"\d{{{LONGEST_INTEGER + 1}}}")
 
 
 def parse_json(text: str) -> Json:
-    """The JSON value of a text; None if it is no JSON. NaN, infinities and floats that overflow stay text."""
+    """The JSON value of a text; None if it is not JSON. NaN, infinities and floats that overflow stay text."""
     if LONG_INTEGER.search(text) is None:
         with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # then Python's parser has the last word
             return msgspec.json.decode(text)

@@ -1,4 +1,4 @@
-"""JSON text of a value inside a body, with every number and every repeated key as the sender wrote it.
+"""The JSON text of a value inside a body, with all numbers and repeated keys as the sender wrote them.
 
 Reading a value and writing it again would change long numbers and drop the first of two equal keys.
 """
@@ -20,7 +20,7 @@ class _Members(list[tuple[str, Json]]):
 
 
 def json_text_at(text: str, path: KeyPath) -> str:
-    """The JSON text of the value under `path` in a body. Raises RecursionError, and ValueError if `text` is no JSON."""
+    """The JSON text of the value under `path` in a body. Raises RecursionError, or ValueError if `text` is not JSON."""
     value = json.loads(
         text, object_pairs_hook=_Members, parse_int=_Literal, parse_float=_Literal, parse_constant=_Literal
     )

@@ -17,7 +17,7 @@ LONGEST_METADATA = 20_000
 LONGEST_READ = 8000
 """Characters of a text that are read for a message of one line."""
 PIECE, OVERLAP = 1 << 16, 1 << 12
-"""Characters that are searched for a disguised key at a time, so that a long text needs little memory."""
+"""A disguised key is searched for in pieces of this length, which overlap, so that a long text needs little memory."""
 
 MASKS = (
     (re.compile(r"openrouter\.ai/workspaces/\S*/keys/[^\s\"'<>),]*"), "openrouter.ai/workspaces/…"),
@@ -52,7 +52,7 @@ HINT = re.compile(
     r"\bAIza|\b(?:AKIA|ASIA)[0-9A-Z]|\beyJ|\b[0-9a-f]{32}\.|(?:user|org|proj|acct)[_-]|"
     r"(?i:\b(?:bearer|basic)\s|api[ _-]?key|secret|token|key hash)"
 )
-"""The beginnings of all texts that `MASKS` replace: where there is none, nothing is masked."""
+"""The beginnings of all texts that `MASKS` replace. A text without any of them is not masked."""
 
 ESCAPED = re.compile(
     r"\\+u([0-9A-Fa-f]{4})|\\+x([2-7][0-9A-Fa-f])|%([2-7][0-9A-Fa-f])|&#x([2-7][0-9A-Fa-f]);|&#(\d{2,3});"
@@ -68,12 +68,12 @@ SHORTEST_SECRET = 12
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """The API key, which must not leave the request header. None, or a short word such as EMPTY, is no secret."""
+    """The API key, which must stay in the request header. None, or a short word such as EMPTY, is not a secret."""
 
     value: str | None = None
 
     def scrub(self, text: str) -> str:
-        """The text without the key. Nothing is left of a text that holds it in escapes or with blanks inside."""
+        """The text without the key. A text that holds the key in escapes, or with blanks inside, becomes `…`."""
         key = self.value
         if key is None or len(key) < SHORTEST_SECRET:
             return text
@@ -121,12 +121,12 @@ def masked_name(value: Json) -> str | None:
 
 @lru_cache(maxsize=256)
 def _masked_line(text: str) -> str | None:
-    """The text, masked and on one line. The same few models, providers and finish reasons come with every reply."""
+    """The text, masked and on one line. Cached, because replies name the same few models and providers."""
     return mask(single_line(as_text(text) or "")) or None
 
 
 def masked_object(value: Json) -> JsonObject | None:
-    """An object from outside with all its texts masked; None if it is empty, too large or no object."""
+    """An object from outside with all its texts masked; None if it is empty, too large or not an object."""
     try:
         if not as_object(value) or _size(value) > LONGEST_METADATA:
             return None

@@ -1,7 +1,7 @@
 """Chooses the carrier: httpx for OpenRouter, aiohttp for an endpoint of the user's own.
 
-httpx costs 20 times the CPU of aiohttp per request, which does not matter at 20 requests a minute; on an endpoint of
-one's own it is most of what a row costs. Each library is imported only where it is used, since both take long.
+Per request httpx costs 20 times the CPU of aiohttp. At 20 requests a minute that does not matter; on an endpoint of the
+user's own it would be most of the cost of a row. Each library is imported only when it is used, since both load slowly.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def open_carrier(
 ) -> Carrier:
     """A carrier for this number of connections at a time, which sends these headers with every request.
 
-    `fast`: by aiohttp. `trust_env`: a proxy of the environment is used; it is always left to httpx. Raises
-    BatchfreeError where the environment names a proxy or certificates that can't be used.
+    `fast`: by aiohttp. `trust_env`: a proxy of the environment is used, always by httpx. Raises BatchfreeError if the
+    environment names a proxy or certificates that can't be used.
     """
     try:
         if fast and not (trust_env and urllib.request.getproxies()):

@@ -27,10 +27,10 @@ STOPPED = {
     Ending.REFUSED: (Kind.REFUSED, "the model declined to answer"),
     Ending.BROKEN: (Kind.UPSTREAM_ERROR, "the answer broke off"),
 }
-"""What a reply with one of these endings is, whatever it holds."""
+"""The kind of failure of a reply with this ending, whatever its content is."""
 OTHER_FINISH_KEYS = ("stop_reason", "done_reason", "finishReason", "finish_details")
-"""Where other servers put the finish reason (Anthropic, Ollama, Gemini, OpenAI's previews), if `finish_reason` is null.
-vLLM has the stop sequence itself under `stop_reason`, so only known words count there."""
+"""Other keys of the finish reason (Anthropic, Ollama, Gemini, OpenAI's previews), for servers without `finish_reason`.
+vLLM puts the stop sequence itself under `stop_reason`, so only known words count there."""
 
 
 def judge_choice(choice: JsonObject, payload: JsonObject, status: int, json_text_at: JsonTextAt) -> Judged:
@@ -65,8 +65,11 @@ def judge_choice(choice: JsonObject, payload: JsonObject, status: int, json_text
 
 
 def _message(choice: JsonObject) -> tuple[JsonObject, KeyPath]:
-    """The message of a choice and its path. Of the older completions API, and of a message that is a text: a message
-    with that text."""
+    """The message of a choice and its path.
+
+    The older completions API has a text instead of a message, and some servers send a message that is a text. Then the
+    message is made from that text.
+    """
     message = choice.get("message")
     if isinstance(message, str):
         return {"content": message}, ()
@@ -74,7 +77,7 @@ def _message(choice: JsonObject) -> tuple[JsonObject, KeyPath]:
 
 
 def _finish_reason(choice: JsonObject, payload: JsonObject) -> str | None:
-    """Why the reply ended, by the word of `finish_reason`, or by a known word where other servers put it."""
+    """Why the reply ended: the word of `finish_reason`, or a known word under the key of another server."""
     if (finish := _word(choice.get("finish_reason"))) is not None:
         return finish
     others = (_word(place.get(key)) for place in (choice, payload) for key in OTHER_FINISH_KEYS)
@@ -88,7 +91,7 @@ def _word(reason: Json) -> str | None:
 
 
 def _find_failure(completion: Completion, refusal: str | None) -> tuple[Kind | None, str]:
-    """The reason why a reply is no answer, with a message; None if it is one."""
+    """Why a reply is not an answer: the kind of failure and a message; None if it is an answer."""
     blank = is_blank(completion.content)
     if completion.model is not None and is_safety_classifier(completion.model):
         return Kind.NOT_CHAT, "a safety classifier answered"
@@ -107,8 +110,8 @@ def _find_failure(completion: Completion, refusal: str | None) -> tuple[Kind | N
 def _content_text(content: Json, path: KeyPath, json_text_at: JsonTextAt) -> str:
     """The text of a message, without reasoning.
 
-    Of a list of parts the text of the text parts. An object, a number, `true`, or a list without any part is an answer
-    that the server has parsed: its JSON text.
+    A list of parts gives the text of its text parts. An object, a number, `true`, or a list without any part is an
+    answer that the server has parsed; it gives its JSON text.
     """
     if content is None or isinstance(content, str):
         return clean(content or "")
@@ -125,7 +128,7 @@ def _is_part(part: Json) -> bool:
 
 
 def _part_text(part: Json) -> str:
-    """The text of a text part; empty for other parts. Some servers put the text one level deeper, under `value`."""
+    """The text of a text part; empty for other parts. Some servers put the text under `value`, one level deeper."""
     if isinstance(part, str):
         return part
     text = as_object(part).get("text") if as_object(part).get("type") in TEXT_TYPES else None

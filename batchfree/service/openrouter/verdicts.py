@@ -21,6 +21,7 @@ from batchfree.service.openrouter.verdict_rules import (
 )
 
 MINUTE_S = 61.0
+"""Longest time in seconds until a limit per minute resets, with one second for rounding."""
 
 
 UNABLE = re.compile(r"support|mandatory|not allowed|unrecogni[sz]ed|not permitted|not available|not enabled", re.I)

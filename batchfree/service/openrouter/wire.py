@@ -36,7 +36,7 @@ def body(request: ChatRequest, models: Sequence[str], *, any_model: bool = False
     """The body of one request to these models, the primary model first. Paid tools and plugins are left out.
 
     `any_model` allows models that are not free, for an endpoint of the user's own. Raises ValueError for a model that
-    is not allowed; that would be a bug.
+    is not allowed, which is a bug of the caller.
     """
     if not 1 <= len(models) <= MOST_MODELS:
         raise ValueError(f"{len(models)} models in one request")
@@ -92,7 +92,7 @@ def _may_be_pdf(part: Json) -> bool:
 def read_catalogue(text: str) -> tuple[Model, ...]:
     """The models of `GET /models`. Unreadable entries are skipped. An id is free only if all its entries are free.
 
-    Other servers than OpenRouter may list bare names, or call the list `models` and an id `name`, as Ollama does.
+    Some servers list bare names, or call the list `models` and the id `name`, as Ollama does.
     """
     payload = parse_json(text) if count_values(text) <= MOST_VALUES else None
     whole = as_object(payload)

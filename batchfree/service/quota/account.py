@@ -26,9 +26,9 @@ class LedgerUrl:
     url: str = field(repr=False)
     fingerprint: str
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The `PG*` variables (PostgreSQL manual, "Environment Variables" of libpq). The URL goes before them."""
+    """The `PG*` variables (PostgreSQL manual, "Environment Variables" of libpq). The URL overrides them."""
     own_clock: bool = True
-    """Whether the clock of the database counts, so that machines agree. Otherwise that of the process counts."""
+    """Whether the clock of the database counts, so that machines agree. Otherwise the clock of the process counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ class QuotaUsage:
 def fingerprint(key: str | None, base_url: str, account: str | None = None) -> str:
     """32 hex digits that identify an account and its base URL without revealing the key.
 
-    The account is the one named `account`, else the one of the key.
+    The account is the one with the name `account`, else the account of the key.
     """
     owner = ["key", key or ""] if account is None else ["account", account]
     text = "\0".join([*owner, normalize_base_url(base_url)])

@@ -1,4 +1,4 @@
-"""What a ledger says about an account now, and when its next request may start. All of it in one transaction."""
+"""The state of an account in its ledger, and the time of its next start. Both are read in one transaction."""
 
 from __future__ import annotations
 

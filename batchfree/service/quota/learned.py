@@ -2,6 +2,9 @@
 
 A day report is the answer of `GET /key`, or the limit that a day 429 named. The service's own daily count is late by
 some minutes, so a report can raise our count of the day but never lower it. All times are epoch seconds.
+
+A guessed limit per minute falls by at most half and rises slowly: additive increase, multiplicative decrease (Chiu and
+Jain, 1989, doi.org/10.1016/0169-7552(89)90019-6).
 """
 
 from __future__ import annotations
@@ -17,17 +20,17 @@ LAG = 1800.0
 HOLD = 600.0
 """Seconds after which a guessed cap rises again, by one per minute."""
 DOUBLES_S = 300.0
-"""Seconds in which a guess doubles where the job has no limit: a server that was busy once is not slow for long."""
+"""Seconds in which a guess doubles if the job has no limit, since a server that was busy once is not slow for long."""
 NAMED_HOLD = 3600.0
 """Seconds for which a cap that the service named overrides a higher one in the spec."""
 LARGEST_LEAST = 600
-"""A hint of less than a tenth of a second is no rate."""
+"""Largest value of `least_guess` per minute. A shorter wait than a tenth of a second does not tell a rate."""
 LEAST_GUESS = FREE_REQUESTS_PER_MINUTE // 2
-"""The smallest guess, unless half of the current cap is even smaller. A far too large cap in the spec says nothing."""
+"""The smallest guess, unless half of the current cap is even smaller. A cap in the spec may be far too large."""
 ASK_EVERY = 3600.0
 """Seconds after which a report on the day is stale."""
 ASK_AGAIN = 60.0
-"""Seconds after which a report is stale for a run that is about to stop for a spent day."""
+"""Seconds after which a report is stale for a run that is about to stop because the day is spent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +59,10 @@ def minute_start(at: float, resets_at: float | None) -> float:
 
 
 def least_guess(retry_after: float | None) -> int:
-    """The smallest guess where the job has no limit: a server that says "wait 3 seconds" takes 20 a minute or more.
+    """The smallest guess if the job has no limit: a server that says "wait 3 seconds" takes 20 a minute or more.
 
-    Such a server may also refuse at random, or for the requests in flight, so what went through says little.
+    Such a server may also refuse at random, or because of the requests in flight. So the number of requests that it
+    took says little.
     """
     return LEAST_GUESS if not retry_after else max(1, min(int(MINUTE / retry_after), LARGEST_LEAST))
 

@@ -6,7 +6,7 @@ the same numbers, and a crash leaves at most one start too many. All methods are
 takes about a millisecond.
 
 A process that has to wait gets a ticket with the time of its start, and sleeps until then. Other processes let an
-earlier ticket go first when its time has come. After one more second they ignore it, because its process may be dead.
+earlier ticket start first when its time has come. After one more second they ignore it: its process may be dead.
 
 A database needs a dozen round trips for a start, so `beside_loop` makes it in a thread. Transactions never overlap.
 

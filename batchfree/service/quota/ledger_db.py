@@ -44,7 +44,7 @@ class LedgerFile:
     takes_round_trips = False
 
     def __init__(self, path: Path) -> None:
-        """Opens the file or creates it; `IN_MEMORY` is no file. Raises StorageError, also for a newer format."""
+        """Opens the file or creates it; `IN_MEMORY` needs no file. Raises StorageError, also for a newer format."""
         self.path = path
         self.name = "in memory" if path == IN_MEMORY else str(path)
         if path == IN_MEMORY:

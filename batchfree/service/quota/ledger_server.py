@@ -29,9 +29,9 @@ FORMAT = 1
 BUSY = 10
 """Longest time in seconds of one statement, of a wait for other processes, and of a pause within a transaction."""
 RETRY_EVERY = 4.0
-"""Seconds after a failed connection in which no other one is tried, since a try stops this process for a moment."""
+"""Seconds after a failed connection without another try, because a try stops this process for a moment."""
 SETTINGS = {"connect_timeout": "3", "application_name": "batchfree", "tcp_user_timeout": "10000"}
-"""Settings of the connection where neither the URL nor a `PG*` variable has one. The last is in milliseconds."""
+"""Settings of the connection, if neither the URL nor a `PG*` variable sets them. The last one is in milliseconds."""
 SECRETS = ("password", "sslpassword")
 """Settings that are never shown (PostgreSQL manual, "Parameter Key Words" of libpq)."""
 CODES_FOR_A_PERSON = ("0A", "22", "23", "28", "3D", "3F", "42")
@@ -178,7 +178,7 @@ class LedgerServer:
         return StorageError(f"{self.name}: the quota ledger can't be used: {text}. {advice.format(self._schema)}")
 
     def _report(self, why: str) -> str:
-        """The sentence for a database out of reach. A person reads it once per outage, at its beginning."""
+        """The sentence for a database out of reach. People see it once per outage, at its beginning."""
         sentence = f"{self.name}: the quota ledger is out of reach: {why}"
         if self._away is None:
             self._say(f"{sentence}. No request is started until it is back.")
@@ -186,7 +186,7 @@ class LedgerServer:
         return sentence
 
     def _scrubbed(self, text: str) -> str:
-        """The text on one line, without a password that might stand in it."""
+        """The text on one line, without the passwords in it."""
         for secret in SECRETS:
             if value := self._settings.get(secret):
                 text = text.replace(value, "…")
@@ -194,7 +194,7 @@ class LedgerServer:
 
 
 class TimedConnection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection of which no statement takes much longer than `BUSY` seconds, whatever the network does."""
+    """A connection whose statements take no longer than about `BUSY` seconds, whatever the network does."""
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Waits for the server. Raises `psycopg.OperationalError` after the timeout."""
@@ -202,7 +202,7 @@ class TimedConnection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def _roll_back(connection: TimedConnection) -> None:
-    """Ends the transaction. A connection on which that fails is closed."""
+    """Ends the transaction. If that fails, closes the connection."""
     try:
         connection.execute("ROLLBACK")
     except psycopg.Error:

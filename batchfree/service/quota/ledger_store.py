@@ -22,7 +22,7 @@ class Store(Protocol):
     clock_offset: float
     """Seconds by which the clock of the ledger is ahead of the clock of this process."""
     takes_round_trips: bool
-    """Whether a transaction waits for a network. Not where the process keeps the clock, which stands during a wait."""
+    """Whether a transaction waits for a network. False if the process keeps the clock, which would stand still."""
 
     def transaction(self) -> AbstractContextManager[Database]:
         """A transaction around the block. No other process reads or writes meanwhile."""

@@ -3,15 +3,15 @@
 Four things can delay a start: the starts of the last minute, the requests of the UTC day, a closure of the account
 after a 429, and a short distance between two starts.
 
-The service counts arrivals per clock minute (OpenRouter's reset times are exact minutes), and a request travels for up
-to a second. So a start counts for a quarter of a second more than a minute; a start in the last second of a clock
-minute, which may arrive in the next one, counts until that is over. Then 21 starts at a limit of 20 can never arrive
-within one minute, as far as the two clocks agree. For the same reason no request starts in the last second of a UTC
-day with a limit.
+The starts are limited over a sliding window of a minute. The service counts arrivals per clock minute (OpenRouter's
+reset times are exact minutes), and a request travels for up to a second. So a start counts for a quarter of a second
+more than a minute. A start in the last second of a clock minute may arrive in the next minute, so it counts until that
+minute is over. Then 21 starts at a limit of 20 can never arrive within one minute, as far as the two clocks agree. For
+the same reason no request starts in the last second of a UTC day with a limit.
 
-If the clock is set back, some starts and closures are in the future. Such a start counts as one of this moment (the
-ledger corrects it, so nobody waits longer than 61 seconds for it); such a closure is ignored. If the clock is set
-forward, starts look old at once; a laptop that slept looks the same.
+If the clock is set back, some starts and closures are in the future. Such a start counts as a start of this moment; the
+ledger corrects it, so nobody waits longer than 61 seconds for it. Such a closure is ignored. If the clock is set
+forward, or a laptop has slept, all starts look old at once.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ SLACK = 1.0
 WINDOW = MINUTE + SLACK
 """No start counts for longer than this number of seconds."""
 MARGIN = 0.25
-"""Seconds beyond a minute for which every start counts, since clocks differ and the first request of a connection
-travels longer than the next ones."""
+"""Seconds beyond a minute for which each start counts, because clocks differ, and the first request of a connection
+travels longer than later ones."""
 SPACING = 0.05
 """Longest distance in seconds between two starts. Without it, many requests would leave before a first 429 is back."""
 BURST = 3.0
@@ -82,7 +82,7 @@ class Closure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The earliest time of the next start, if nobody else starts first. No reason means: it may start now."""
+    """The earliest time of the next start, if nobody else starts first. `reason` is None if it may start now."""
 
     at: float
     reason: WaitReason | None = None
@@ -147,7 +147,7 @@ def counts_until(start: float) -> float:
 
 
 def is_in_force(closure: Closure, now: float) -> bool:
-    """Whether a closure still applies. One that ends too late was made before the clock was set back: ignored."""
+    """Whether a closure still applies. A closure that ends too late is ignored: the clock was set back since."""
     longest = now + LONGEST_MINUTE if closure.reason == "minute" else next_day(now) + SLACK
     return now < closure.until <= longest
 

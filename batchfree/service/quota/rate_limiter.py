@@ -1,9 +1,9 @@
 """The rate limiter: waits for a start before each request.
 
 The ledger decides when a request may start. This module waits until then, for one worker at a time, and returns a
-value if the run should end instead. It sleeps in short pieces, because laptops sleep and clocks jump, and wakes at
-once when the run is asked to stop. For a job with a daily limit it refreshes the account's daily quota now and then;
-that call costs no request.
+value if the run should end instead. It sleeps in short pieces, because laptops sleep and clocks jump. It wakes at once
+when the run is asked to stop. For a job with a daily limit it asks the service for the daily quota now and then; that
+call costs no request.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from batchfree.service.unless import unless
 LONGEST_SLEEP = 60.0
 """Seconds after which a waiting worker reads the clock again."""
 SHORTEST_SLEEP = 0.001
-"""Seconds to sleep at least, for a wait that is shorter than the clock's rounding."""
+"""Shortest sleep in seconds, for a wait that is shorter than the clock's rounding."""
 WORTH_REPORTING = 1.0
-"""Seconds from which a wait is reported to people. Changes of its end below this are not reported either."""
+"""Shortest wait in seconds that is reported to people. Smaller changes of its end are not reported either."""
 
 YIELD_S = 0.2
-"""Seconds until a run that yields to somebody more urgent asks again."""
+"""Seconds until a run that yields to a more urgent request asks again."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks into the ledger of an endpoint without limits."""
+"""Seconds between two reads of the ledger on an endpoint without limits."""
 LEDGER_PATIENCE = 60.0
 """Seconds that a run waits for a ledger out of reach before it stops."""
 LEDGER_RETRY = 5.0
@@ -133,7 +133,7 @@ class RateLimiter:
         self._ledger.close_account(closure.until, reason)
 
     async def _is_unlimited(self, stopping: anyio.Event) -> bool:
-        """Whether a start needs no ledger: the job has no limit, and no refusal has taught one.
+        """Whether a start needs no ledger: the job has no limit, and no limit was learned from a refusal.
 
         The ledger is read once a second, since another process may have been refused.
         """
@@ -152,7 +152,7 @@ class RateLimiter:
         return self._unlimited
 
     def _uncounted_start(self) -> Start:
-        """A start that stands in no ledger; the last minute is remembered, in case a limit shows up."""
+        """A start that is in no ledger. Starts of the last minute are remembered, in case a limit is learned."""
         now = self._clock()
         while self._recent and self._recent[0] <= now - rules.WINDOW:
             self._recent.popleft()
@@ -160,7 +160,7 @@ class RateLimiter:
         return Start(id=UNCOUNTED, at=now, job=self._job)
 
     def _count_all(self) -> None:
-        """Counts every start from now on, and those of the last minute."""
+        """Counts each start from now on, and the starts of the last minute."""
         if self._unlimited:
             self._unlimited = False
             self._ledger.add_starts(self._recent, self._job)

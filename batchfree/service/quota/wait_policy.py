@@ -9,9 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitPolicy:
-    """A run stops instead of waiting at `deadline` (epoch seconds), and at a spent day if `on_quota` is "stop".
+    """A run stops instead of waiting at `deadline` (epoch seconds), and on a spent day if `on_quota` is "stop".
 
-    While `yields` returns True it takes no start, since somebody more urgent waits for one.
+    While `yields` returns True the run takes no start, because a more urgent request waits for one.
     """
 
     on_quota: Literal["stop", "wait"] = "stop"

@@ -1,4 +1,4 @@
-"""The Free Models Router: which free model may answer a request, and how each of them has lately done."""
+"""The Free Models Router: the free models that may answer a request, and the health of each of them."""
 
 from batchfree.service.routing.context_too_small import ContextTooSmall, context_too_small
 from batchfree.service.routing.decide import Ask, Decision, NoVoterLeft, Reject, Stop, Wait, decide, stop_after

@@ -1,4 +1,4 @@
-"""The routing decision: everything that may come of these rows, these models, this moment.
+"""The routing decision: what to do with some rows, from their needs and the state of the models.
 
 `decide` is asked before a request and says what to do with the rows; `stop_after` and `context_too_small` are asked
 after a response.
@@ -29,7 +29,7 @@ DOWN_REST_S = 300.0
 BARREN = 40
 """The pool is down after this number of requests in a row without one answer."""
 OWN_BARREN = 5
-"""The only model of an endpoint of the user's own is out of order after this number of requests without an answer …"""
+"""The only model of the user's own is given up after this number of requests without an answer …"""
 OWN_PATIENCE_S = 60.0
 """… over at least this number of seconds."""
 TOO_LONG = "the prompt is longer than the context of every free model"
@@ -50,7 +50,7 @@ RowT = TypeVar("RowT", bound=RoutedRow)
 class Ask(msgspec.Struct, Generic[RowT], frozen=True, kw_only=True):
     """Send `rows` to the models of `draw`; the `spared` rows need another request.
 
-    `models` are all that may answer, as far as they are known. `native`: `response_format` goes along.
+    `models` are all models that may answer, as far as they are known. `native`: with a `response_format`.
     """
 
     draw: Draw
@@ -70,7 +70,7 @@ class Wait(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject(Generic[RowT]):
-    """No model can ever answer `rows` together; a row alone has failed."""
+    """No model can ever answer `rows` together. A single row has then failed."""
 
     rows: tuple[RowT, ...]
     failure: Failure
@@ -185,7 +185,7 @@ def _too_long(
 
 
 def _are_gone(models: Sequence[Model], situation: Situation) -> bool:
-    """Whether every model that might answer has told that it is not there any more."""
+    """Whether the service has said of each model that may answer that it is not available any more."""
     for model in models:
         health = situation.health_of(model.id)
         if not health.gone or situation.now >= health.rests_until:
@@ -218,7 +218,7 @@ def _is_down(models: Sequence[Model] | None, situation: Situation) -> bool:
 
 
 def _rows_for(rows: Sequence[RowT], drawn: Draw, models: Sequence[Model], criteria: Criteria) -> int:
-    """The number of rows that one request carries. If the service draws, half of the models take that many rows."""
+    """The number of rows that one request carries. If the service draws, at least half of the models take that many."""
     if len(rows) == 1:
         return 1
     sizes = sorted(criteria.pack_size(model.id) for model in models) or [criteria.pack_size("")]
@@ -229,7 +229,7 @@ def _rows_for(rows: Sequence[RowT], drawn: Draw, models: Sequence[Model], criter
 def _native(
     models: Sequence[Model] | None, asked: Sequence[Model], drawn: Draw, criteria: Criteria, situation: Situation
 ) -> bool:
-    """Whether `response_format` goes along: to the service's draw if any model takes it, else if all models take it."""
+    """Whether the request has a `response_format`: all models asked take it, or any model if the service draws."""
     if not criteria.wants_schema or criteria.needs_schema or models is None:
         return criteria.needs_schema
     takes = [situation.takes_schema(model) for model in asked]

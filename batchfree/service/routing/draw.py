@@ -1,4 +1,4 @@
-"""Which models a request goes to: a random draw among healthy ones that its rows have not tried."""
+"""Draws the models of a request, at random, among healthy models that its rows have not tried."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from batchfree.service.routing.policy import RoutingPolicy
 from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
 
 PATIENCE_S = 60.0
-"""An untried model that rests no longer than this is waited for."""
+"""Longest rest in seconds of an untried model for which a row waits."""
 SERVICE_TOKENS = 32_000
-"""Longer prompts are drawn here: the service's draw is not known to look at the context length."""
+"""Tokens. For longer prompts the draw is made here, because the service's draw may ignore the context length."""
 
 
 class Draw(msgspec.Struct, frozen=True, kw_only=True):
-    """The models to ask: `route` is what the attempt is recorded under, `models` the primary and then its fallbacks.
+    """The models to ask. `route` is recorded with the attempt; `models` are the primary model and then its fallbacks.
 
-    `of` counts the models that could be asked; None where that is not known.
+    `of` counts the models that could be asked; None if that is not known.
     """
 
     route: str
@@ -41,7 +41,7 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_own(self) -> bool:
-        """Whether the one model is the user's own: no other can help out, and no quota is wasted on it."""
+        """Whether the only model is the user's own. No other model can replace it, and it has no quota to waste."""
         return self.of == 1 and not is_free_route(self.models[0])
 
 
@@ -57,7 +57,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
-    """No model may be asked, ever; `reason` says why."""
+    """No model can ever be asked; `reason` says why."""
 
     reason: str
 
@@ -69,7 +69,7 @@ def draw(
     situation: Situation,
     policy: RoutingPolicy,
 ) -> Draw | Rest | Nothing:
-    """The models for one attempt of these rows. `models` are the eligible ones; None: there is no catalogue.
+    """The models for one attempt of these rows. `models` are the eligible models; None without a catalogue.
 
     On the route `openrouter/free` the service draws for rows that were not asked in this run, unless they have tried
     models in earlier runs, the user restricts the draw, the prompt is long, or the service's draw keeps failing.
@@ -102,9 +102,9 @@ def choose(
 ) -> Draw | Rest | Nothing:
     """A random model for the first row, and up to `fallbacks` more to travel with it.
 
-    No model that the first row has tried is drawn while another is left. A model that rests for at most a minute is
-    waited for. One that rests for longer is asked early before the row goes back to a model that it has tried, unless
-    that one is gone for the day.
+    No model that the first row has tried is drawn while another model is left. A row waits for a model that rests for
+    at most a minute. A model that rests for longer is asked early, unless it is gone for the day. Only then does the
+    row return to a model that it has tried.
     """
     if not models:
         return Nothing(reason="no free model can do what the request needs")
@@ -128,7 +128,7 @@ def choose(
 
 
 def _may_join(model: Model, first: Model, rows: Sequence[RoutedRow], criteria: Criteria, situation: Situation) -> bool:
-    """Whether a healthy free model may be a fallback: it is asked in the same words and takes as many rows."""
+    """Whether a healthy free model may be a fallback: it takes the same request, with as many rows."""
     if situation.health_of(model.id).strikes or not (is_free_id(first.id) and is_free_id(model.id)):
         return False
     alike = not criteria.wants_schema or situation.takes_schema(model) is situation.takes_schema(first)
@@ -140,12 +140,13 @@ def _may_join(model: Model, first: Model, rows: Sequence[RoutedRow], criteria: C
 def _shuffled(
     models: Sequence[Model], rows: Sequence[RoutedRow], criteria: Criteria, situation: Situation
 ) -> list[Model]:
-    """The models in random order. Models of more weight tend to come first (Efraimidis and Spirakis, 2006).
+    """The models in random order. Models of more weight tend to be first.
 
-    The weight is that of the health, times the share of the rows that the model takes. After a pilot the order is that
-    of Thompson sampling (1933, doi.org/10.1093/biomet/25.3-4.285): an accuracy is drawn for each model from what the
-    pilot showed of it, and the weight times that accuracy decides. Each model's rank depends only on the salt, its id
-    and its weight, so adding or removing other models never changes the order of two.
+    Weighted random sampling without replacement (Efraimidis and Spirakis, 2006, doi.org/10.1016/j.ipl.2005.11.003). The
+    weight is the weight of the health, times the share of the rows that the model takes. After a pilot the order is
+    that of Thompson sampling (1933, doi.org/10.1093/biomet/25.3-4.285): an accuracy is drawn for each model from its
+    results in the pilot, and the weight times the accuracy decides. Each model's rank depends only on the salt, its id
+    and its weight, so other models never change the order of two models.
     """
 
     def rank(model: Model) -> float:

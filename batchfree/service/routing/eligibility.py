@@ -1,4 +1,4 @@
-"""Which models of the catalogue may answer a request, and why the others may not."""
+"""The models of the catalogue that may answer a request, and why the others may not."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _reasons(model: Model, requirements: Requirements, policy: RoutingPolicy, to
 
 
 def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]:
-    """Reasons that keep a model out of every job."""
+    """Reasons that hold for every job."""
     if not policy.any_model and not is_free_id(model.id):
         yield "its id does not end in :free"
     elif not policy.any_model and not model.free:
@@ -78,7 +78,7 @@ def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]
     if is_safety_classifier(model.id):
         yield "it is a safety classifier: it answers every prompt with a verdict"
     if not is_chat_model(model):
-        yield "it is no chat model with text output"
+        yield "it is not a chat model with text output"
     if model.id.startswith(FOR_AGENTS) and model.id not in (policy.ids or ()):
         yield "it is reserved for coding agents"
     if model.expires is not None and model.expires <= today:
@@ -147,7 +147,7 @@ def longest_answer(model: Model, requirements: Requirements) -> int | None:
 def beyond(requirements: Requirements, refused: Model | None, models: Sequence[Model]) -> Requirements:
     """The requirements after a model refused a request for its length.
 
-    `refused` is None if the response named no model; then the smallest of `models` is taken to be the one.
+    `refused` is None if the response named no model. Then the smallest of `models` counts as the refusing one.
     """
     known = [model.context_length for model in models if model.context_length is not None]
     said = refused.context_length if refused is not None else min(known, default=None)
@@ -156,7 +156,7 @@ def beyond(requirements: Requirements, refused: Model | None, models: Sequence[M
 
 
 def larger(models: Sequence[Model], refused: Model | None) -> tuple[Model, ...]:
-    """The models with a larger context than the one that refused. An unknown context is not larger."""
+    """The models with a larger context than the model that refused. An unknown context does not count as larger."""
     above = beyond(Requirements(), refused, models).context_above
     return tuple(model for model in models if above is not None and (model.context_length or 0) > above)
 

@@ -1,7 +1,9 @@
 """The health of a model: when it rests, when it is tried again, and how likely it is drawn.
 
-A model that fails rests for a while. Every failure after a rest triples the next rest. After a rest one request at a
-time tries the model until it answers (a half-open circuit breaker). Times are epoch seconds.
+A model that fails rests for a while. Each failure after a rest triples the next rest. After a rest one request at a
+time tries the model until it answers. This is a circuit breaker with a half-open state (Nygard, "Release It!", 2007;
+martinfowler.com/bliki/CircuitBreaker.html). The recent share of failures is an exponential moving average, which also
+decays with time. Times are epoch seconds.
 """
 
 from __future__ import annotations
@@ -36,24 +38,24 @@ OF_MANY = Rests(first=20.0, longest=1800.0)
 OF_FEW = Rests(first=5.0, longest=240.0)
 """For one of two or three models."""
 ALONE = Rests(first=1.0, longest=60.0)
-"""For the only model: while it rests every row waits, so it rests only when it fails often."""
+"""For the only model: while it rests all rows wait, so it rests only if it fails often."""
 OWN = Rests(first=0.0, longest=0.0)
-"""For the only model of an endpoint of the user's own: it never rests, since each request waits for itself."""
+"""For the only model of the user's own: it never rests, because each request waits for itself."""
 OF_ROUTER = Rests(first=60.0, longest=1800.0)
 """For the service's own draw: while it rests, batchfree draws, which costs nothing."""
 
 GONE_REST_S = 3600.0
 """A model that is gone rests until the next UTC midnight, and for at least this number of seconds."""
 LONGEST_HINT_S = 900.0
-"""A hint of the service is obeyed up to this number of seconds."""
+"""Longest rest in seconds that a hint of the service may cause."""
 TRIAL_S = 150.0
-"""A trial that is not over after this number of seconds is forgotten."""
+"""Seconds after which a trial without a result is forgotten."""
 MEMORY = 0.8
-"""`failing` is a running mean: each attempt keeps this share of it …"""
+"""`failing` is a moving average: each attempt keeps this share of it …"""
 HALF_LIFE_S = 600.0
 """… and it halves in this number of seconds."""
 OFTEN = 0.35
-"""From this share of failures, answers that do not fit put a model to rest. Three in a row reach it."""
+"""From this share of failures on, a model also rests after doubtful failures. Three in a row reach it."""
 RARE = 0.17
 """Below this share of failures a model loses its last strike. After a single failure one answer is enough."""
 SELDOM = 0.1
@@ -77,7 +79,7 @@ Kinds in neither set say nothing about the model."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """What is remembered of a model.
+    """What is known about a model.
 
     `strikes` counts the failures that earned a rest. `failing` is the recent share of failures, as it was at
     `failed_at`. `refused` holds the request parameters that the model refused. `gone`: the service said that the model
@@ -102,9 +104,8 @@ def after(
 ) -> Health:
     """The health after an attempt that ended at `now`; `failure` is None for a good answer.
 
-    A single safety verdict is a failure like others; the second one, on another `question`, ends the day of a model.
-
-    Doubtful failures put a model to rest only if they are frequent, and never if it is the only model.
+    A first safety verdict is a failure like others. After a second one, on another `question`, the model rests until
+    the next UTC day. After doubtful failures a model rests only if they are frequent, and never if it is the only one.
     """
     if failure is None:
         return _recovered(health, now, rests)
@@ -131,8 +132,8 @@ def after(
 def _recovered(health: Health, now: float, rests: Rests) -> Health:
     """An answer ends the rest and halves the strikes.
 
-    One strike stays until failures are rare, so that one request at a time tries the model. The only model loses its
-    strikes at once.
+    One strike stays until failures are rare, so that one request at a time tries the model. The only model needs no
+    trial, so its last strike does not stay.
     """
     if health == Health(refused=health.refused, failed_at=health.failed_at):
         return health
@@ -199,14 +200,14 @@ def refuses(health: Health, parameters: Collection[str]) -> bool:
 
 
 def weight(health: Health, now: float) -> float:
-    """The weight of the model in a draw, against a healthy model's 1: the square of its share of successes.
+    """The weight of the model in a draw: the square of its share of successes; 1 for a healthy model.
 
-    That is 0.64 right after a first failure, 0.41 after two, and 0.05, the least, from eight on.
+    It is 0.64 right after a first failure, 0.41 after two, and 0.05, the least weight, after eight or more.
     """
     failing = failing_share(health, now)
     return 1.0 if failing <= SELDOM else float(max((1 - failing) ** 2, LEAST_WEIGHT))
 
 
 def on_trial(health: Health, now: float) -> Health:
-    """The health while a request is in flight. After a rest that request is a trial, and no other is sent meanwhile."""
+    """The health while a request is in flight. After a rest the request is a trial, and no other request is sent."""
     return replace(health, trial_until=now + TRIAL_S) if health.strikes else health

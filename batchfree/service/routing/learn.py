@@ -1,4 +1,4 @@
-"""What a request and its response teach about the health of the models."""
+"""Learns the health of the models from requests and their responses."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from batchfree.service.routing.health import (
 from batchfree.service.routing.model import is_safety_classifier
 
 FEW = 3
-"""Up to this number of models, each rests less when it fails, since the others cannot do all the work."""
+"""Up to this number of models each of them rests less, because the others can't do all the work."""
 PASSED_OVER = Failure(kind=Kind.UPSTREAM_ERROR, message="the service went on to a fallback of this model")
 
 
 def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Health]:
-    """The healths that change when this draw is sent: after a rest one request at a time tries the model."""
+    """The healths that change when a request to this draw is sent: after a rest it is a trial."""
     before = {each: health.get(each, Health()) for each in draw.models}
     return {each: claimed for each, known in before.items() if (claimed := on_trial(known, now)) != known}
 
@@ -49,9 +49,9 @@ def learn(
     answer: Failure | None = None,
     question: str | None = None,
 ) -> dict[str, Health]:
-    """The healths that change with the response to this draw; `answer` is what was wrong with its reply to `question`.
+    """The healths that change with the response to this draw. `answer` is the flaw of its reply to `question`.
 
-    If the service failed over to a fallback, the models before it have failed. If the whole request failed, all have.
+    If the service used a fallback, the models before it have failed. If the whole request failed, all models have.
     """
     outcome = judged if isinstance(judged, Failure) else answer
     lessons = dict.fromkeys(_concerned(draw, judged), outcome)
@@ -66,9 +66,10 @@ def learn(
 def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
     """The models that a response says something about.
 
-    For the service's draw: the router and the model that it drew. For models drawn here: the one that the response
-    names. If it names none of them: all, since the service tries them all before it gives up; but an answer, a timeout
-    and a failed connection belong to the first (some servers name the model by another id than the request).
+    For the service's draw these are the router and the model that it drew. For models drawn here it is the model that
+    the response names. If the response names none of them, it is all models, because the service tries all before it
+    gives up. But an answer, a timeout and a failed connection belong to the first model: some servers give the model
+    another id than the request.
     """
     if draw.route == FREE_ROUTER:
         return (FREE_ROUTER, judged.model) if judged.model else (FREE_ROUTER,)

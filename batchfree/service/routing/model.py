@@ -1,4 +1,4 @@
-"""A model of the catalogue, and what its id alone says."""
+"""A model of the catalogue, and what its id says about it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAFETY_CLASSIFIERS = re.compile(
 NO_CHAT = re.compile(
     r"(?<![a-z])(embed(ding)?s?|re-?rank(er)?|whisper|transcribe|tts|gpt-image|dall-?e|sora)(?![a-z])", re.IGNORECASE
 )
-"""Ids of models that do not chat, whatever modalities they list."""
+"""Ids of models that do not chat, whichever modalities they list."""
 
 FOR_AGENTS = ("thinkingmachines/inkling:", "thinkingmachines/inkling-")
 """Prefixes of ids that answer ordinary callers with 403 `only available on agentic harnesses` (seen in autumn 2026)."""

@@ -12,10 +12,10 @@ from batchfree.service.routing.requirements import Requirements
 
 
 class ModelPool:
-    """A catalogue that never changes; a new catalogue is a new pool. Remembers who can do what, for speed only."""
+    """The models of one catalogue. A new catalogue needs a new pool, because a pool remembers which models are able."""
 
     def __init__(self, catalogue: Sequence[Model] | None, policy: RoutingPolicy) -> None:
-        """`catalogue` is None where none is known."""
+        """`catalogue` is None if none is known."""
         self.models = None if catalogue is None else offer(catalogue, policy)
         self._policy = policy
         self._able: dict[tuple[Requirements, date], tuple[Model, ...]] = {}
@@ -43,7 +43,7 @@ class ModelPool:
         return self._reasons[key]
 
     def rating(self, model_id: str) -> PilotRating | None:
-        """What a pilot showed of the model; None without a pilot."""
+        """The results of the model in a pilot; None without a pilot."""
         return None if self._policy.kept is None else self._policy.kept.get(model_id)
 
     def named(self, model_id: str | None) -> Model | None:

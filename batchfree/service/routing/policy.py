@@ -1,4 +1,4 @@
-"""What the user allows: which models may be asked, under which route, and how many at once."""
+"""What the user allows: the models that may be asked, the route, and the number of models in a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batchfree.core.routes import FREE_ROUTER, ROUTERS, is_free_route
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PilotRating:
-    """What a pilot showed of a model: its right and its wrong answers, pseudo-votes included."""
+    """The results of a model in a pilot: its right and its wrong answers, pseudo-votes included."""
 
     right: float
     wrong: float
@@ -37,17 +37,17 @@ class RoutingPolicy:
 
     @cached_property
     def ids(self) -> tuple[str, ...] | None:
-        """The models that the route names, and no others may be asked; None where the route names a router."""
+        """The models that the route names; no others may be asked. None if the route names a router."""
         return None if self.route[0] in ROUTERS else self.route
 
     @cached_property
     def own_models(self) -> bool:
-        """Whether the route names models of the user's own: no free limits go with them."""
+        """Whether the route names models of the user's own. The limits of free models do not apply to them."""
         return self.any_model and not any(map(is_free_route, self.route))
 
     @cached_property
     def any_model(self) -> bool:
-        """Whether the models need be neither free nor in a catalogue: the user's own endpoint knows them."""
+        """Whether models may be asked that are neither free nor in a catalogue, on an endpoint of the user's own."""
         return self.own_endpoint and self.ids is not None
 
     @cached_property

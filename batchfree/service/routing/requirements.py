@@ -17,8 +17,8 @@ TRACKED = frozenset(
         *("parallel_tool_calls",),
     }
 )
-"""Parameters that a model must list in `supported_parameters` if they are sent, since a provider silently drops those
-that it does not know. `_needed` reads the other parameters of the catalogue with more care."""
+"""Parameters that a model must list in `supported_parameters` if they are sent, because a provider silently drops
+unknown parameters. `_needed` handles the other parameters of the catalogue one by one."""
 
 BUDGETS = ("max_completion_tokens", "max_tokens")
 """Two names of one parameter: a model that lists one of them takes both."""
@@ -58,8 +58,8 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 def analyze(request: ChatRequest, *, native_only: bool = False, context_above: int | None = None) -> Requirements:
     """The needs of a request, from its messages and parameters.
 
-    `native_only`: only models that take a schema will do. `context_above`: a context of this size, in tokens, was too
-    small.
+    `native_only`: only models that take a schema may answer. `context_above`: a context of this size, in tokens, was
+    too small.
     """
     inputs, tokens = set[str](), 0
     for message in request.messages:

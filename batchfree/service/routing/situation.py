@@ -1,4 +1,4 @@
-"""What a routing decision looks at: the needs of the rows, and how the models stand at this moment."""
+"""What a routing decision depends on: the needs of the rows, and the state of the models at this moment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEW = Health()
 
 
 class RoutedRow(Protocol):
-    """What routing must know of a row."""
+    """What routing must know about a row."""
 
     @property
     def models_met(self) -> frozenset[str]:
@@ -36,7 +36,7 @@ class RoutedRow(Protocol):
 
     @property
     def only_new_models(self) -> bool:
-        """Whether the row can do without a request: it waits for no model that rests for long."""
+        """Whether the row needs no further request: then it does not wait for a model that rests for long."""
         ...
 
 
@@ -51,10 +51,10 @@ def _all_rows(rows: Sequence[Any], models: Sequence[Model]) -> int:
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     """What rows that may share a request need of the model that answers them.
 
-    `wants_schema`: a `response_format` goes along where the model takes it. `salt` makes the draw repeatable: the same
-    salt in the same situation draws the same models. `pack_size` is the number of rows that a model (by id) is given,
-    `rows_that_fit` the number of these rows that fit into one request to these models. `only` is the id of the one
-    model that may answer; the rows can do without it if it is gone or rests for long.
+    `wants_schema`: the request has a `response_format` if the model takes it. `salt` makes the draw repeatable: the
+    same salt in the same situation draws the same models. `pack_size` is the number of rows in a pack for a model (by
+    id), `rows_that_fit` the number of these rows that fit into one request to these models. `only` is the id of the
+    only model that may answer; if it is gone or rests for long, the rows are not asked.
     """
 
     needs: Requirements
@@ -66,17 +66,17 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needs_schema(self) -> bool:
-        """Whether only models that take a schema will do."""
+        """Whether only models that take a schema may answer."""
         return self.wants_schema and STRUCTURED in self.needs.parameters
 
     def load(self, model: Model, rows: Sequence[RoutedRow]) -> int:
-        """The number of these rows that one request to the model would carry: those that it has not met."""
+        """The number of these rows that one request to the model would carry: the rows that it has not met."""
         unmet = sum(model.id not in row.models_met for row in rows)
         return min(unmet or len(rows), self.pack_size(model.id))
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """How the models stand. `now` in epoch seconds.
+    """The state of the models at `now` (epoch seconds).
 
     `barren` counts the requests since the last answer, `barren_since` is when the first of them failed (epoch seconds),
     and `last_failure` is the message of the last one.
