@@ -2,6 +2,7 @@
 
 Ray (ray.io) starts the tasks on the cluster that `RAY_ADDRESS` names, or on this machine. If a worker dies, Ray starts
 its task again on another one, which continues from the journal of the part. If this process dies, Ray ends the tasks.
+Long, because only this file imports Ray.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from batchfree.run.switch import Switch
 from batchfree.service.openrouter.catalogue import CACHE_VARIABLE
 
 LOOK_EVERY = 0.5
-"""Seconds between two looks at the tasks."""
+"""Seconds between two checks of the tasks."""
 LOST_WORKERS = 100
 """Times that Ray starts a part again after its worker died."""
 LOCKED_TRIES = 5
@@ -51,7 +52,7 @@ PASSED_ON = (LEDGER_VARIABLE, "BATCHFREE_STATE_DIR", CACHE_VARIABLE)
 
 
 def run_on_ray(job: Job, options: RunOptions, observer: Observer | None) -> Summary:
-    """Runs a job in parts on Ray and writes its table. Raises BatchfreeError where nothing can be done."""
+    """Runs a job in parts on Ray and writes its table. Raises BatchfreeError if nothing can be done."""
     return anyio.run(arun_on_ray, job, options, observer)
 
 

@@ -113,7 +113,7 @@ class OpenJob:
     ) -> Iterator[Task | int]:
         """The wanted questions of the part, each once, at most `limit`. `numbers` are those of the job's questions.
 
-        A number in between counts rows of the part that need no request.
+        A number in between counts rows of the part that need no request. Long, because it is one loop with one state.
         """
         taken, skipped, passed = DigestMarks(numbers), 0, 0
         request: ChatRequest | Failure | None = None

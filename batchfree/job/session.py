@@ -1,4 +1,4 @@
-"""One run of a job, from the lock to the table."""
+"""One run of a job, from the lock to the table. Long, because one object holds a run together from end to end."""
 
 from __future__ import annotations
 

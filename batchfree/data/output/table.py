@@ -30,10 +30,12 @@ def table(
     uses: Collection[str] | None = None,
     is_elsewhere: Callable[[int], bool] = lambda row: False,
 ) -> pl.LazyFrame:
-    """The input's columns, then batchfree's; read in batches. Raises DatasetError, and SpecError where names collide.
+    """The input's columns, then batchfree's; read in batches. Raises DatasetError, and SpecError if names collide.
 
-    `uses` names the input columns that `describe` needs; None stands for all. `describe` gets no others, and no row
-    whose number, counted from zero, is known to be in another part.
+    Long, because Polars asks for columns, condition and limit in one call, and each of them saves work.
+
+    `uses` names the input columns that `describe` needs; None stands for all. `describe` gets only these columns, and
+    no row for which `is_elsewhere` says, by its number from zero, that it is in another part.
     """
     own = job_columns(spec)
     schema, in_parts = dataset.schema, spec.output.folder is not None

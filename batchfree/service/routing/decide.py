@@ -102,7 +102,8 @@ Decision: TypeAlias = Ask[RowT] | Wait[RowT] | Reject[RowT] | NoVoterLeft[RowT] 
 def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, policy: RoutingPolicy) -> Decision[RowT]:
     """What to do with rows that may share a request. The same arguments always give the same decision.
 
-    The model is drawn for the first row; the request then carries the rows that this model has not met.
+    The model is drawn for the first row; the request then carries the rows that this model has not met. Long, because
+    the order of the cases is the rule.
     """
     eligible = situation.pool.eligible(criteria.needs, situation.today)
     voters = rows[0].voters
