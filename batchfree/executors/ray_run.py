@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from importlib import import_module
@@ -23,7 +23,8 @@ from batchfree.core.errors import BatchfreeError, Mistake, SpecError
 from batchfree.core.parts import MOST_PARTS, Part
 from batchfree.core.stops import NEEDS_A_PERSON, TRY_LATER, USAGE, Stopped, StopReason
 from batchfree.core.version import __version__
-from batchfree.executors.part_task import PartTask, run_task
+from batchfree.executors.part_task import PartTask
+from batchfree.executors.ray_worker import REPORT_TIMEOUT, Hub, PartReport, run_part
 from batchfree.executors.whole_run import PartResult, progress_of, result_of, worst
 from batchfree.job.api import single
 from batchfree.job.open_job import open_job
@@ -43,10 +44,12 @@ LOST_WORKERS = 100
 """Times that Ray starts a part again after its worker died."""
 LOCKED_TRIES = 5
 """How often a part is tried again if another process seems to run it: a lost worker may take a moment to end."""
+LOST_TRIES = 90
+"""The same for a part whose machine was lost: after a split of the network its worker goes on there for a while."""
+LOOK_FOR_NODES_EVERY = 5.0
+"""Seconds between two looks for machines that were lost."""
 LOCKED_WAIT = 2.0
 """Seconds until such a part is tried again."""
-REPORT_TIMEOUT = 10.0
-"""Seconds that a part waits for this process to take its report."""
 PASSED_ON = (LEDGER_VARIABLE, "BATCHFREE_STATE_DIR", CACHE_VARIABLE)
 """Environment variables that the workers get, beside that of the API key and those of PostgreSQL (`PG*`)."""
 
@@ -59,12 +62,12 @@ def run_on_ray(job: Job, options: RunOptions, observer: Observer | None) -> Summ
 async def arun_on_ray(job: Job, options: RunOptions, observer: Observer | None) -> Summary:
     """`run_on_ray` inside a running event loop. A cancellation ends the tasks; the next run continues."""
     try:
-        return await _run_parts(job, options, observer or _unobserved)
+        return await run_parts(job, options, observer or _unobserved)
     except BaseExceptionGroup as group:
         raise single(group) from None
 
 
-async def _run_parts(job: Job, options: RunOptions, observer: Observer) -> Summary:
+async def run_parts(job: Job, options: RunOptions, observer: Observer) -> Summary:
     executor = job.spec.executor
     began, switch = time.time(), Switch()
     rows = open_job(job.spec).dataset.count()
@@ -113,24 +116,6 @@ def _start(job: Job) -> Any:
     return ray
 
 
-class Hub:
-    """Takes the reports of all parts, as an actor of Ray beside the process that the user started."""
-
-    def __init__(self) -> None:
-        self._progress = dict[int, Progress]()
-        self._stopped: Stopped | None = None
-
-    def report(self, part: int, progress: Progress) -> Stopped | None:
-        """Takes the progress of a part, by its number. Returns why the run is to end, if it is."""
-        self._progress[part] = progress
-        return self._stopped
-
-    def look(self, stopped: Stopped | None) -> dict[int, Progress]:
-        """The progress of the parts by number; passes on to them why the run is to end."""
-        self._stopped = stopped
-        return self._progress
-
-
 class _Watch:
     """Starts the tasks, shows their progress together, and passes a stop on to them."""
 
@@ -140,7 +125,8 @@ class _Watch:
         here = ray.get_runtime_context().get_node_id()
         affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(here, soft=False)
         self._hub = ray.remote(Hub).options(num_cpus=0, max_restarts=-1, scheduling_strategy=affinity).remote()
-        self._tries = dict[Part, int]()
+        self._tries, self._given_up = dict[Part, int](), set[tuple[Part, str]]()
+        self._looked_for_nodes = 0.0
 
     async def run(self, count: int, cpus: float, switch: Switch) -> list[PartResult]:
         """Runs all parts to their end. Raises the BatchfreeError of a part. A cancellation ends the parts.
@@ -166,14 +152,17 @@ class _Watch:
                 if result.exit_code in (NEEDS_A_PERSON, USAGE) and result.stopped is not None:
                     switch.throw(result.stopped)
             reports = await anyio.to_thread.run_sync(self._look, switch.stopped)
-            self._observer(progress_of(reports.values(), self._rows, switch.stopped))
+            self._observer(progress_of((each.progress for each in reports.values()), self._rows, switch.stopped))
+            for ref in await anyio.to_thread.run_sync(self._find_lost, tasks, reports):
+                part = tasks.pop(ref)
+                tasks[start(part)] = part
             await anyio.sleep(LOOK_EVERY if tasks else 0)
         if error is not None:
             raise error
         return results
 
     def _starter(self, cpus: float) -> Callable[[Part], Any]:
-        remote = self._ray.remote(_run_part).options(num_cpus=cpus, max_retries=LOST_WORKERS, retry_exceptions=False)
+        remote = self._ray.remote(run_part).options(num_cpus=cpus, max_retries=LOST_WORKERS, retry_exceptions=False)
         limit = self._options.limit
 
         def start(part: Part) -> Any:
@@ -205,33 +194,34 @@ class _Watch:
         if result.stopped is None or result.stopped.reason is not StopReason.LOCKED:
             return False
         self._tries[part] = self._tries.get(part, 0) + 1
-        return self._tries[part] <= LOCKED_TRIES
+        was_lost = any(part == lost for lost, _ in self._given_up)
+        return self._tries[part] <= (LOST_TRIES if was_lost else LOCKED_TRIES)
 
-    def _look(self, stopped: Stopped | None) -> dict[int, Progress]:
+    def _find_lost(self, tasks: Mapping[Any, Part], reports: Mapping[int, PartReport]) -> list[Any]:
+        """The tasks on machines that Ray has lost, each given up.
+
+        Ray itself starts a task again as soon as its connection breaks. If the network was split, nothing breaks it,
+        and Ray would wait for about seven minutes.
+        """
+        if time.monotonic() - self._looked_for_nodes < LOOK_FOR_NODES_EVERY:
+            return []
+        self._looked_for_nodes = time.monotonic()
+        dead = {node["NodeID"] for node in self._ray.nodes() if not node["Alive"]}
+        lost = list[Any]()
+        for ref, part in tasks.items():
+            report = reports.get(part.number)
+            if report is not None and report.node in dead and (part, report.node) not in self._given_up:
+                self._given_up.add((part, report.node))
+                self._ray.cancel(ref, force=True)
+                lost.append(ref)
+        return lost
+
+    def _look(self, stopped: Stopped | None) -> dict[int, PartReport]:
         try:
-            found: dict[int, Progress] = self._ray.get(self._hub.look.remote(stopped), timeout=REPORT_TIMEOUT)
+            found: dict[int, PartReport] = self._ray.get(self._hub.look.remote(stopped), timeout=REPORT_TIMEOUT)
         except self._ray.exceptions.RayError:  # the actor is started again
             return {}
         return found
-
-
-def _run_part(task: PartTask, hub: Any) -> PartResult | BatchfreeError:
-    """The task of Ray. An expected error is a value, since Ray would wrap an exception."""
-    ray = import_module("ray")
-    assert task.options.part is not None
-    number = task.options.part.number
-
-    def report(progress: Progress) -> Stopped | None:
-        try:
-            stopped: Stopped | None = ray.get(hub.report.remote(number, progress), timeout=REPORT_TIMEOUT)
-        except ray.exceptions.RayError:  # the next report may arrive
-            return None
-        return stopped
-
-    try:
-        return run_task(task, report)
-    except BatchfreeError as error:
-        return error
 
 
 def _for_workers(job: Job) -> Job:
