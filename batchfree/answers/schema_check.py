@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -97,6 +98,7 @@ class _Checker:
     def _own(self) -> dict[str, Keyword]:
         return {
             "enum": self._enum,
+            "multipleOf": _multiple_of,
             "uniqueItems": _unique_items,
             "pattern": _pattern,
             "patternProperties": _pattern_properties,
@@ -127,6 +129,17 @@ def _normal(value: Json) -> Json:
 def _unique_items(validator: Any, wanted: Json, instance: Json, schema: Json) -> Errors:
     if wanted and isinstance(instance, list) and len(set(map(_key, instance))) < len(instance):
         yield ValidationError("it has non-unique elements")
+
+
+def _multiple_of(validator: Any, step: Json, instance: Json, schema: Json) -> Errors:
+    """Exact, also for fractions and huge numbers: 0.3 is a multiple of 0.1, though no float can show it."""
+    if isinstance(instance, int | float) and not isinstance(instance, bool) and _exact(instance) % _exact(step):
+        yield ValidationError(f"{instance!r} is not a multiple of {step!r}")
+
+
+def _exact(number: float) -> Fraction:
+    """The number as it is written."""
+    return Fraction(number if isinstance(number, int) else repr(number))
 
 
 def _found(pattern: str, text: str) -> bool:

@@ -83,6 +83,23 @@ def test_many_values_for_one_row_are_not_all_checked_against_a_large_schema(is_p
     assert time.process_time() - began < 4, "all of them took 7 s"
 
 
+@pytest.mark.parametrize(
+    ("step", "multiples", "others"),
+    [
+        (0.1, [0, 0.3, 1.1, 10**400, "no number", True], [0.25, 1e-320]),
+        (0.01, [19.99, -0.07, 10**400], [0.005]),
+        (1e-320, [1, 1e308, 10**400], []),
+        (3, [3.0, 3 * 10**400], [10**400, 1e308 + 0.5]),
+        (10**400, [0, 10**401], [1e308, 7]),
+    ],
+)
+def test_multiples_are_exact_for_numbers_of_any_size(step: float, multiples: list[Any], others: list[Any]) -> None:
+    for value in multiples:
+        assert find_mistake(value, {"multipleOf": step}) is None, value
+    for value in others:
+        assert find_mistake(value, {"multipleOf": step}) is not None, value
+
+
 CHECKED: list[tuple[Any, list[Any]]] = [
     ({"enum": [1, "a", None, {"b": 1}]}, [1, 1.0, True, "a", None, {"b": 1.0}, {"b": True}, "A"]),
     ({"uniqueItems": True}, [[], [1, 1.0], [1, True], [{"a": 1}, {"a": 1}], [{"a": 1}, {"a": 2}], [[1], [1.0]], "aa"]),

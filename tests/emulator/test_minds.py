@@ -146,6 +146,24 @@ def test_whatever_the_text_the_value_satisfies_the_schema(schema, text):
     jsonschema.validate(filled, schema, format_checker=jsonschema.FormatChecker())
 
 
+BRANCHING = {"type": "object", "properties": {name: {"$ref": "#"} for name in "abcdefgh"}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "boolean"}, "minItems": 10**9},
+        {"type": "array", "items": {"type": "array", "minItems": 10**6}, "minItems": 1e5},
+        {"type": "string", "minLength": 10**12},
+        {"type": "number", "multipleOf": 1e-320, "minimum": 3},
+        BRANCHING,
+    ],
+)
+def test_an_answer_stays_small_whatever_its_schema_asks_for(schema):
+    filled = SchemaFiller(schema, "Some words", lambda text, options: options[-1]).fill(schema)
+    assert len(json.dumps(filled)) < 500_000
+
+
 def test_a_model_that_lists_structured_outputs_obeys_response_format():
     wanted = {"type": "json_schema", "json_schema": {"name": "order", "strict": True, "schema": ORDER}}
     filled = json.loads(said(asking(INVOICE, GLM, response_format=wanted), "pool: {follows: 0.0}"))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from batchfree.emulator.emulated_model import JsonObject
 
 DEEPEST = 12
+MOST_VALUES = 10_000
+"""Most values in one answer. A schema that branches into itself, or a huge `minItems`, asks for more."""
+MOST_CHARACTERS = 100_000
+"""Most characters of one text, whatever `minLength` asks for."""
 NUMBER = re.compile(r"(?<![\w.-])-?\d[\d,]{0,15}(?:\.\d+)?(?![\w-])")
 PROPER_NAME = r"[A-Z][\w'-]+(?: (?:de |van |von )?[A-Z][\w'-]+)"
 FINDERS = (
@@ -42,11 +46,14 @@ class SchemaFiller:
     root: JsonObject
     text: str
     choose: Choose
+    allowed: Iterator[int] = field(default_factory=lambda: iter(range(MOST_VALUES)))
 
     def fill(self, schema: Any, name: str = "", depth: int = 0) -> Any:
         """A value for the member `name` that its schema allows, except for unusual schemas."""
         if not isinstance(schema, dict) or depth > DEEPEST:
             return summary(self.text) if depth <= DEEPEST else None
+        if next(self.allowed, None) is None:
+            return None
         schema = _resolved(schema, self.root)
         if "const" in schema:
             return schema["const"]
@@ -73,7 +80,7 @@ class SchemaFiller:
     def _array(self, schema: JsonObject, name: str, depth: int) -> list[Any]:
         """One member, or all numbers or names of the text; at least `minItems`."""
         member = _resolved(schema.get("items") or {}, self.root)
-        least, most = schema.get("minItems", 0), schema.get("maxItems", 5)
+        least, most = min(int(schema.get("minItems", 0)), MOST_VALUES), int(schema.get("maxItems", 5))
         values: list[Any] = []
         if member.get("type") in ("integer", "number"):
             values = [_bounded(value, member, member["type"]) for value in numbers_in(self.text)]
@@ -165,7 +172,7 @@ def _bounded(value: float, schema: JsonObject, kind: str) -> float:
     low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf) + (step or 0.5))
     high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf) - (step or 0.5))
     value = min(max(value, low), high)
-    if step:
+    if step and math.isfinite(value / step):
         value = round(value / step) * step
         value += step if value < low else -step if value > high else 0
     return int(value) if value == int(value) else value
@@ -174,4 +181,5 @@ def _bounded(value: float, schema: JsonObject, kind: str) -> float:
 def _fitted(text: str, schema: JsonObject) -> str:
     """The text with a length between `minLength` and `maxLength`. An empty text becomes an example of the format."""
     text = text or PLACEHOLDERS.get(str(schema.get("format")), "")
-    return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+    least, most = min(int(schema.get("minLength", 0)), MOST_CHARACTERS), int(schema.get("maxLength", MOST_CHARACTERS))
+    return text.ljust(least, ".")[:most]
