@@ -161,7 +161,7 @@ BRANCHING = {"type": "object", "properties": {name: {"$ref": "#"} for name in "a
 )
 def test_an_answer_stays_small_whatever_its_schema_asks_for(schema):
     filled = SchemaFiller(schema, "Some words", lambda text, options: options[-1]).fill(schema)
-    assert len(json.dumps(filled)) < 500_000
+    assert len(json.dumps(filled)) < 2_000_000
 
 
 def test_a_model_that_lists_structured_outputs_obeys_response_format():

@@ -50,10 +50,10 @@ class SchemaFiller:
 
     def fill(self, schema: Any, name: str = "", depth: int = 0) -> Any:
         """A value for the member `name` that its schema allows, except for unusual schemas."""
-        if not isinstance(schema, dict) or depth > DEEPEST:
-            return summary(self.text) if depth <= DEEPEST else None
-        if next(self.allowed, None) is None:
+        if depth > DEEPEST or next(self.allowed, None) is None:
             return None
+        if not isinstance(schema, dict):
+            return summary(self.text)
         schema = _resolved(schema, self.root)
         if "const" in schema:
             return schema["const"]
