@@ -9,7 +9,7 @@ from batchfree.core.chat import Json
 from batchfree.core.errors import Mistake
 from batchfree.core.text import KeyPath, dotted, is_utf8
 from batchfree.jobspec.draft import Draft, Origin, masked
-from batchfree.jobspec.yaml.parse import parse_yaml
+from batchfree.jobspec.yaml.parse import MAX_DEPTH, parse_yaml
 
 SET, ENDPOINT, OUTPUT = "--set", "--endpoint", "--output"
 COMMAND_LINE = (SET, ENDPOINT, OUTPUT)
@@ -45,6 +45,10 @@ def override(draft: Draft, overrides: Sequence[str]) -> None:
         if not sign or not all(path):
             given = masked(key if sign else text)
             message = f"`{given}` is no override; write KEY=VALUE, such as limits.concurrency=4"
+            draft.mistakes.append(Mistake(file=SET, message=message))
+            continue
+        if len(path) > MAX_DEPTH:
+            message = f"a key of more than {MAX_DEPTH} parts is none of a job spec"
             draft.mistakes.append(Mistake(file=SET, message=message))
             continue
         _set(draft, path, key.strip(), value)

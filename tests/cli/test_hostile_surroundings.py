@@ -40,7 +40,10 @@ def test_a_wrong_variable_is_named(
     assert "secret" not in output.err
 
 
-@pytest.mark.parametrize("url", ["http://[", "http://a:99999/", "http://a b/", "ftp://x", "", "http://", "http://ä/"])
+WRONG = ["http://[", "http://a:99999/", "http://a b/", "ftp://x", "", "http://", "http://ä/", "https://a..b/v1"]
+
+
+@pytest.mark.parametrize("url", [*WRONG, f"https://{'a' * 64}.com/v1"])
 def test_a_wrong_endpoint_is_named(url: str) -> None:
     output = command("models", "--endpoint", url)
     assert (output.code, output.err.startswith("error: --endpoint: ")) == (2, True)
@@ -78,6 +81,11 @@ def test_a_damaged_line_of_the_journal_is_named(job: JobHere, name: str) -> None
 def test_a_number_of_thousands_of_digits_is_a_mistake(job: JobHere) -> None:
     assert job("validate", "--set", f"request.seed=0x{'f' * 5000}").code == 2
     assert job("validate", "--set", f"router.seed={'9' * 5000}").code == 2
+
+
+def test_a_key_of_thousands_of_parts_is_a_mistake(job: JobHere) -> None:
+    output = job("validate", "--set", f"{'a.' * 20_000}b=1")
+    assert (output.code, output.err) == (2, "error: --set: a key of more than 40 parts is none of a job spec\n")
 
 
 def test_a_schema_nested_a_thousand_levels_deep_is_a_mistake(job: JobHere) -> None:

@@ -14,6 +14,9 @@ UNENCRYPTED = (
 )
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
+LONGEST_LABEL = 63
+"""Most characters of one part of a host name (RFC 1035, section 2.3.4)."""
+
 
 def base_url_complaints(base_url: str) -> Iterator[str]:
     """What is wrong with a base URL. The sentences never quote the URL, since it may hold a password."""
@@ -27,6 +30,8 @@ def base_url_complaints(base_url: str) -> Iterator[str]:
         yield "this URL holds a user name or a password; put the key into the variable that endpoint.api_key_env names"
     elif not _HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}").removesuffix(":")):
         yield "the host of this URL has characters that no host name has; write it in ASCII"
+    elif not all(0 < len(label) <= LONGEST_LABEL for label in parts.hostname.rstrip(".").split(".")):
+        yield f"each part of a host name, between two dots, has 1 to {LONGEST_LABEL} characters"
     if parts.query or parts.fragment or any(sign in base_url for sign in "?#"):
         yield "a base URL ends with its path; leave out everything from ? or # on"
     if any(character.isspace() or not character.isprintable() for character in base_url):
