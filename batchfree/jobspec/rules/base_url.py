@@ -28,10 +28,8 @@ def base_url_complaints(base_url: str) -> Iterator[str]:
         return
     if "@" in parts.netloc:
         yield "this URL holds a user name or a password; put the key into the variable that endpoint.api_key_env names"
-    elif not _HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}").removesuffix(":")):
-        yield "the host of this URL has characters that no host name has; write it in ASCII"
-    elif not all(0 < len(label) <= LONGEST_LABEL for label in parts.hostname.rstrip(".").split(".")):
-        yield f"each part of a host name, between two dots, has 1 to {LONGEST_LABEL} characters"
+    else:
+        yield from _host_complaints(parts)
     if parts.query or parts.fragment or any(sign in base_url for sign in "?#"):
         yield "a base URL ends with its path; leave out everything from ? or # on"
     if any(character.isspace() or not character.isprintable() for character in base_url):
@@ -47,3 +45,11 @@ def base_url_complaints(base_url: str) -> Iterator[str]:
 def _openrouter_complaints(parts: SplitResult) -> Iterator[str]:
     if not parts.path.strip("/"):
         yield "OpenRouter's API is under /api/v1; write https://openrouter.ai/api/v1"
+
+
+def _host_complaints(parts: SplitResult) -> Iterator[str]:
+    """What is wrong with the host."""
+    if not _HOST.fullmatch(parts.netloc.removesuffix(f":{parts.port}").removesuffix(":")):
+        yield "the host of this URL has characters that no host name has; write it in ASCII"
+    elif not all(0 < len(label) <= LONGEST_LABEL for label in (parts.hostname or "").rstrip(".").split(".")):
+        yield f"each part of a host name, between two dots, has 1 to {LONGEST_LABEL} characters"
