@@ -19,7 +19,6 @@ from batchfree.answers import Answer, AnswerRule
 from batchfree.answers import packs as packing
 from batchfree.answers.packs import Alone, PackSizes, company_key, first_sizes, rows_that_fit
 from batchfree.core.chat import ChatRequest, Completion, Failure, Kind
-from batchfree.journal.pack_statistics import PackCounter, PackedRowStatus, PackReply
 
 LABELS = ("positive", "negative", "neutral", "very positive")
 BY_LABEL = AnswerRule(labels=LABELS)
@@ -588,28 +587,6 @@ def test_the_answers_of_a_pack_keep_to_the_smallest_output_where_rows_have_a_lim
 
 
 # Measures
-
-
-def test_packs_are_measured_by_model_size_fate_and_place() -> None:
-    answered, missing = PackedRowStatus.ANSWERED, PackedRowStatus.MISSING
-    meter = PackCounter()
-    assert meter.statistics() is None
-    meter.add(PackReply(model="m", statuses=(answered, answered), labels=("a", "b"), unknown=1))
-    meter.add(PackReply(model="m", statuses=(answered, missing), labels=("a", None)))
-    meter.add(
-        PackReply(
-            model="n", statuses=(answered, PackedRowStatus.CUT_OFF, PackedRowStatus.INVALID), labels=("b", None, None)
-        )
-    )
-    measured = meter.statistics()
-    assert measured is not None
-    shown = measured.to_json()
-    json.dumps(shown)
-    assert (shown["packs"], shown["rows"]) == (3, 7)
-    assert shown["shares"]["missing"] == round(1 / 7, 4)
-    assert shown["yield"][0] == {"model": "m", "size": 2, "packs": 2, "rows": 4, "share": 0.75}
-    assert shown["labels_by_place"][0] == {"place": 0, "rows": 3, "shares": {"a": 0.6667, "b": 0.3333}}
-    assert str(measured).startswith("3 replies to packs of 2.3 rows on average: 4 of 7 rows answered, 1 missing")
 
 
 def test_one_row_alone_is_read_by_the_same_rules_as_in_a_pack() -> None:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 from support.command_line import ROWS, JobHere
 from support.processes import JobFolder, emulator
 
 from batchfree.cli.outcome_text import outcome_lines
-from batchfree.cli.times import duration, moment, with_local_times
 from batchfree.core.stops import Counts
-from batchfree.job.run_history import past_runs, waiting
-from batchfree.journal.event_log import LARGEST_LOG, EventLog
 from batchfree.run.summary import Summary
 
 LABELS = {"labels": ["odd", "even"]}
@@ -86,56 +82,3 @@ def test_status_lists_the_last_runs_and_what_to_type(job: JobHere) -> None:
     value = job("status", "--json").json
     assert [run["exit_code"] for run in value["last_runs"]] == [75, 0]
     assert value["last_runs"][0]["reason"] == "deadline"
-
-
-def test_a_run_that_was_killed_is_told_as_cut_off() -> None:
-    at = "2026-10-06T12:00:00Z"
-    started, ended = {"at": at, "event": "started"}, {"at": at, "event": "ended", "exit_code": 0}
-    runs = past_runs([[started, started, ended]])
-    assert [run.ended_at is None for run in runs] == [False, True]
-
-
-def test_a_wait_lasts_until_its_end_whatever_else_is_logged() -> None:
-    events = [
-        {"event": "waiting", "reason": "day", "until": "2026-10-06T12:00:00Z"},
-        {"event": "model_resting", "until": "2026-10-06T11:00:00Z"},
-        {"event": "progress"},
-    ]
-    noon = 1_791_288_000.0
-    assert waiting(events, noon - 60) == ("day", noon)
-    assert waiting(events, noon + 60) == (None, None)
-    assert waiting([*events, {"event": "going_on"}], noon - 60) == (None, None)
-    assert waiting([{"event": "waiting", "reason": "day", "until": noon}], noon - 60) == ("day", noon)  # of version 0.1
-
-
-def test_the_log_is_rotated(tmp_path: Path) -> None:
-    log = EventLog(tmp_path / "log.jsonl", lambda: 0.0)
-    (tmp_path / "log.jsonl").write_bytes(b"x" * LARGEST_LOG)
-    log.write("started")
-    assert (tmp_path / "log.1.jsonl").stat().st_size == LARGEST_LOG
-    assert json.loads((tmp_path / "log.jsonl").read_text()) == {"at": "1970-01-01T00:00:00Z", "event": "started"}
-
-
-def test_nothing_is_logged_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("mine")
-    (tmp_path / "log.jsonl").symlink_to(tmp_path / "mine.txt")
-    EventLog(tmp_path / "log.jsonl", lambda: 0.0).write("started")
-    assert (tmp_path / "mine.txt").read_text() == "mine"
-
-
-def test_moments_have_a_date_and_a_zone_where_they_are_not_today() -> None:
-    noon = time.mktime((2026, 10, 6, 12, 0, 0, 0, 0, -1))
-    assert moment(noon + 5, noon) == "12:00:05"
-    assert re.fullmatch(r"2026-10-07 12:00 \w+", moment(noon + 86_400, noon))
-    shown = [duration(seconds) for seconds in (5, 60, 3_540, 3_600, 12_000, 86_400, 400_000)]
-    assert shown == ["5 s", "1 min", "59 min", "1 h", "3 h 20 min", "1 day", "5 days"]
-
-
-def test_a_message_for_a_person_names_times_like_every_other_line() -> None:
-    now = 1_791_288_000.0  # 2026-10-06T12:00:00Z
-    midnight = moment(now + 12 * 3_600, now)
-    assert (
-        with_local_times("used up: 50 of 50; more at 2026-10-07T00:00:00Z", now)
-        == f"used up: 50 of 50; more at {midnight}"
-    )
-    assert with_local_times("resets at 2026-99-07T00:00:00Z", now) == "resets at 2026-99-07T00:00:00Z"

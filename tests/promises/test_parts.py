@@ -355,10 +355,9 @@ def test_a_killed_run_of_this_machine_leaves_its_journal_to_the_next_one(tmp_pat
         job = JobFolder(tmp_path / "job", 60)
         folder = RunFolder(job.run_dir).of_part(part_of("1/2"))
         killed = job.start(service, "--part", "1/2")
-        assert until(lambda: find_run(RunFolder(job.run_dir)), killed)
+        assert until(lambda: folder.lock.exists() and f'"pid": {killed.pid}' in folder.lock.read_text(), killed)
         killed.kill()
         killed.communicate()
-    assert f'"pid": {killed.pid}' in folder.lock.read_text()
     assert not was_left_elsewhere(folder.lock)
 
 
