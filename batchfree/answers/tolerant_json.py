@@ -68,7 +68,7 @@ HIDES = re.compile(
 
 
 def parse_tolerantly(text: str) -> Json:
-    """The one value in a text, with its objects as `Pairs`. Raises NotJson where more than syntax is broken."""
+    """The one value in a text, with its objects as `Pairs`. Raises NotJson if more than syntax is broken."""
     value, end = value_in_front(text)
     if end != len(text):
         raise NotJson("there is more than one JSON value", mendable=False)

@@ -10,7 +10,7 @@ from batchfree.run.summary import Summary
 
 
 def run(job: Job, options: RunOptions = api.DEFAULTS, observer: Observer | None = None) -> Summary:
-    """Answers what is not answered yet and writes the table. Raises BatchfreeError where nothing can be done."""
+    """Answers what is not answered yet and writes the table. Raises BatchfreeError if nothing can be done."""
     if not is_on_ray(job, options) or api.is_loop_running():
         return api.run(job, options, observer)
     from batchfree.executors.ray_run import run_on_ray

@@ -13,7 +13,7 @@ SPANS = ("", "_daily", "_weekly", "_monthly")
 
 
 def key_shape(*, limit: int | None, used: int, left: int | None) -> JsonObject:
-    """The response for the requests of the UTC day; None where there is no limit."""
+    """The response for the requests of the UTC day; None if there is no limit."""
     limit = UNLIMITED if limit is None else limit
     day = {"limit": limit, "used": used, "remaining": limit if left is None else left}
     return {

@@ -21,7 +21,7 @@ class Coefficient:
     """A coefficient of agreement."""
 
     value: float | None
-    """None where it is not defined: no row with two votes, or no more than one label in use."""
+    """None if it is not defined: no row with two votes, or no more than one label in use."""
     rows: int
     """Number of rows with two votes or more."""
     interval: Interval | None

@@ -28,7 +28,7 @@ class ScoredAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelScore:
-    """How well one label is given."""
+    """The precision and recall of one label."""
 
     label: str
     precision: Proportion

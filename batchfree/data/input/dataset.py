@@ -82,7 +82,7 @@ class Dataset:
     def batches(self, size: int = BATCH_ROWS, columns: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
         """The rows in order, at most `size` at a time. `columns` limits the columns; they keep the input's order.
 
-        Raises DatasetError where a file turns out broken while it is read.
+        Raises DatasetError if a file turns out broken while it is read.
         """
         # Polars needs at least one column: a frame without columns has no rows.
         names = [name for name in self.schema if columns is None or name in columns] or list(self.schema)[:1]
@@ -113,7 +113,7 @@ class Dataset:
     def row_batches(self, size: int, columns: Collection[str]) -> Iterator[RowBatch]:
         """The rows in order, at most `size` at a time: these columns of the table, and the values of all columns.
 
-        Raises DatasetError where a file turns out broken while it is read.
+        Raises DatasetError if a file turns out broken while it is read.
         """
         if self.format not in JSON_FORMATS:
             yield from (RowBatch(frame=batch) for batch in self.batches(size, columns))
@@ -126,7 +126,7 @@ class Dataset:
     def rows(self, columns: Collection[str]) -> Iterator[JsonObject]:
         """Each row's own values, of these columns. A row of JSON Lines holds only the keys that stand in its line.
 
-        Raises DatasetError where a file turns out broken while it is read.
+        Raises DatasetError if a file turns out broken while it is read.
         """
         is_json = bool(self.schema) and self.format in JSON_FORMATS
         if is_json and self._where is None:
@@ -142,7 +142,7 @@ class Dataset:
         return sum(file.stat().st_size for file in local if file.exists())
 
     def count(self) -> int:
-        """The number of rows. Raises DatasetError where a file turns out broken while it is read."""
+        """The number of rows. Raises DatasetError if a file turns out broken while it is read."""
         if self._where is None:
             return self._survey.places.rows
         try:
