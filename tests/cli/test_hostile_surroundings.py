@@ -83,6 +83,23 @@ def test_a_number_of_thousands_of_digits_is_a_mistake(job: JobHere) -> None:
     assert job("validate", "--set", f"router.seed={'9' * 5000}").code == 2
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ " + '{"a":' * 300 + "1" + "}" * 300 + " }}",
+        "{{ " + " + ".join(["1"] * 5_000) + " }}",
+        "{% for a in [1] %}" * 25 + "{% endfor %}" * 25,
+        "{% if 1 %}" * 120 + "{% endif %}" * 120,
+        "{% if 0 %}" + "{% elif 0 %}" * 3_000 + "{% endif %}",
+    ],
+    ids=["objects", "sum", "loops", "conditions", "alternatives"],
+)
+def test_a_template_that_is_nested_too_deeply_is_a_mistake(job: JobHere, template: str) -> None:
+    job.spec(prompt=template)
+    output = job("validate")
+    assert (output.code, "prompt: the template is nested too deeply" in output.err) == (2, True)
+
+
 def test_a_key_of_thousands_of_parts_is_a_mistake(job: JobHere) -> None:
     output = job("validate", "--set", f"{'a.' * 20_000}b=1")
     assert (output.code, output.err) == (2, "error: --set: a key of more than 40 parts is none of a job spec\n")

@@ -49,7 +49,13 @@ class MessageCompiler:
         except BrokenTemplateError as error:
             for problem in error.problems:
                 self.blame(path, problem)
-            return lambda row: ""
+        except (
+            RecursionError,
+            SyntaxError,
+            MemoryError,
+        ):  # Python's limits for the code that Jinja makes of a template
+            self.blame(path, "the template is nested too deeply, or one of its expressions is too long")
+        return lambda row: ""
 
     def compile_value(self, value: Json, path: KeyPath) -> Render:
         """A value of any kind as a function of a row; every text inside is a template."""
