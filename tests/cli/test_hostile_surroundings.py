@@ -100,6 +100,14 @@ def test_a_template_that_is_nested_too_deeply_is_a_mistake(job: JobHere, templat
     assert (output.code, "prompt: the template is nested too deeply" in output.err) == (2, True)
 
 
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("path", ["s3://[bucket/rows.jsonl", "https://host:99999/rows.jsonl", "http://]/rows.csv"])
+def test_an_input_that_is_no_valid_url_is_a_mistake(job: JobHere, path: str) -> None:
+    job.spec(input=path)
+    output = job("validate")
+    assert (output.code, "input.path: is no valid URL" in output.err) == (2, True)
+
+
 def test_a_key_of_thousands_of_parts_is_a_mistake(job: JobHere) -> None:
     output = job("validate", "--set", f"{'a.' * 20_000}b=1")
     assert (output.code, output.err) == (2, "error: --set: a key of more than 40 parts is none of a job spec\n")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from batchfree.core.errors import DatasetError, Mistake
 from batchfree.core.formats import COMPRESSED_SUFFIXES, INPUT_SUFFIXES, TABS_SUFFIX, TEXT_FORMATS
+from batchfree.core.urls import split_url
 from batchfree.data.input.wrong_files import HEAD_BYTES, wrong_kind
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _with_parents(path: str) -> Iterator[Path]:
 def _unreadable(paths: Sequence[str]) -> Iterator[Mistake]:
     for path in paths:
         if is_remote(path):
+            if split_url(path) is None:
+                yield Mistake(message="is no valid URL", file=path, key="input.path")
             continue
         problem = None
         try:
