@@ -140,7 +140,15 @@ def shell(job: JobHere, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_full_or_closed_stdout_is_said(job: JobHere) -> None:
-    for words in ("status job.yaml --json > /dev/full", "status job.yaml --json >&-", "--help > /dev/full"):
+    for words in (
+        "status job.yaml --json > /dev/full",
+        "status job.yaml --json >&-",
+        "--help > /dev/full",
+        "schema > /dev/full",
+        "schema >&-",
+        "preview job.yaml > /dev/full",
+        "run job.yaml --json -q > /dev/full",
+    ):
         ended = shell(job, f"batchfree {words}")
         assert ended.returncode == 3, ended.stderr
         assert "standard output" in ended.stderr
