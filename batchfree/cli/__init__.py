@@ -19,7 +19,6 @@ from batchfree.cli.command_group import COMPLETION_VARIABLE, PROGRAM
 from batchfree.cli.commands import command_line
 from batchfree.cli.error_messages import report_bug, usage_message
 from batchfree.cli.terminal import drop_stdout, open_missing_streams, say
-from batchfree.core.errors import StorageError
 from batchfree.core.stops import BUG, INTERRUPTED, NEEDS_A_PERSON, OK, OUT_OF_MEMORY, USAGE
 
 
@@ -39,9 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         drop_stdout()  # else the interpreter complains when it exits
         return OK
-    except StorageError as error:
-        say(f"error: {error}")
-        return NEEDS_A_PERSON
     except MemoryError:
         say(f"error: {OUT_OF_MEMORY.message}")
         return NEEDS_A_PERSON

@@ -182,7 +182,7 @@ def schema(json: bool) -> int:
     """Print the JSON Schema of job files, for editors."""
     from batchfree.cli import setup_commands
 
-    return setup_commands.schema()
+    return explain_errors(lambda _: setup_commands.schema(), None)
 
 
 class EmulateCommand(click.Command):
