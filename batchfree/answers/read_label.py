@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from batchfree.answers.fences import fenced_contents, unfenced
+from batchfree.answers.fences import fenced_spans, unfenced
 from batchfree.answers.label_words import (
     BARRED,
     CALLS,
@@ -99,10 +99,10 @@ def _leaves(value: Json, depth: int = 0) -> Iterator[str]:
 
 def _label_in_block(text: str, known: Vocabulary) -> str | Failure | None:
     """The label in a fenced block or in JSON; None if there is neither. The text around it must name no other label."""
-    blocks = fenced_contents(text)
+    blocks = fenced_spans(text)
     if len(blocks) == 1:
-        inner, around = read_label(blocks[0], known.labels), unfenced(text)
-        before = text[: text.index(blocks[0])]
+        inner, around = read_label(text[blocks[0]], known.labels), unfenced(text)
+        before = text[: blocks[0].start]
     else:
         spans = brackets(text).spans if "{" in text or "[" in text else ()
         stripped = text.strip()

@@ -106,10 +106,11 @@ def takes_back(text: str) -> bool:
 def disowns(text: str) -> bool:
     """Whether the sentence that leads up to a JSON value, the end of this text, says that it is not the answer."""
     lead = OPENING_FENCE.sub("", text).rstrip()
-    if not lead or lead[-1] in ".!?":
+    words = words_of(lead[-1000:]).words
+    if not words or lead[-1] in ".!?":
         return False
-    last = [*sentences_of(words_of(lead[-1000:]).words)][-1:]
-    return any(DISOWNING.fullmatch(" ".join(word.text for word in words[-MAX_LEAD_WORDS:])) for words in last)
+    *_, last = sentences_of(words)
+    return DISOWNING.fullmatch(" ".join(word.text for word in last[-MAX_LEAD_WORDS:])) is not None
 
 
 def sentences_of(words: Sequence[Word]) -> Iterator[Sequence[Word]]:

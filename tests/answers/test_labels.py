@@ -108,6 +108,7 @@ CHOICES = (
 )
 """Forms of an answer to a multiple choice question."""
 MEANT: tuple[tuple[tuple[str, ...], str, str | None], ...] = (
+    (YES_NO, "yes\nFor example:\n```\nyes\n```", None),
     # signs
     *((STARS, text, None) for text in ("<4", ">4", "< 4", "<= 4", "~4", "~ 4", "!4", "!= 4", "4-", "Answer: <4")),
     (STARS, "<4>", "4"),
