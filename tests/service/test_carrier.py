@@ -1,9 +1,11 @@
-"""Both carriers over real sockets: what they send, what their errors become, and what a cancellation leaves behind."""
+"""All carriers over real sockets: what they send, what their errors become, and what a cancellation leaves behind."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ from batchfree.service.openrouter.open_carrier import open_carrier
 
 REPLY = b'{"model": "m", "choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "yes"}}]}'
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(REPLY) + REPLY
+WREQ_CARRIER = "batchfree.service.openrouter.wreq_carrier"
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Héllo"}]}
 
 
@@ -76,10 +79,21 @@ def over(fast: bool, main: Callable[[LocalServer, Client], Awaitable[Any]], conn
     return anyio.run(run)
 
 
-both = pytest.mark.parametrize("fast", [False, True], ids=["httpx", "aiohttp"])
+@pytest.fixture(params=["httpx", "aiohttp", "wreq"])
+def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """The argument `fast` of a client that uses this carrier."""
+    if request.param == "wreq":
+        pytest.importorskip("wreq", reason="the extra `fast` is not installed")
+    elif request.param == "aiohttp":
+        without_wreq(monkeypatch)
+    return bool(request.param != "httpx")
 
 
-@both
+def without_wreq(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on wreq can't be imported, as if the extra `fast` were not installed."""
+    monkeypatch.setitem(sys.modules, WREQ_CARRIER, None)
+
+
 def test_a_request_carries_the_key_and_nothing_that_the_job_did_not_ask_for(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> list[bytes]:
         assert isinstance(await client.complete(BODY, 9), Completion)
@@ -98,7 +112,6 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
-@both
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -127,7 +140,74 @@ def test_a_message_says_in_words_what_is_wrong_with_the_http(fast: bool, answer:
     assert "Error" in libraries_words or says.startswith("more or longer")
 
 
-@both
+@pytest.mark.parametrize("head", [CHUNKED + b"ffffff\r\n", HEAD + b"content-length: 99999999\r\n\r\n", HEAD + b"\r\n"])
+def test_a_body_that_is_too_long_is_not_read_to_its_end(fast: bool, head: bytes) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.answer = head + b" " * (9 << 20)
+        judged = await client.complete(BODY, 9)
+        with anyio.fail_after(9):
+            while local.open:  # noqa: ASYNC110 - the sockets tell nobody
+                await anyio.sleep(0.01)
+        return judged
+
+    failure = over(fast, main)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.message) == (Kind.BAD_RESPONSE, "the response is longer than 8 MB")
+
+
+def test_a_compressed_body_is_read(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        body = gzip.compress(REPLY)
+        local.answer = HEAD + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        return await client.complete(BODY, 9)
+
+    assert isinstance(over(fast, main), Completion)
+
+
+def test_a_header_may_stand_twice_and_hold_any_bytes(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> Judged:
+        local.answer = OK.replace(b"\r\n\r\n", b"\r\nx-name: caf\xe9\r\nX-Name: th\xc3\xa9\r\n\r\n")
+        return await client.complete(BODY, 9)
+
+    assert isinstance(over(fast, main), Completion)
+
+
+def test_a_long_prompt_arrives_whole(fast: bool) -> None:
+    prompt = "word " * 180_000  # aiohttp warns from 1 MiB on
+
+    async def main(local: LocalServer, client: Client) -> int:
+        body = BODY | {"messages": [{"role": "user", "content": prompt}]}
+        assert isinstance(await client.complete(body, 9), Completion)
+        return len(local.requests[0])
+
+    assert over(fast, main) > len(prompt)
+
+
+def test_the_start_of_a_request_is_told_before_its_answer(fast: bool) -> None:
+    told = list[str]()
+
+    async def main(local: LocalServer, client: Client) -> None:
+        reply = await client.complete_whole(BODY, 9, lambda: told.append("sent"))
+        assert isinstance(reply.judged, Completion)
+        assert b"content-length: " in local.requests[0].lower()
+
+    over(fast, main)
+    assert told == ["sent"]
+
+
+def test_a_closed_client_leaves_no_connection_open(fast: bool) -> None:
+    async def main(local: LocalServer, client: Client) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(client.complete, BODY, 9)
+        await client.aclose()
+        with anyio.fail_after(9):
+            while local.open:  # noqa: ASYNC110 - the sockets tell nobody
+                await anyio.sleep(0.01)
+
+    over(fast, main)
+
+
 def test_a_redirect_is_a_failure(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> Judged:
         local.answer = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n"
@@ -138,12 +218,13 @@ def test_a_redirect_is_a_failure(fast: bool) -> None:
     assert failure.kind is Kind.BAD_RESPONSE
 
 
-@both
 @pytest.mark.parametrize(
     ("url", "says"),
     [
         ("http://127.0.0.1:1/v1", "127.0.0.1 port 1: connection refused"),
         ("https://nowhere.invalid/v1", "nowhere.invalid port 443: host unknown ("),
+        ("http://nowhere.invalid/v1", "nowhere.invalid port 80: host unknown ("),
+        ("http://two..dots/v1", "two..dots port 80: "),
     ],
 )
 def test_a_request_that_finds_no_connection_was_not_sent(fast: bool, url: str, says: str) -> None:
@@ -210,7 +291,6 @@ def test_a_server_without_tls_is_no_secure_connection() -> None:
     assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
 
 
-@both
 def test_a_server_that_never_answers_times_out(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> Judged:
         local.answer = None
@@ -219,7 +299,6 @@ def test_a_server_that_never_answers_times_out(fast: bool) -> None:
     assert over(fast, main).kind is Kind.TIMEOUT
 
 
-@both
 def test_a_server_that_pads_its_answer_with_blanks_times_out(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> Judged:
         local.is_padding = True
@@ -228,7 +307,6 @@ def test_a_server_that_pads_its_answer_with_blanks_times_out(fast: bool) -> None
     assert over(fast, main).kind is Kind.TIMEOUT
 
 
-@both
 def test_a_thousand_cancelled_requests_leave_no_connection_open_and_no_worker_dead(fast: bool) -> None:
     async def main(local: LocalServer, client: Client) -> int:
         local.answer = None
@@ -255,6 +333,7 @@ def test_a_proxy_from_the_environment_is_left_to_httpx(monkeypatch: pytest.Monke
         await opened.aclose()
         return type(opened).__name__
 
+    without_wreq(monkeypatch)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert anyio.run(carrier, True) == HttpxCarrier.__name__
     assert anyio.run(carrier, False) == AiohttpCarrier.__name__

@@ -13,6 +13,9 @@ from batchfree.service.openrouter.body import BodyReader
 from batchfree.service.openrouter.broken_http import describe
 from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
 
+UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+"""The errors of a request that found no connection."""
+
 
 class AiohttpCarrier:
     """One aiohttp session; it is opened with the first request, since it belongs to the running event loop."""
@@ -41,8 +44,9 @@ class AiohttpCarrier:
                     reader.feed(await stream.readany())
                 return RawResponse(status=response.status, headers=headers, body=reader.end())
         except aiohttp.ClientError as error:
-            unsent = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-            raise CarrierError(_cause(error), unsent=unsent) from None
+            raise CarrierError(_cause(error), unsent=isinstance(error, UNSENT)) from None
+        except UnicodeError as error:  # of a host with an empty or a very long label
+            raise CarrierError(f"host unknown ({error})", unsent=True) from None
 
     async def aclose(self) -> None:
         """Closes all connections."""

@@ -58,7 +58,7 @@ class BodyReader:
         coding = headers.get("content-encoding")
         self._inflater = None if coding is None else _inflater(coding)
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes | memoryview) -> None:
         """Adds the next bytes, as they arrived. Raises UnreadableBodyError."""
         room = LONGEST_BODY - len(self._body) + 1
         if self._inflater is not None:
@@ -76,7 +76,7 @@ class BodyReader:
             raise UnreadableBodyError("the compressed response ends in the middle")
         return bytes(self._body)
 
-    def _without_header(self, chunk: bytes, room: int, error: zlib.error) -> bytes:
+    def _without_header(self, chunk: bytes | memoryview, room: int, error: zlib.error) -> bytes:
         """The first chunk, read as deflate without a header."""
         if self._body:
             raise UnreadableBodyError("the response can't be decompressed") from error

@@ -1,7 +1,7 @@
-"""What a server did wrong, in words, where aiohttp or httpx can't read its response.
+"""What a server did wrong, in words, where a carrier's library can't read its response.
 
-Each library has its own texts for the same fault. The texts of aiohttp 3 and of h11 0.16, which httpx uses, were
-seen with a server that sends each fault.
+Each library has its own texts for the same fault. The texts of aiohttp 3, of h11 0.16, which httpx uses, and of
+wreq 0.13 were seen with a server that sends each fault.
 """
 
 from __future__ import annotations
@@ -26,22 +26,25 @@ BROKEN = "the connection broke"
 FAULTS: Sequence[tuple[str, str]] = (
     (r"^ProxyError|^ClientHttpProxyError", PROXY),
     (r"unreachable|no route to host", UNREACHABLE),
-    (r"not completed|complete message body|not enough data", CUT),
-    (r"content-length", LENGTH),
-    (r"transfer-encoding", CODING),
+    (r"not completed|complete message body|not enough data|incompletebody", CUT),
+    (r"content-?length", LENGTH),
+    (r"transfer-?encoding", CODING),
     (r"chunk", CHUNKS),
-    (r"got more than|too many headers|buffer too long", HEADERS),
+    (r"got more than|too many headers|buffer too long|toolarge", HEADERS),
     (r"header", HEADER),
-    (r"status|request line|expected http|_SWITCH_", NO_HTTP),
-    (r"disconnected", CLOSED),
-    (r"^(Read|Write|Close|ClientOS)Error", BROKEN),
+    (r"status|request line|expected http|_SWITCH_|Parse\(", NO_HTTP),
+    (r"disconnected|incompletemessage", CLOSED),
+    (r"^(Read|Write|Close|ClientOS)Error|\bIo\b", BROKEN),
 )
 """A pattern in the error of a library, and what the server or the network did. The first that fits counts."""
 
 
-def describe(error: BaseException) -> str:
-    """The fault in words, then the library's own text; only that for an unknown fault. It may hold the API key."""
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+def describe(error: BaseException, said: str | None = None) -> str:
+    """The fault in words, then the library's own text; only that for an unknown fault. It may hold the API key.
+
+    `said` is the part of the library's text that names the fault; None: the whole text.
+    """
+    text = f"{type(error).__name__}: {error if said is None else said}".removesuffix(": ")
     fault = next((fault for pattern, fault in FAULTS if re.search(pattern, text, re.IGNORECASE)), None)
     if fault is HEADERS:  # aiohttp quotes only the start of a long header, which may end inside the key
         return fault

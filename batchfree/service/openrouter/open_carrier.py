@@ -1,13 +1,16 @@
-"""Chooses the carrier: httpx for OpenRouter, aiohttp for an endpoint of the user's own.
+"""Chooses the carrier: httpx for OpenRouter, aiohttp or wreq for an endpoint of the user's own.
 
 Per request httpx costs 20 times the CPU of aiohttp. At 20 requests a minute that does not matter; on an endpoint of the
-user's own it would be most of the cost of a row. Each library is imported only when it is used, since both load slowly.
+user's own it would be most of the cost of a row. wreq costs half of aiohttp. It is used where the extra `fast` has
+installed it, but never for `https://`, where aiohttp knows the certificates of SSL_CERT_FILE and SSL_CERT_DIR. Each
+library is imported only when it is used, since they load slowly.
 """
 
 from __future__ import annotations
 
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 
 from batchfree.core.errors import BatchfreeError
 from batchfree.service.openrouter.carrier import Carrier
@@ -18,14 +21,12 @@ def open_carrier(
 ) -> Carrier:
     """A carrier for this number of connections at a time, which sends these headers with every request.
 
-    `fast`: by aiohttp. `trust_env`: a proxy of the environment is used, always by httpx. Raises BatchfreeError if the
-    environment names a proxy or certificates that can't be used.
+    `fast`: by wreq or aiohttp. `trust_env`: a proxy of the environment is used, always by httpx. Raises BatchfreeError
+    if the environment names a proxy or certificates that can't be used.
     """
     try:
         if fast and not (trust_env and urllib.request.getproxies()):
-            from batchfree.service.openrouter.aiohttp_carrier import AiohttpCarrier
-
-            return AiohttpCarrier(base_url, headers, connections)
+            return _fast_carrier(base_url, headers, connections)
         from batchfree.service.openrouter.httpx_carrier import HttpxCarrier, NetworkTransport
 
         return HttpxCarrier(base_url, headers, NetworkTransport(connections, trust_env=trust_env))
@@ -43,3 +44,14 @@ def open_carrier(
             f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be used: {error}; "
             "name a file of PEM certificates, or unset the variable"
         ) from error
+
+
+def _fast_carrier(base_url: str, headers: Mapping[str, str], connections: int) -> Carrier:
+    if base_url.startswith("http:"):
+        with suppress(ImportError):  # the extra `fast` is not installed
+            from batchfree.service.openrouter.wreq_carrier import WreqCarrier
+
+            return WreqCarrier(base_url, headers, connections)
+    from batchfree.service.openrouter.aiohttp_carrier import AiohttpCarrier
+
+    return AiohttpCarrier(base_url, headers, connections)
