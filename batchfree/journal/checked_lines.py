@@ -30,11 +30,11 @@ def _tail(checked: bytes) -> bytes:
 
 def why_damaged(raw: bytes) -> str | None:
     """Why a line is damaged; None if its checksum is right, and for a line of an older version."""
-    end = len(raw) - raw.endswith(b"\n")
-    checked = raw[: max(0, end - TAIL_BYTES)]
-    if raw.startswith(_tail(checked), len(checked)):
+    if raw.endswith(b"%b\n" % _tail(raw[: -TAIL_BYTES - 1])):  # nearly all lines
         return None
-    body = raw[:end]
+    body = raw.removesuffix(b"\n")
+    if body.endswith(_tail(body[:-TAIL_BYTES])):
+        return None
     tail = body[-TAIL_BYTES:]
     if ENDING.fullmatch(tail):
         return "its checksum is wrong"

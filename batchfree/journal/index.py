@@ -15,7 +15,7 @@ from batchfree.journal.digest_numbers import DigestNumbers
 from batchfree.journal.journal_files import JournalFiles
 from batchfree.journal.journal_lines import DamagedLine, JournalLine
 from batchfree.journal.line_places import LinePlaces
-from batchfree.journal.question_state import QuestionState, fold, next_status
+from batchfree.journal.question_state import UNASKED, QuestionState, fold, next_status
 from batchfree.journal.text_set import TextSet
 
 STATUSES = (Status.PENDING, Status.OK, Status.FAILED)
@@ -107,7 +107,9 @@ class JournalIndex:
 
     def state(self, question: str) -> QuestionState:
         """The state of a question, read from its lines in the journal. Raises StorageError."""
-        return fold(question, self.attempts(question))
+        number = self.numbers.get(question)
+        lines = () if number is None else self._places.of(number)
+        return fold(question, [self._line(place, length) for place, length in lines]) if lines else UNASKED
 
     def attempts(self, question: str) -> Iterator[Attempt]:
         """The attempts of a question, oldest first, read from the journal. Raises StorageError."""

@@ -54,9 +54,10 @@ class LinePlaces:
 
     def of(self, number: int) -> Sequence[LinePlace]:
         """The lines of a question, the oldest first."""
-        if number >= len(self._starts) or self._starts[number] == NOWHERE:
+        start = self._starts[number] if number < len(self._starts) else NOWHERE
+        if start == NOWHERE:
             return ()
-        last = LinePlace(self._starts[number], self._length(number))
+        last = LinePlace(start, self._length(number))
         older = self._chains[number] if number < len(self._chains) else 0
         if not older:
             return (last,)

@@ -33,40 +33,35 @@ def describe(state: QuestionState, consensus: Consensus | None = None) -> Mappin
     """
     if state.shown is None or state.outcome is None:
         return {"status": state.status, "attempts": state.attempts}
-    attempt, outcome = (state.shown, state.outcome) if consensus is None else consensus.shown
-    status = state.status if consensus is None else consensus.status
-    is_answer = status is Status.OK
-    values = {
+    if consensus is not None:
+        return _of_attempt(state, *consensus.shown, consensus.status) | _of_votes(state, consensus)
+    return _of_attempt(state, state.shown, state.outcome, state.status)
+
+
+def _of_attempt(state: QuestionState, attempt: Attempt, outcome: Outcome, status: Status) -> dict[str, Any]:
+    """The values of the attempt that is shown. Of tokens and cost each row of a pack has its part."""
+    is_answer, content, size = status is Status.OK, attempt.content, len(attempt.outcomes)
+    place = attempt.outcomes.index(outcome) if size > 1 else 0
+    return {
         "status": status,
         "answer": outcome.answer if is_answer else None,
-        "response": attempt.content,
-        "model": None if attempt.content is None else attempt.model,
+        "response": content,
+        "model": None if content is None else attempt.model,
         "provider": attempt.provider,
         "route": attempt.route,
         "attempts": state.attempts,
         "models_tried": state.models_tried,
-        "finish_reason": attempt.finish_reason,
-        "latency_s": attempt.latency_s,
-        "request_id": attempt.request_id,
-        "answered_at": attempt.at if is_answer else None,
-        "pack_size": len(attempt.outcomes),
-        "repaired": outcome.repaired,
-    }
-    if consensus is not None:
-        return values | _of_votes(state, consensus)
-    return values | _of_request(attempt, outcome, is_answer=is_answer)
-
-
-def _of_request(attempt: Attempt, outcome: Outcome, *, is_answer: bool) -> dict[str, Any]:
-    """The last failure, and the row's part of the tokens and the cost of one request."""
-    size = len(attempt.outcomes)
-    place = attempt.outcomes.index(outcome) if size > 1 else 0
-    return {
         "error_kind": None if is_answer else outcome.kind,
         "error": None if is_answer else outcome.error,
+        "finish_reason": attempt.finish_reason,
         "prompt_tokens": row_share(attempt.prompt_tokens, size, place),
         "completion_tokens": row_share(attempt.completion_tokens, size, place),
         "cost": attempt.cost / size,
+        "latency_s": attempt.latency_s,
+        "request_id": attempt.request_id,
+        "answered_at": attempt.at if is_answer else None,
+        "pack_size": size,
+        "repaired": outcome.repaired,
     }
 
 
@@ -101,6 +96,6 @@ def vote_text(answer: Json) -> str:
 
 def row_share(total: int | None, parts: int, place: int) -> int | None:
     """The part of `total` for the row at `place` (from zero) of a pack of `parts` rows; the parts add up to `total`."""
-    if total is None:
-        return None
+    if total is None or parts == 1:
+        return total
     return total // parts + (place < total % parts)
