@@ -107,7 +107,7 @@ def body_text(headers: Mapping[str, str], body: bytes) -> str:
     """
     charset = _charset(headers, body)
     try:
-        text = codecs.decode(body, charset).rstrip(BLANKS)
+        text = body.decode(charset).rstrip(BLANKS)
     except (UnicodeError, LookupError) as error:
         raise UnreadableBodyError(f"the response is not valid {charset.upper()}") from error
     if text.startswith("{"):

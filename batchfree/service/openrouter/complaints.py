@@ -66,8 +66,10 @@ def has_error(payload: JsonObject) -> bool:
     for key, value in payload.items():
         if value and key.lower() in ("error", "errors"):
             return True
-    code = as_number(as_object(payload.get("base_resp")).get("status_code"))
-    return payload.get("success") is False or code not in (None, 0, 200)
+    if payload.get("success") is False:
+        return True
+    base = payload.get("base_resp")
+    return base is not None and as_number(as_object(base).get("status_code")) not in (None, 0, 200)
 
 
 def find_complaint(payload: JsonObject) -> JsonObject | None:

@@ -58,14 +58,13 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, secret: Secret =
         payload = {}
     except RecursionError:
         payload = {}
-    start = secret.scrub(text[:START])
     judged: Judged
-    if status >= 400 or has_error(payload):
-        judged = _judge_error(payload, start, status, headers)
-    elif payload:
+    if status < 400 and payload and not has_error(payload):
         judged = _judge_reply(payload, text, status, headers, secret)
+    elif status >= 400 or payload:
+        judged = _judge_error(payload, secret.scrub(text[:START]), status, headers)
     else:
-        judged = _judge_unreadable(start, status, headers)
+        judged = _judge_unreadable(secret.scrub(text[:START]), status, headers)
     return _with_envelope(judged, payload, headers)
 
 
@@ -74,19 +73,21 @@ def _payload(text: str) -> Json:
 
     Raises UnreadableBodyError if reading it would take too much memory.
     """
-    if count_values(text) > MOST_VALUES:
+    if len(text) > MOST_VALUES and count_values(text) > MOST_VALUES:
         raise UnreadableBodyError(f"the response holds more than {MOST_VALUES:,} values")
     if text.startswith(("data:", "event:")):
         frames = (parse_json(found[1].strip()) for found in FRAME.finditer(text))
         return next((frame for frame in frames if has_error(as_object(frame))), None)
     value = parse_json(text)
-    errors = (each for each in as_list(value)[:1] if has_error(as_object(each)))  # Gemini sends its error in a list
-    return next(errors, value)
+    if isinstance(value, list) and value and has_error(as_object(value[0])):
+        return value[0]  # Gemini sends its error in a list
+    return value
 
 
 def _judge_reply(payload: JsonObject, text: str, status: int, headers: Mapping[str, str], secret: Secret) -> Judged:
     """What a response without an error means. If it has no choice, its words are judged as an error."""
-    choice = as_object(next(iter(as_list(payload.get("choices"))), None))
+    choices = as_list(payload.get("choices"))
+    choice = as_object(choices[0]) if choices else {}
     if choice:
         return judge_choice(choice, payload, status, lambda path: secret.scrub(json_text_at(text, path)))
     complaint = find_complaint(payload)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -19,14 +17,20 @@ COUNT_LIMIT = 1 << 32
 LONGEST_INTEGER = 18
 """Largest number of digits of an integer; longer ones become floats, because msgspec can't encode them."""
 
-LONG_INTEGER = re.compile(rf"\d{{{LONGEST_INTEGER + 1}}}")
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_INTEGER = b"0" * (LONGEST_INTEGER + 1)
 
 
 def parse_json(text: str) -> Json:
     """The JSON value of a text; None if it is not JSON. NaN, infinities and floats that overflow stay text."""
-    if LONG_INTEGER.search(text) is None:
-        with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):  # then Python's parser has the last word
-            return msgspec.json.decode(text)
+    try:
+        encoded = text.encode()
+        return _parse_by_python(text) if _LONG_INTEGER in encoded.translate(_ZEROS) else msgspec.json.decode(encoded)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _parse_by_python(text)
+
+
+def _parse_by_python(text: str) -> Json:
     try:
         return _decoder.decode(text)
     except (ValueError, RecursionError):
@@ -64,7 +68,7 @@ def as_text(value: Json) -> str | None:
 
 def as_number(value: Json) -> float | None:
     """A finite number, also one written as text; None for other values."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if not isinstance(value, (int, float, str)) or isinstance(value, bool):
         return None
     try:
         read = float(value)
@@ -75,6 +79,8 @@ def as_number(value: Json) -> float | None:
 
 def as_count(value: Json) -> int | None:
     """A whole number from zero, also one written as text; None for other values."""
+    if type(value) is int:
+        return value if 0 <= value < COUNT_LIMIT else None
     read = as_number(value)
     return int(read) if read is not None and 0 <= read < COUNT_LIMIT else None
 

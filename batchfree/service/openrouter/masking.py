@@ -48,14 +48,23 @@ MASKS = (
 Real error texts contain all of these."""
 
 HINT = re.compile(
-    r"openrouter\.ai/workspaces/|\bsk-|\b(?:gsk|hf|r8|fw|tgp_v1|cpk|csk|xai|pplx|nvapi|ghp|gho|ghs|github_pat|glpat)[_-]|"
-    r"\bAIza|\b(?:AKIA|ASIA)[0-9A-Z]|\beyJ|\b[0-9a-f]{32}\.|(?:user|org|proj|acct)[_-]|"
-    r"(?i:\b(?:bearer|basic)\s|api[ _-]?key|secret|token|key hash)"
+    r"""
+    [-_/.AJbBcCkK\u212a]
+    (?: (?<= sk- ) | (?<= (?:hf|r8|fw)[_-] ) | (?<= (?:gsk|cpk|csk|xai|ghp|gho|ghs|org)[_-] )
+      | (?<= (?:pplx|user|proj|acct)[_-] ) | (?<= (?:nvapi|glpat)[_-] ) | (?<= tgp_v1[_-] ) | (?<= github_pat[_-] )
+      | (?<= workspaces/ ) | (?<= [0-9a-f]{32}\. ) | (?<= eyJ ) | Iza | KIA | SIA
+      | (?i: earer\s | asic\s | ret | ey | en )
+    )""",
+    re.VERBOSE,
 )
-"""The beginnings of all texts that `MASKS` replace. A text without any of them is not masked."""
+"""A part of every text that `MASKS` replace. A text without any of these parts is not masked.
+
+Most texts are ids and names. So the search begins at a character that is rare in them, such as the `k` of `token` and
+`api key`; `re` skips other characters quickly. U+212A is the sign of Kelvin, which equals `k` where case is ignored.
+"""
 
 ESCAPED = re.compile(
-    r"\\+u([0-9A-Fa-f]{4})|\\+x([2-7][0-9A-Fa-f])|%([2-7][0-9A-Fa-f])|&#x([2-7][0-9A-Fa-f]);|&#(\d{2,3});"
+    r"\\\\*u([0-9A-Fa-f]{4})|\\\\*x([2-7][0-9A-Fa-f])|%([2-7][0-9A-Fa-f])|&#x([2-7][0-9A-Fa-f]);|&#(\d{2,3});"
 )
 """Characters that are written as escapes of JSON, and ASCII characters as escapes of URLs or of HTML."""
 DISGUISE = dict.fromkeys(
@@ -122,7 +131,7 @@ def masked_name(value: Json) -> str | None:
 @lru_cache(maxsize=256)
 def _masked_line(text: str) -> str | None:
     """The text, masked and on one line. Cached, because replies name the same few models and providers."""
-    return mask(single_line(as_text(text) or "")) or None
+    return mask(single_line(text)) or None
 
 
 def masked_object(value: Json) -> JsonObject | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 import msgspec
 
@@ -45,6 +46,7 @@ def is_chat_model(model: Model) -> bool:
     return speaks_text and NO_CHAT.search(model.id) is None
 
 
+@lru_cache(maxsize=256)
 def is_safety_classifier(model_id: str) -> bool:
     """Whether the id is that of a known safety classifier, which answers every prompt with a verdict."""
     return SAFETY_CLASSIFIERS.search(model_id) is not None
