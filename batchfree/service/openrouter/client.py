@@ -44,8 +44,6 @@ UNHANDLED = "Internal Server Error"
 """The whole body of a server that does not explain its own error."""
 VERSION = re.compile(r"/v\d")
 """The version in the path of an API such as OpenAI's."""
-ESCAPED_LETTER = re.compile(r"\\[^nrt]")
-"""An escape in JSON that may hide a letter of the key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,7 @@ class Client:
             return WholeReply(judged=judged, payload={})
         text = body_text(response.headers, response.body)
         payload = as_object(parse_json(text))
-        if ESCAPED_LETTER.search(text) or self._secret.scrub(text) != text:
+        if self._secret.may_be_in(text):
             payload = as_object(self._secret.scrub_json(payload))
         return WholeReply(judged=judged, payload=payload)
 

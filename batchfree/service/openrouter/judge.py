@@ -51,7 +51,9 @@ def judge(status: int, headers: Mapping[str, str], body: bytes, secret: Secret =
         return Failure(kind=Kind.BAD_RESPONSE, message=message, status=status)
     try:
         text = body_text(headers, body) if status < 400 else readable_text(headers, body)
-        payload = as_object(secret.scrub_json(_payload(text)))
+        payload = as_object(_payload(text))
+        if secret.may_be_in(text):
+            payload = as_object(secret.scrub_json(payload))
     except UnreadableBodyError as error:
         if status < 400:
             return Failure(kind=Kind.BAD_RESPONSE, message=one_line(str(error)), status=status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.text import clean, single_line
@@ -49,11 +49,11 @@ Real error texts contain all of these."""
 
 HINT = re.compile(
     r"""
-    [-_/.AJbBcCkK\u212a]
+    [-_/.AJkKrR\s\u212a]
     (?: (?<= sk- ) | (?<= (?:hf|r8|fw)[_-] ) | (?<= (?:gsk|cpk|csk|xai|ghp|gho|ghs|org)[_-] )
       | (?<= (?:pplx|user|proj|acct)[_-] ) | (?<= (?:nvapi|glpat)[_-] ) | (?<= tgp_v1[_-] ) | (?<= github_pat[_-] )
       | (?<= workspaces/ ) | (?<= [0-9a-f]{32}\. ) | (?<= eyJ ) | Iza | KIA | SIA
-      | (?i: earer\s | asic\s | ret | ey | en )
+      | (?<= (?i:bearer)\s ) | (?<= (?i:basic)\s ) | (?i: ey | en | et )
     )""",
     re.VERBOSE,
 )
@@ -73,34 +73,49 @@ DISGUISE = dict.fromkeys(
 """Blanks, controls and invisible characters, as a table for `str.translate` that removes them."""
 SHORTEST_SECRET = 12
 """Shortest key, in characters, that is masked in responses. Local servers get words such as EMPTY as key."""
+FIRST_LETTERS = 8
+"""Number of letters of the key that are searched first. Few texts hold them, so few are searched for the whole key."""
+BETWEEN_LETTERS = rf"(?:[{re.escape(''.join(map(chr, DISGUISE)))}]++|\\[bfnrt]?)*+"
+"""Characters that show nothing, also as escapes of JSON, and the backslash before `"` and `/` in JSON."""
+HIDDEN_LETTER = r"\\u(?:00|20(?!1|2[0-7])|[fF][eE])|\\x|%[2-7]|&#"
+"""Escapes that may stand for a letter of the key, or for an invisible character."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Secret:
     """The API key, which must stay in the request header. None, or a short word such as EMPTY, is not a secret."""
 
     value: str | None = None
 
+    def may_be_in(self, text: str) -> bool:
+        """Whether the key may be in a text, or in a value of a JSON text. If not, scrubbing would change nothing."""
+        return self._traces is not None and self._traces.search(text) is not None
+
     def scrub(self, text: str) -> str:
         """The text without the key. A text that holds the key in escapes, or with blanks inside, becomes `…`."""
-        key = self.value
-        if key is None or len(key) < SHORTEST_SECRET:
+        if self.value is None or not self.may_be_in(text):
             return text
-        text, bare = text.replace(key, "…"), "".join(key.split())
+        text, bare = text.replace(self.value, "…"), "".join(self.value.split())
         pieces = (text[place : place + PIECE + OVERLAP] for place in range(0, len(text), PIECE))
         return "…" if any(bare in _without_disguise(piece) for piece in pieces) else text
 
     def scrub_json(self, value: Json) -> Json:
         """The value with all its texts and keys scrubbed. Raises RecursionError."""
-        if self.value is None or len(self.value) < SHORTEST_SECRET:
-            return value
-        return _mapped(value, self.scrub)
+        return value if self._traces is None else _mapped(value, self.scrub)
 
     def scrub_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers with their values scrubbed."""
-        if self.value is None:
+        if self._traces is None or not self.may_be_in("\n".join(headers.values())):
             return headers
         return {name: self.scrub(value) for name, value in headers.items()}
+
+    @cached_property
+    def _traces(self) -> re.Pattern[str] | None:
+        """The pattern of the first letters, or of an escape that may hide a letter; None if the key is no secret."""
+        if self.value is None or len(self.value) < SHORTEST_SECRET:
+            return None
+        letters = "".join(self.value.split())[:FIRST_LETTERS]
+        return re.compile(f"{BETWEEN_LETTERS.join(map(re.escape, letters))}|{HIDDEN_LETTER}")
 
 
 def mask(text: str) -> str:
