@@ -327,13 +327,26 @@ def test_a_thousand_cancelled_requests_leave_no_connection_open_and_no_worker_de
     assert over(fast, main, connections=16) <= 1
 
 
-def test_a_proxy_from_the_environment_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def carrier(trust_env: bool) -> str:
-        opened = open_carrier("http://there.example/v1", {}, 1, fast=True, trust_env=trust_env)
+def carrier(url: str, *, trust_env: bool = False) -> str:
+    """The name of the carrier to an endpoint of the user's own."""
+
+    async def main() -> str:
+        opened = open_carrier(url, {}, 1, fast=True, trust_env=trust_env)
         await opened.aclose()
         return type(opened).__name__
 
+    return anyio.run(main)
+
+
+def test_wreq_carries_plain_http_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wreq", reason="the extra `fast` is not installed")
+    assert carrier("http://there.example/v1") == "WreqCarrier"
+    assert carrier("https://there.example/v1") == AiohttpCarrier.__name__
     without_wreq(monkeypatch)
+    assert carrier("http://there.example/v1") == AiohttpCarrier.__name__
+
+
+def test_a_proxy_from_the_environment_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    assert anyio.run(carrier, True) == HttpxCarrier.__name__
-    assert anyio.run(carrier, False) == AiohttpCarrier.__name__
+    assert carrier("http://there.example/v1", trust_env=True) == HttpxCarrier.__name__
+    assert carrier("http://there.example/v1") != HttpxCarrier.__name__
