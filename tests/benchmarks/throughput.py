@@ -5,8 +5,9 @@
 
 The yardstick is a raw aiohttp loop that POSTs the same bodies and writes JSON lines. Both run in turn, each in its own
 process; the CPU is that of the whole process. Marginal CPU per row = (CPU at N rows − CPU at 64) / (N − 64). The table
-shows medians. `--tools "aiohttp loop,batchfree,openai client,litellm"` lets other tools join, each with a semaphore;
-they have neither a journal nor a table. `--peers` is the Python of an environment in which they are installed.
+shows medians. `batchfree` sends by aiohttp, as without the extra `fast`; `batchfree[fast]` sends by wreq.
+`--tools "aiohttp loop,batchfree,openai client,litellm"` lets other tools join, each with a semaphore; they have neither
+a journal nor a table. `--peers` is the Python of an environment in which they are installed.
 """
 
 from __future__ import annotations
@@ -92,13 +93,16 @@ class Measured:
             )
 
 
-def batchfree_command(folder: Path, url: str, rows: Path, name: str, concurrency: int) -> list[str]:
-    job = folder / f"{name}.yaml"
+def batchfree_command(tool: str, folder: Path, url: str, rows: Path, concurrency: int) -> list[str]:
+    job = folder / "job.yaml"
     job.write_text(
-        f"input: {rows}\noutput: {folder}/{name}.parquet\nendpoint: {url}\nrouter: {{route: one}}\n"
+        f"input: {rows}\noutput: {folder}/job.parquet\nendpoint: {url}\nrouter: {{route: one}}\n"
         f"limits: {{concurrency: {concurrency}}}\n"
     )
-    return [sys.executable, "-m", "batchfree", "run", str(job), "-q"]
+    start = "import sys; from batchfree.cli import main; sys.exit(main(['run', sys.argv[1], '-q']))"
+    if tool == "batchfree":
+        start = f"import sys; sys.modules['wreq'] = None; {start}"
+    return [sys.executable, "-c", start, str(job)]
 
 
 def measure(url: str, rows: int, concurrency: int, tool: str, peers: str) -> Measured:
@@ -113,8 +117,8 @@ def measure(url: str, rows: int, concurrency: int, tool: str, peers: str) -> Mea
             "BATCHFREE_STATE_DIR": f"{folder}/state",
             "BATCHFREE_CACHE_DIR": f"{folder}/cache",
         }
-        if tool == "batchfree":
-            return Measured(batchfree_command(folder, url, data, "job", concurrency), environment)
+        if tool.startswith("batchfree"):
+            return Measured(batchfree_command(tool, folder, url, data, concurrency), environment)
         python = sys.executable if tool == "aiohttp loop" else peers
         arguments = [url, str(data), f"{folder}/out", str(concurrency)]
         return Measured([python, "-c", SCRIPTS[tool], *arguments], environment)
@@ -125,7 +129,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--concurrency", type=int, default=32)
-    parser.add_argument("--tools", default="aiohttp loop,batchfree")
+    parser.add_argument("--tools", default="aiohttp loop,batchfree,batchfree[fast]")
     parser.add_argument("--peers", default=sys.executable)
     options = parser.parse_args()
     tools = options.tools.split(",")
