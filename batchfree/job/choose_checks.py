@@ -21,8 +21,8 @@ def choose_checks(state: JobState, passed_over: Collection[str] = ()) -> Mapping
     if not book.wanted:
         return {}
     values, finished, ranked = state.values(), set[str](), dict[str, int]()
-    for row, question in state.opened.rows_to_answer():
-        if values.brief(row, question)["status"] is Status.PENDING:
+    for _, question in state.opened.rows_to_answer():
+        if values.status(question) is Status.PENDING:
             return {}
         if isinstance(question, Failure):
             continue

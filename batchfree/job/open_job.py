@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, islice
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -15,6 +16,7 @@ from batchfree.core.parts import Part
 from batchfree.data import output
 from batchfree.data.input import Dataset, open_dataset
 from batchfree.data.openai_batch import row_name
+from batchfree.data.output.question_values import Columns
 from batchfree.data.prompts import Prompts, compile_prompts
 from batchfree.data.unknown_column import no_column
 from batchfree.job.part_rows import PartRows
@@ -27,6 +29,8 @@ from batchfree.run.tasks import Task
 
 BATCH = 2_000
 """The number of rows that are read and rendered at a time."""
+SMALL_BATCH = 250
+"""The number of rows whose replies are held at a time where no table is made."""
 FIRST_ROWS = 100
 """The number of rows that are read for warnings."""
 ANSWERED = (
@@ -34,8 +38,8 @@ ANSWERED = (
     "it: move it from `messages` into a column of its own, unless it is meant as the begin of the answer"
 )
 
-Describe: TypeAlias = Callable[[Mapping[str, Any], str | Failure], Mapping[str, Any]]
-"""A row of the input and the digest of its question, or why it has none → its values by column name."""
+Describe: TypeAlias = Callable[[Sequence[Mapping[str, Any]], Sequence[str | Failure]], Columns]
+"""Rows of the input, and the digests of their questions, or why they have none → the rows' values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,15 @@ class OpenJob:
     def rows_to_answer(self) -> Iterator[tuple[Mapping[str, Any], str | Failure]]:
         """The rows of the part, or of the whole job, with the digests of their questions. A failure has no digest."""
         for number, row in enumerate(self.rows()):
-            if self.part_rows.is_elsewhere(number):
-                continue
-            question = self.question_of(row)
-            if self._is_here(number, question if isinstance(question, str) else None):
+            question = self._question_here(number, row)
+            if question is not None:
                 yield row, question
+
+    def batches_to_answer(self) -> Iterator[tuple[list[Mapping[str, Any]], list[str | Failure]]]:
+        """The same in batches: rows, and the digests of their questions."""
+        left = self.rows_to_answer()
+        while batch := list(islice(left, SMALL_BATCH)):
+            yield [row for row, _ in batch], [question for _, question in batch]
 
     def _is_here(self, number: int, question: str | None) -> bool:
         """Whether a row with this number is in the part, which is then remembered."""
@@ -146,15 +154,25 @@ class OpenJob:
         yield skipped
 
     def table(self, describe: Describe) -> pl.LazyFrame:
-        """The output table of the part, or of the whole job, derived row by row while it is read."""
-        part = self.part
+        """The output table of the part, or of the whole job, derived batch by batch while it is read."""
 
-        def of(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-            question = self.question_of(row)
-            is_here = part is None or part.has(question if isinstance(question, str) else None)
-            return describe(row, question) if is_here else None
+        def of(rows: Sequence[Mapping[str, Any]], first: int) -> output.DescribedRows:
+            if self.part is None:
+                return output.DescribedRows(columns=describe(rows, [self.question_of(row) for row in rows]))
+            questions = [self._question_here(number, row) for number, row in enumerate(rows, first)]
+            here = [question is not None for question in questions]
+            columns = describe(list(compress(rows, here)), [each for each in questions if each is not None])
+            return output.DescribedRows(columns=columns, here=here)
 
-        return output.table(self.dataset, self.spec, of, self.uses, self.part_rows.is_elsewhere)
+        return output.table(self.dataset, self.spec, of, self.uses)
+
+    def _question_here(self, number: int, row: Mapping[str, Any]) -> str | Failure | None:
+        """The question of the row with this number; None if the row is in another part."""
+        if self.part_rows.is_elsewhere(number):
+            return None
+        question = self.question_of(row)
+        is_here = self._is_here(number, question if isinstance(question, str) else None)
+        return question if is_here else None
 
 
 def _of_rows(count: int, rows: int) -> str:

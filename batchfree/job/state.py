@@ -13,6 +13,7 @@ import polars as pl
 from batchfree.core.chat import Failure
 from batchfree.core.parts import WHOLE
 from batchfree.data import output
+from batchfree.data.output.question_values import Columns
 from batchfree.job.check_book import CheckBook, packed_pair
 from batchfree.job.open_job import OpenJob, open_job
 from batchfree.job.row_values import RowValues
@@ -97,12 +98,12 @@ class JobState:
         """The output table. `tally` counts its rows while it is read."""
         values, prompt_columns = self.values(), self.opened.prompts.columns
 
-        def describe(row: Mapping[str, Any], question: str | Failure) -> Mapping[str, Any]:
-            described = values.of(row, question)
+        def describe(rows: Sequence[Mapping[str, Any]], questions: Sequence[str | Failure]) -> Columns:
+            columns = values.of(rows, questions)
             if tally is not None:
-                shown = {name: row[name] for name in row if name in prompt_columns} if tally.needs_samples else {}
-                tally.add(shown, described)
-            return described
+                first = rows[: tally.samples_needed]
+                tally.add([{name: row[name] for name in row if name in prompt_columns} for row in first], columns)
+            return columns
 
         if tally is not None:
             tally.may_get_votes = values.consensus is not None and values.consensus.has_open
@@ -114,8 +115,9 @@ class JobState:
         With a part only its rows.
         """
         tally, values = self._tally(), self.values()
-        for row, question in self.opened.rows_to_answer():
-            tally.add(row, values.brief(row, question) if brief else values.of(row, question))
+        columns_of = values.brief if brief else values.of
+        for rows, questions in self.opened.batches_to_answer():
+            tally.add(rows, columns_of(rows, questions))
         tally.may_get_votes = values.consensus is not None and values.consensus.has_open
         return tally
 

@@ -16,6 +16,7 @@ from batchfree.core.chat import Failure, JsonObject
 from batchfree.core.version import __version__
 from batchfree.data.openai_batch import row_name
 from batchfree.job.check_book import packed_pair
+from batchfree.job.open_job import SMALL_BATCH
 from batchfree.job.row_values import RowValues, scoring_rule
 from batchfree.job.run_history import first_wait
 from batchfree.job.state import JobState, read_state
@@ -128,23 +129,29 @@ def _rows(counted: _CountedJob) -> Iterator[ReportedRow]:
     opened = state.opened
     spec, id_column = opened.spec, opened.dataset.id
     expected, scoring = spec.expected, scoring_rule(spec)
-    for number, row in enumerate(opened.rows()):
-        request = opened.prompts.render(row)
-        question = request if isinstance(request, Failure) else digest(request, opened.rule)
-        question_state = values.state(question)
-        check = None if isinstance(question, Failure) else state.checks.check_of(question)
-        described = values.of_state(row, question, question_state)
-        tally.add({}, described)
-        yield ReportedRow(
-            number=number,
-            name=None if id_column is None else row_name(row.get(id_column)),
-            request=request,
-            question=question,
-            expected=None if expected is None else row.get(expected),
-            values=described,
-            pair=None if check is None else packed_pair(check, question_state, row.get(expected or ""), scoring),
-            answers=[(attempt.model_or_route, outcome.answer) for attempt, outcome in question_state.answers],
-        )
+    left = enumerate(opened.rows())
+    while batch := list(islice(left, SMALL_BATCH)):
+        rows = [row for _, row in batch]
+        requests = [opened.prompts.render(row) for row in rows]
+        questions = [each if isinstance(each, Failure) else digest(each, opened.rule) for each in requests]
+        states = [values.state(question) for question in questions]
+        columns = values.of_states(rows, questions, states)
+        tally.add((), columns)
+        described = (dict(zip(columns, each, strict=True)) for each in zip(*columns.values(), strict=True))
+        for (number, row), request, question, question_state, row_values in zip(
+            batch, requests, questions, states, described, strict=True
+        ):
+            check = None if isinstance(question, Failure) else state.checks.check_of(question)
+            yield ReportedRow(
+                number=number,
+                name=None if id_column is None else row_name(row.get(id_column)),
+                request=request,
+                question=question,
+                expected=None if expected is None else row.get(expected),
+                values=row_values,
+                pair=None if check is None else packed_pair(check, question_state, row.get(expected or ""), scoring),
+                answers=[(attempt.model_or_route, outcome.answer) for attempt, outcome in question_state.answers],
+            )
     tally.may_get_votes = values.consensus is not None and values.consensus.has_open
 
 

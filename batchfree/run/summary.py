@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,28 +48,31 @@ class Tally:
     """Whether rows that have an answer may still get votes."""
 
     @property
-    def needs_samples(self) -> bool:
-        """Whether the next row is one of the first rows, which the summary shows."""
-        return len(self.sample) < SAMPLE
+    def samples_needed(self) -> int:
+        """How many of the next rows are among the first rows, which the summary shows."""
+        return SAMPLE - len(self.sample)
 
-    def add(self, row: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-        """Adds a row of the input with its columns in the table."""
-        if self.needs_samples:
-            self.sample.append(_shown(row, columns))
-        status = columns["status"]
-        self.status[status] += 1
-        if status is Status.OK:
-            model = columns.get("model") or "unknown"
-            self.models[model] = self.models.get(model, 0) + 1
-            label = columns.get("answer")
-            if isinstance(label, str) and label in self.labels:
-                self.labels[label] += 1
-        elif kind := columns.get("error_kind"):
-            self.errors[kind] = self.errors.get(kind, 0) + 1
-            self.examples.setdefault(kind, columns.get("error") or "")
-        if columns.get("correct") is not None:
-            self.scored += 1
-            self.correct += bool(columns["correct"])
+    def add(self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Sequence[Any]]) -> None:
+        """Adds the values of some rows by column name. `rows` are their rows of the input, or the samples of them."""
+        statuses = columns["status"]
+        none = [None] * len(statuses)
+        for place, row in enumerate(rows[: self.samples_needed]):
+            self.sample.append(_shown(row, {name: values[place] for name, values in columns.items()}))
+        answers, models = columns.get("answer", none), columns.get("model", none)
+        errors, kinds = columns.get("error", none), columns.get("error_kind", none)
+        for status, answer, model, kind, error in zip(statuses, answers, models, kinds, errors, strict=True):
+            self.status[status] += 1
+            if status is Status.OK:
+                name = model or "unknown"
+                self.models[name] = self.models.get(name, 0) + 1
+                if self.labels and isinstance(answer, str) and answer in self.labels:
+                    self.labels[answer] += 1
+            elif kind:
+                self.errors[kind] = self.errors.get(kind, 0) + 1
+                self.examples.setdefault(kind, error or "")
+        scores = [score for score in columns.get("correct", ()) if score is not None]
+        self.scored += len(scores)
+        self.correct += sum(scores)
 
     def counts(self) -> Counts:
         """The rows by status."""

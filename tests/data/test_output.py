@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from support.described import row_by_row
 
 from batchfree.answers.answer_type import answer_type_of
 from batchfree.core.chat import Kind
@@ -57,7 +58,7 @@ def job(folder: Path, rows: list[dict] = ROWS, **keys: object) -> JobSpec:
 
 
 def table_of(spec: JobSpec, facts: dict = FACTS) -> pl.LazyFrame:
-    return output.table(open_dataset(spec.input), spec, lambda row: facts[row["id"]])
+    return output.table(open_dataset(spec.input), spec, row_by_row(lambda row: facts[row["id"]]))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -107,7 +108,7 @@ def test_only_the_columns_asked_for_are_computed(tmp_path):
         described.append(row["id"])
         return FACTS[row["id"]]
 
-    table = output.table(open_dataset(spec.input), spec, describe)
+    table = output.table(open_dataset(spec.input), spec, row_by_row(describe))
     assert table.select("n").collect().height == 3
     assert described == []
     assert table.filter(pl.col("status") == "ok").select("id", "answer").collect().rows() == [("a", "positive")]
@@ -123,7 +124,7 @@ def test_a_row_is_described_from_the_columns_that_are_used(tmp_path, uses):
         shown.append(set(row))
         return OK
 
-    frame = output.table(open_dataset(spec.input), spec, describe, uses).collect()
+    frame = output.table(open_dataset(spec.input), spec, row_by_row(describe), uses).collect()
     assert shown == [set(uses)] * 3
     assert frame.select(ROWS[0].keys()).to_dicts() == ROWS
 
@@ -234,7 +235,7 @@ def test_results_of_an_openai_batch_have_its_custom_ids(tmp_path):
     body = {"messages": [{"role": "user", "content": "x"}]}
     rows = [{"custom_id": f"r{n}", "method": "POST", "url": "/v1/chat/completions", "body": body} for n in range(2)]
     spec = job(tmp_path, rows, input={"path": "rows.jsonl", "format": "openai-batch"})
-    table = output.table(open_dataset(spec.input), spec, lambda row: OK)
+    table = output.table(open_dataset(spec.input), spec, row_by_row(lambda row: OK))
     output.write(table, tmp_path / "o.openai.jsonl", spec)
     lines = (tmp_path / "o.openai.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["custom_id"] for line in lines] == ["r0", "r1"]
@@ -344,7 +345,7 @@ def test_wide_rows_are_written_in_small_groups(tmp_path):
     rows = [{"id": str(number), "n": number, "x": 0.5, "xs": ["u"]} for number in range(2_000)]
     spec = job(tmp_path, rows, output="o.arrow")
     for row_bytes, groups in ((300, 1), (1 << 16, 8)):
-        table = output.table(open_dataset(spec.input), spec, lambda row: OK)
+        table = output.table(open_dataset(spec.input), spec, row_by_row(lambda row: OK))
         output.write(table, tmp_path / "o.arrow", spec, row_bytes=row_bytes)
         assert pl.read_ipc(tmp_path / "o.arrow").n_chunks() == groups
 
@@ -359,7 +360,7 @@ def test_a_table_that_fails_to_be_written_leaves_the_old_one(tmp_path):
         return OK
 
     with pytest.raises(StorageError, match=r"o.parquet: the table can't be written: No space left on device"):
-        output.write(output.table(open_dataset(spec.input), spec, describe), path, spec)
+        output.write(output.table(open_dataset(spec.input), spec, row_by_row(describe)), path, spec)
     assert path.read_text(encoding="utf-8") == "old"
     assert names_in(tmp_path) == ["job.yaml", "o.parquet", "rows.jsonl"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from support.described import row_by_row
 
 from batchfree.core.chat import Failure
 from batchfree.data.input import open_dataset
@@ -113,7 +114,7 @@ def test_ids_without_fraction_have_none_in_batch_results(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"id":1,"prompt":"a"}\n{"id":2.5,"prompt":"b"}\n', encoding="utf-8")
     spec = load_spec_for(tmp_path, "x.jsonl", output="out.openai.jsonl", input={"path": "x.jsonl", "id": "id"})
     failed = {"status": Status.FAILED, "error_kind": "empty", "error": "x", "attempts": 1}
-    write(table(open_dataset(spec.input), spec, lambda row: failed), tmp_path / "out.openai.jsonl", spec)
+    write(table(open_dataset(spec.input), spec, row_by_row(lambda row: failed)), tmp_path / "out.openai.jsonl", spec)
     lines = (tmp_path / "out.openai.jsonl").read_text().splitlines()
     assert [json.loads(line)["custom_id"] for line in lines] == ["1", "2.5"]
 
@@ -124,7 +125,12 @@ def test_whole_numbers_beside_fractions_stay_whole_in_csv(tmp_path):
     )
     spec = load_spec_for(tmp_path, "x.jsonl")
     dataset = open_dataset(spec.input)
-    write(table(dataset, spec, lambda row: {"status": Status.PENDING}), tmp_path / "out.csv", spec, dataset.mixed)
+    write(
+        table(dataset, spec, row_by_row(lambda row: {"status": Status.PENDING})),
+        tmp_path / "out.csv",
+        spec,
+        dataset.mixed,
+    )
     found = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
     assert found.get_column("n").to_list()[:3] == ["1", "2.5", None]
     assert [float(number) for number in found.get_column("m")] == [2.0, 2.5, 0.0, 1e-7]
@@ -144,7 +150,7 @@ def test_whole_numbers_beside_fractions_stay_whole_in_json_lines(tmp_path):
     dataset = open_dataset(spec.input)
     values = {"status": Status.OK, "answer": [3, 0.5], "cost": 0.0}
     for name in ("out.jsonl", "out.csv"):
-        write(table(dataset, spec, lambda row: values), tmp_path / name, spec, dataset.mixed)
+        write(table(dataset, spec, row_by_row(lambda row: values)), tmp_path / name, spec, dataset.mixed)
     for line, row in zip((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines(), MIXED, strict=True):
         found = json.loads(line)
         assert repr({name: found[name] for name in row}) == repr(row)

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from support.described import row_by_row
 
 from batchfree.core.errors import DatasetError
 from batchfree.data.input import open_dataset
@@ -89,7 +90,7 @@ def test_every_type_is_read_and_written_in_every_format(tmp_path: Path, name: st
     assert [row["text"] for row in dataset.rows(dataset.schema)] == ["a", "b"]
     for suffix in OUTPUTS:
         out = tmp_path / f"out.{suffix}"
-        write(table(dataset, spec, lambda row: {"status": Status.PENDING}), out, spec)
+        write(table(dataset, spec, row_by_row(lambda row: {"status": Status.PENDING})), out, spec)
         assert out.stat().st_size > 0
     lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["a", "b"]

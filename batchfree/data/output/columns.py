@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -91,10 +91,9 @@ class JobColumn:
     must_fit: bool
     """Whether every value goes through `fit`. In other columns nearly all values are of the right type already."""
 
-    def series(self, rows: Sequence[Mapping[str, Any]]) -> pl.Series:
-        """The column's values for some rows, each given by column name."""
-        default, fit, name = self.column.default, self.fit, self.column.name
-        values = [row.get(name) for row in rows]
+    def series(self, values: Sequence[Any]) -> pl.Series:
+        """The column with these values; a None stands for the default."""
+        default, fit = self.column.default, self.fit
         if default is not None:
             values = [default if value is None else value for value in values]
         if not self.must_fit:

@@ -1,18 +1,24 @@
-"""The values of batchfree's columns for one question, from the state of the question and the consensus on it."""
+"""The values of batchfree's columns for some questions, from their states and the consensus on them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from batchfree.core.chat import Json, Kind
 from batchfree.journal.attempts import Attempt, Outcome, Status
 from batchfree.journal.question_state import QuestionState
 
 TIED = "the best answers have equally many votes, and no further vote may be asked for"
+
+Columns: TypeAlias = dict[str, list[Any]]
+"""The values of some rows by column name, one list for each column.
+
+A None stands for the column's default, and so does a column that is left out.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,46 +32,79 @@ class Consensus:
     settled: bool
 
 
-def describe(state: QuestionState, consensus: Consensus | None = None) -> Mapping[str, Any]:
-    """A question's values by column name. A question without an attempt has only a status and a count.
+def describe(states: Sequence[QuestionState], results: Sequence[Consensus | None] = ()) -> Columns:
+    """The values of some questions. `results` are the consensus on each of them; empty in a job without votes.
 
-    The table shows the attempt that answered the question, else the last attempt that counted.
+    The table shows the attempt that answered the question, else the last attempt that counted. A question without an
+    attempt has only a status and a count.
     """
-    if state.shown is None or state.outcome is None:
-        return {"status": state.status, "attempts": state.attempts}
-    if consensus is not None:
-        return _of_attempt(state, *consensus.shown, consensus.status) | _of_votes(state, consensus)
-    return _of_attempt(state, state.shown, state.outcome, state.status)
+    statuses = [state.status for state in states]
+    attempts, outcomes = [state.shown for state in states], [state.outcome for state in states]
+    for place, result in enumerate(results):
+        if result is not None:
+            statuses[place] = result.status
+            attempts[place], outcomes[place] = result.shown
+    columns: Columns = {
+        "status": statuses,
+        "attempts": [state.attempts for state in states],
+        "models_tried": [state.models_tried for state in states],
+        **_of_attempts(attempts),
+        **_of_outcomes(outcomes, statuses),
+        **_of_requests(attempts, outcomes, statuses),
+    }
+    for place, result in enumerate(results):
+        if result is not None:
+            put_values(columns, place, _of_votes(states[place], result))
+    return columns
 
 
-def _of_attempt(state: QuestionState, attempt: Attempt, outcome: Outcome, status: Status) -> dict[str, Any]:
-    """The values of the attempt that is shown. Of tokens and cost each row of a pack has its part."""
-    is_answer, content, size = status is Status.OK, attempt.content, len(attempt.outcomes)
-    place = attempt.outcomes.index(outcome) if size > 1 else 0
+def put_values(columns: Columns, place: int, values: Mapping[str, Any]) -> None:
+    """Puts values of one row into the columns; `place` counts from zero."""
+    for name, value in values.items():
+        columns.setdefault(name, [None] * len(columns["status"]))[place] = value
+
+
+def _of_attempts(attempts: Sequence[Attempt | None]) -> Columns:
+    """The values that all rows of a request share."""
     return {
-        "status": status,
-        "answer": outcome.answer if is_answer else None,
-        "response": content,
-        "model": None if content is None else attempt.model,
-        "provider": attempt.provider,
-        "route": attempt.route,
-        "attempts": state.attempts,
-        "models_tried": state.models_tried,
-        "error_kind": None if is_answer else outcome.kind,
-        "error": None if is_answer else outcome.error,
-        "finish_reason": attempt.finish_reason,
-        "prompt_tokens": row_share(attempt.prompt_tokens, size, place),
-        "completion_tokens": row_share(attempt.completion_tokens, size, place),
-        "cost": attempt.cost / size,
-        "latency_s": attempt.latency_s,
-        "request_id": attempt.request_id,
-        "answered_at": attempt.at if is_answer else None,
-        "pack_size": size,
-        "repaired": outcome.repaired,
+        "response": [each and each.content for each in attempts],
+        "model": [None if each is None or each.content is None else each.model for each in attempts],
+        "provider": [each and each.provider for each in attempts],
+        "route": [each and each.route for each in attempts],
+        "finish_reason": [each and each.finish_reason for each in attempts],
+        "latency_s": [each and each.latency_s for each in attempts],
+        "request_id": [each and each.request_id for each in attempts],
+        "pack_size": [each and len(each.outcomes) for each in attempts],
     }
 
 
-def _of_votes(state: QuestionState, consensus: Consensus) -> dict[str, Any]:
+def _of_outcomes(outcomes: Sequence[Outcome | None], statuses: Sequence[Status]) -> Columns:
+    """The answers, and the last failures of the rows that have none."""
+    answers = [each if status is Status.OK else None for each, status in zip(outcomes, statuses, strict=True)]
+    failures = [each if status is not Status.OK else None for each, status in zip(outcomes, statuses, strict=True)]
+    return {
+        "answer": [each and each.answer for each in answers],
+        "error_kind": [each and each.kind for each in failures],
+        "error": [each and each.error for each in failures],
+        "repaired": [each and each.repaired for each in outcomes],
+    }
+
+
+def _of_requests(
+    attempts: Sequence[Attempt | None], outcomes: Sequence[Outcome | None], statuses: Sequence[Status]
+) -> Columns:
+    """The times of the answers, and each row's part of the tokens and the cost of its request."""
+    answered = zip(attempts, statuses, strict=True)
+    shown = list(zip(attempts, outcomes, strict=True))
+    return {
+        "answered_at": [None if each is None or status is not Status.OK else each.at for each, status in answered],
+        "prompt_tokens": [each and _share(each.prompt_tokens, each, own) for each, own in shown],
+        "completion_tokens": [each and _share(each.completion_tokens, each, own) for each, own in shown],
+        "cost": [each and each.cost / len(each.outcomes) for each in attempts],
+    }
+
+
+def _of_votes(state: QuestionState, consensus: Consensus) -> Mapping[str, Any]:
     """The votes, their result, and the row's parts of the tokens and the cost of their requests, summed up."""
     is_tied = consensus.status is Status.FAILED
     return {
@@ -85,8 +124,14 @@ def _of_votes(state: QuestionState, consensus: Consensus) -> dict[str, Any]:
 
 def _total(state: QuestionState, of: Callable[[Attempt], int | None]) -> int:
     """The sum of the row's parts of a number, over all its votes."""
-    parts = [row_share(of(each), len(each.outcomes), each.outcomes.index(own)) for each, own in state.answers]
+    parts = [_share(of(attempt), attempt, own) for attempt, own in state.answers]
     return sum(part for part in parts if part is not None)
+
+
+def _share(total: int | None, attempt: Attempt, own: Outcome | None) -> int | None:
+    """The part of a number of the request for the row with the outcome `own`."""
+    size = len(attempt.outcomes)
+    return total if size == 1 or own is None else row_share(total, size, attempt.outcomes.index(own))
 
 
 def vote_text(answer: Json) -> str:
@@ -96,6 +141,6 @@ def vote_text(answer: Json) -> str:
 
 def row_share(total: int | None, parts: int, place: int) -> int | None:
     """The part of `total` for the row at `place` (from zero) of a pack of `parts` rows; the parts add up to `total`."""
-    if total is None or parts == 1:
-        return total
+    if total is None:
+        return None
     return total // parts + (place < total % parts)
