@@ -10,6 +10,9 @@ from batchfree.core.chat import Kind
 from batchfree.core.consequences import CONSEQUENCES, Consequence
 from batchfree.journal.attempts import UNCOUNTED, Attempt, Outcome, Status
 
+NOBODY = frozenset[str]()
+"""The voters of a question without answers."""
+
 
 def next_status(status: Status, outcome: Outcome) -> Status:
     """The status of a question after one more outcome. An answer is final; asking again reopens a failed question."""
@@ -47,7 +50,7 @@ class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def voters(self) -> frozenset[str]:
         """The models that answered the question."""
-        return frozenset(attempt.model_or_route for attempt, _ in self.answers)
+        return frozenset([attempt.model_or_route for attempt, _ in self.answers]) if self.answers else NOBODY
 
     def after(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
         """The state after one more attempt that included this question."""

@@ -31,7 +31,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def models_met(self) -> frozenset[str]:
         """The models that have seen the question."""
-        return self.state.models_reached | set(self.state.models_tried)
+        state = self.state
+        return state.models_reached.union(state.models_tried) if state.models_tried else state.models_reached
 
     @property
     def voters(self) -> frozenset[str]:

@@ -114,8 +114,9 @@ class Router:
     def claim(self, draw: Draw) -> None:
         """Notes that a request to the draw is being sent. A model on trial gets one request at a time."""
         claimed = routing.claim(draw, self._health, self._clock())
-        self._health.update(claimed)
-        self.changes += bool(claimed)
+        if claimed:
+            self._health.update(claimed)
+            self.changes += 1
 
     def allow_trial(self) -> None:
         """Allows one more request after the pool was given up. If it fails, the pool is given up again."""
@@ -167,15 +168,17 @@ class Router:
     def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> Mapping[str, float]:
         """Returns the models that are to rest from now on, each with the end of its rest."""
         learned = routing.learn(draw, judged, self._health, now, answer=lesson.flaw, question=lesson.question)
+        barren = self._barren
+        self._count_barren(draw, judged, lesson, now)
+        self.changes += bool(learned) or self._barren != barren
+        if not learned:
+            return {}
         rests = {
             model: health.rests_until
             for model, health in learned.items()
             if health.rests_until > max(now, self._health.get(model, Health()).rests_until)
         }
         self._health.update(learned)
-        barren = self._barren
-        self._count_barren(draw, judged, lesson, now)
-        self.changes += bool(learned) or self._barren != barren
         return rests
 
     def _count_barren(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> None:

@@ -129,11 +129,21 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
         return Stop(stopped=down)
     if isinstance(drawn, Rest):
         return Wait(rows=tuple(rows), until=drawn.until)
-    asked = tuple(model for model in models or () if drawn.is_services or model.id in drawn.models)
-    together = _unmet_by(drawn, rows, models or (), situation)
+    return _ask(drawn, rows, models, criteria, situation)
+
+
+def _ask(
+    drawn: Draw, rows: Sequence[RowT], models: tuple[Model, ...] | None, criteria: Criteria, situation: Situation
+) -> Ask[RowT]:
+    """The request to the drawn models, with as many of the rows as it can carry."""
+    known = models or ()
+    asked = known if drawn.is_services else tuple([model for model in known if model.id in drawn.models])
+    native = _native(models, asked, drawn, criteria, situation)
+    if len(rows) == 1:
+        return Ask(draw=drawn, rows=tuple(rows), models=asked, native=native)
+    together = _unmet_by(drawn, rows, known, situation)
     carried = together[: _rows_for(together, drawn, asked, criteria)]
     left = () if len(carried) == len(rows) else tuple(row for row in rows if not any(row is each for each in carried))
-    native = _native(models, asked, drawn, criteria, situation)
     return Ask(draw=drawn, rows=carried, spared=left, models=asked, native=native)
 
 
@@ -144,8 +154,6 @@ def _is_far(drawn: Rest | Nothing, situation: Situation) -> bool:
 
 def _unmet_by(drawn: Draw, rows: Sequence[RowT], models: Sequence[Model], situation: Situation) -> tuple[RowT, ...]:
     """The rows that may go to the drawn model: it has not met them, or they have no other model left."""
-    if len(rows) == 1:
-        return tuple(rows)
     available = {model.id for model in models if is_available(situation.health_of(model.id), situation.now)}
     primary = drawn.models[0]
     return tuple(
@@ -220,8 +228,6 @@ def _is_down(models: Sequence[Model] | None, situation: Situation) -> bool:
 
 def _rows_for(rows: Sequence[RowT], drawn: Draw, models: Sequence[Model], criteria: Criteria) -> int:
     """The number of rows that one request carries. If the service draws, at least half of the models take that many."""
-    if len(rows) == 1:
-        return 1
     sizes = sorted(criteria.pack_size(model.id) for model in models) or [criteria.pack_size("")]
     proved = sizes[len(sizes) // 2] if drawn.is_services else sizes[0]
     return max(1, min(criteria.rows_that_fit(rows, models), proved, len(rows)))

@@ -74,21 +74,32 @@ def draw(
     On the route `openrouter/free` the service draws for rows that were not asked in this run, unless they have tried
     models in earlier runs, the user restricts the draw, the prompt is long, or the service's draw keeps failing.
     """
+    if policy.route != (FREE_ROUTER,):
+        return _draw_here(models, rows, criteria, situation, policy)
     router_at = available_at(situation.health_of(FREE_ROUTER), situation.now)
-    on_service = policy.route == (FREE_ROUTER,)
     new = all(row.attempts == 0 and not row.models_met for row in rows)
     fresh = new and not policy.restricts and criteria.needs.context <= SERVICE_TOKENS
-    if on_service and (models is None or (fresh and models)) and router_at <= situation.now:
+    if (models is None or (fresh and models)) and router_at <= situation.now:
         return SERVICE_DRAW
-    if on_service and models is None:
+    if models is None:
         return Rest(until=router_at)
+    drawn = _draw_here(models, rows, criteria, situation, policy)
+    return Rest(until=min(drawn.until, router_at)) if isinstance(drawn, Rest) and fresh else drawn
+
+
+def _draw_here(
+    models: Sequence[Model] | None,
+    rows: Sequence[RoutedRow],
+    criteria: Criteria,
+    situation: Situation,
+    policy: RoutingPolicy,
+) -> Draw | Rest | Nothing:
+    """The models for one attempt among those that have refused none of its parameters."""
     candidates = [Model(id=each) for each in policy.ids or ()] if models is None else models
     able = [model for model in candidates if not refuses(situation.health_of(model.id), criteria.needs.parameters)]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
     drawn = choose(able, rows, criteria, situation, fallbacks=policy.fallbacks)
-    if isinstance(drawn, Rest) and on_service and fresh:
-        return Rest(until=min(drawn.until, router_at))
     return replace(drawn, route=drawn.models[0]) if isinstance(drawn, Draw) and policy.ids else drawn
 
 
@@ -108,13 +119,14 @@ def choose(
     """
     if not models:
         return Nothing(reason="no free model can do what the request needs")
-    now, health_of, tried = situation.now, situation.health_of, rows[0].models_met
+    now, health_of = situation.now, situation.health_of
     if len(models) == 1:
         until = available_at(health_of(models[0].id), now)
         return Rest(until=until) if until > now else Draw(route=LOCAL, models=(models[0].id,), of=1)
     ready = [model for model in models if is_available(health_of(model.id), now)]
     if not ready:
         return Rest(until=min(available_at(health_of(model.id), now) for model in models))
+    tried = rows[0].models_met
     untried = [model for model in ready if model.id not in tried]
     left = [model for model in models if model.id not in tried and is_left(health_of(model.id), now)]
     candidates = untried or left or ready

@@ -66,7 +66,9 @@ def _reasons(model: Model, requirements: Requirements, policy: RoutingPolicy, to
     yield from _standing(model, policy, today)
     yield from _choice(model, policy)
     yield from _lacks(model, requirements)
-    yield from _too_small(model, requirements)
+    too_small = _too_small(model, requirements)
+    if too_small is not None:
+        yield too_small
 
 
 def _standing(model: Model, policy: RoutingPolicy, today: date) -> Iterator[str]:
@@ -124,18 +126,19 @@ def without_lengths(requirements: Requirements) -> Requirements:
 
 def is_large_enough(model: Model, requirements: Requirements) -> bool:
     """Whether the request fits into the model's context; an unknown context is large enough."""
-    return next(_too_small(model, requirements), None) is None
+    return _too_small(model, requirements) is None
 
 
-def _too_small(model: Model, requirements: Requirements) -> Iterator[str]:
-    """Lengths of the model that are too small; an unknown length is large enough."""
+def _too_small(model: Model, requirements: Requirements) -> str | None:
+    """The length of the model that is too small, in words; None if none is. An unknown length is large enough."""
     context, most = model.context_length, model.max_completion_tokens
     if context is not None and context < requirements.context:
-        yield f"its context of {context} tokens is too small for about {requirements.context}"
+        return f"its context of {context} tokens is too small for about {requirements.context}"
     if requirements.context_above is not None and (context or 0) <= requirements.context_above:
-        yield f"its context of {context or 'unknown'} tokens is no larger than one that was too small"
+        return f"its context of {context or 'unknown'} tokens is no larger than one that was too small"
     if most is not None and (requirements.completion_tokens or 0) > most:
-        yield f"it writes at most {most} tokens"
+        return f"it writes at most {most} tokens"
+    return None
 
 
 def longest_answer(model: Model, requirements: Requirements) -> int | None:

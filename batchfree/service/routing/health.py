@@ -99,6 +99,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the model answers with safety verdicts: it is known to, or two different questions got one."""
 
 
+NEW = Health()
+"""The health of a model of which nothing is known."""
+
+
 def after(
     health: Health, failure: Failure | None, now: float, *, rests: Rests = OF_MANY, question: str | None = None
 ) -> Health:

@@ -13,6 +13,7 @@ from batchfree.service.routing.health import (
     ALONE,
     DOUBTFUL,
     FAULTS,
+    NEW,
     OF_FEW,
     OF_MANY,
     OF_ROUTER,
@@ -31,8 +32,8 @@ PASSED_OVER = Failure(kind=Kind.UPSTREAM_ERROR, message="the service went on to 
 
 def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Health]:
     """The healths that change when a request to this draw is sent: after a rest it is a trial."""
-    before = {each: health.get(each, Health()) for each in draw.models}
-    return {each: claimed for each, known in before.items() if (claimed := on_trial(known, now)) != known}
+    known = {each: health[each] for each in draw.models if each in health}
+    return {each: claimed for each, before in known.items() if (claimed := on_trial(before, now)) != before}
 
 
 def release(draw: Draw, health: Mapping[str, Health]) -> dict[str, Health]:
@@ -54,13 +55,16 @@ def learn(
     If the service used a fallback, the models before it have failed. If the whole request failed, all models have.
     """
     outcome = judged if isinstance(judged, Failure) else answer
-    lessons = dict.fromkeys(_concerned(draw, judged), outcome)
+    concerned = _concerned(draw, judged)
+    if outcome is None and len(draw.models) == 1 and health.keys().isdisjoint((*draw.models, *concerned)):
+        return {}  # an answer, and no model has ever failed
+    lessons = dict.fromkeys(concerned, outcome)
     if draw.route != FREE_ROUTER and judged.model in draw.models:
         lessons |= dict.fromkeys(draw.models[: draw.models.index(judged.model)], PASSED_OVER)
     learned = {each: _after(each, draw, judged, lesson, health, now, question) for each, lesson in lessons.items()}
     for each in set(draw.models) - learned.keys():  # no lesson, but the trial is over
-        learned[each] = replace(health.get(each, Health()), trial_until=0.0)
-    return {each: value for each, value in learned.items() if value != health.get(each, Health())}
+        learned[each] = replace(health.get(each, NEW), trial_until=0.0)
+    return {each: value for each, value in learned.items() if value != health.get(each, NEW)}
 
 
 def _concerned(draw: Draw, judged: Judged) -> tuple[str, ...]:
@@ -89,7 +93,7 @@ def _after(
     question: str | None,
 ) -> Health:
     """The health of one model after its lesson. The service's router is judged by how often its draws fail."""
-    known = health.get(each, Health())
+    known = health.get(each, NEW)
     if lesson is None:
         return after(known, None, now)
     if each == FREE_ROUTER:

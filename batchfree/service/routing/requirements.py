@@ -31,8 +31,8 @@ STRUCTURED = "structured_outputs"
 
 INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video_url": "video", "file": "file"}
 
-
 NONE = frozenset[str]()
+ONLY_STRUCTURED = frozenset({STRUCTURED})
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,23 +61,23 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
     `native_only`: only models that take a schema may answer. `context_above`: a context of this size, in tokens, was
     too small.
     """
-    inputs, tokens = set[str](), 0
+    inputs, tokens = NONE, 0
     for message in request.messages:
-        for part in _parts(message):
-            kind = _input(part)
-            if kind is None:
-                tokens += _text_tokens(part)
-            else:
-                tokens += TOKENS_PER_PART
-                inputs.add(kind)
-    parameters = frozenset({STRUCTURED}) if native_only else NONE
+        content = message.get("content")
+        if isinstance(content, str):  # most messages are plain text
+            tokens += estimate_tokens(content)
+        elif content is not None:
+            parts = content if isinstance(content, list | tuple) else (content,)
+            inputs |= {kind for part in parts if (kind := _input(part)) is not None}
+            tokens += sum(map(_part_tokens, parts))
+        if message.get("tool_calls"):
+            tokens += estimate_tokens(json.dumps(message["tool_calls"]))
+    parameters = ONLY_STRUCTURED if native_only else NONE
     sent = {name: value for name, value in request.parameters.items() if value is not None}
     if not sent:
-        return Requirements(
-            inputs=frozenset(inputs), parameters=parameters, prompt_tokens=tokens, context_above=context_above
-        )
+        return Requirements(inputs=inputs, parameters=parameters, prompt_tokens=tokens, context_above=context_above)
     return Requirements(
-        inputs=frozenset(inputs),
+        inputs=inputs,
         parameters=parameters | frozenset(_needed(sent)),
         prompt_tokens=tokens + _tokens(sent),
         completion_tokens=token_limit(sent),
@@ -120,22 +120,13 @@ def _thinking(sent: Mapping[str, Json]) -> bool | None:
     return True if effort or settings.get("enabled") or settings.get("max_tokens") else None
 
 
-def _parts(message: Mapping[str, Json]) -> Iterator[Json]:
-    """The parts of a message's content; a plain text is one part."""
-    content = message.get("content")
-    if isinstance(content, list | tuple):
-        yield from content
-    elif content is not None:
-        yield content
-    if message.get("tool_calls"):
-        yield json.dumps(message["tool_calls"])
-
-
 def _input(part: Json) -> str | None:
     return INPUTS.get(str(part.get("type"))) if isinstance(part, Mapping) else None
 
 
-def _text_tokens(part: Json) -> int:
+def _part_tokens(part: Json) -> int:
+    if _input(part) is not None:
+        return TOKENS_PER_PART
     text = part.get("text", "") if isinstance(part, Mapping) else part
     return estimate_tokens(str(text))
 

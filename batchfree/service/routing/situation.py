@@ -8,12 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from batchfree.service.routing.health import Health, refuses
+from batchfree.service.routing.health import NEW, Health, refuses
 from batchfree.service.routing.model import Model
 from batchfree.service.routing.model_pool import ModelPool
 from batchfree.service.routing.requirements import STRUCTURED, Requirements
-
-NEW = Health()
 
 
 class RoutedRow(Protocol):
