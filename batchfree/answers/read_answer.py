@@ -30,9 +30,10 @@ def read(completion: Completion, rule: AnswerRule) -> Answer | Failure:
 
 
 def _ended_early(completion: Completion) -> Failure | None:
-    if completion.ending is Ending.FILTERED:
+    ending = completion.ending
+    if ending is Ending.FILTERED:
         return FILTERED
-    if completion.ending is Ending.CUT:
+    if ending is Ending.CUT:
         what = "the answer was cut off" if completion.content.strip() else "thinking used up the tokens of the answer"
         return Failure(kind=Kind.TRUNCATED, message=f"{what}: the reply reached its limit of tokens")
     return None

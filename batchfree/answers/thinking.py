@@ -81,7 +81,7 @@ def without_thinking(text: str, *, anywhere: bool) -> str:
     opening counts. In free text such an end mark counts only if the text can't be talking about the mark.
     """
     text = text.strip()
-    if any(hint in text for hint in HINTS):
+    if any(map(text.__contains__, HINTS)):
         rest = _after_leading_thoughts(text)
         text = _without_inner_thoughts(rest) if anywhere else _after_lone_end(rest)
     return _without_chat_tokens(text.strip())
@@ -195,7 +195,9 @@ def _is_no_talk(text: str, mark: _Mark) -> bool:
 
 
 def _without_chat_tokens(text: str) -> str:
-    """The text without the tokens of a chat format at its start and end."""
+    """The text, which has no blanks around it, without the tokens of a chat format at its start and end."""
+    if not text.startswith(("<", "[")) and not text.endswith(">"):
+        return text
     start, end = 0, len(text)
     while found := START_TOKEN.match(text, start):
         start = found.end()

@@ -61,9 +61,11 @@ def as_list(value: Json) -> list[Any]:
 
 def as_text(value: Json) -> str | None:
     """A text without blanks around it, or the digits of a number; None for empty text and other values."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = f"{value:g}" if isinstance(value, float) else str(value)
-    return (clean(value).strip() or None) if isinstance(value, str) else None
+    if isinstance(value, str):
+        return clean(value).strip() or None
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def as_number(value: Json) -> float | None:

@@ -151,6 +151,8 @@ def _masked_line(text: str) -> str | None:
 
 def masked_object(value: Json) -> JsonObject | None:
     """An object from outside with all its texts masked; None if it is empty, too large or not an object."""
+    if value is None:
+        return None
     try:
         if not as_object(value) or _size(value) > LONGEST_METADATA:
             return None
