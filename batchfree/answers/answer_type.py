@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from batchfree.answers.strict_json import canonical
+from batchfree.answers.strict_json import schema_text
 from batchfree.core.chat import Json, JsonObject
 
 SCALARS = ("string", "integer", "number", "boolean")
@@ -43,7 +43,7 @@ def beyond_column(value: Json, schema: JsonObject) -> str | None:
 
     `value` is an answer that satisfies the schema.
     """
-    number = _beyond(value, _cached_type(canonical(schema)))
+    number = _beyond(value, _cached_type(schema_text(schema)))
     return None if number is None else f"the number {number:.30} is too large to be kept exactly; give a smaller one"
 
 

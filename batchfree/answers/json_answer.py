@@ -14,7 +14,7 @@ from batchfree.answers.check_steps import Steps, TooManyStepsError
 from batchfree.answers.non_answers import is_verdict_value
 from batchfree.answers.rule import SAFETY_VERDICT, Answer, bad_answer
 from batchfree.answers.schema_check import find_mistake
-from batchfree.answers.strict_json import canonical
+from batchfree.answers.strict_json import schema_text
 from batchfree.core.chat import Failure, Json, JsonObject
 
 MAX_MESSAGE_CHARACTERS = 200
@@ -55,7 +55,7 @@ def check_answer(
 
 def names_in(schema: Json) -> frozenset[str]:
     """The names of all properties in a schema."""
-    return _names_in(canonical(schema))
+    return _names_in(schema_text(schema))
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from batchfree.answers.rule import (
     with_origin,
 )
 from batchfree.answers.strict_json import NotJson, parse_strictly
-from batchfree.answers.thinking import without_thinking
+from batchfree.answers.thinking import may_hold_thinking, without_thinking
 from batchfree.answers.tool_calls import read_printed_calls, read_tool_calls
 from batchfree.core.chat import Completion, Failure, Kind
 from batchfree.core.finish_reasons import Ending
@@ -88,10 +88,15 @@ def _no_answer(text: str) -> Failure | None:
 
 def _without_thinking(content: str, rule: AnswerRule) -> str:
     """The reply without its thinking. A reply that is JSON as a whole stays as it is: its texts may name the tags."""
-    if rule.labels is None and rule.schema is None:
-        return without_thinking(content, anywhere=False)
+    anywhere = rule.labels is not None or rule.schema is not None
+    if anywhere and may_hold_thinking(content) and _is_json(content):
+        return content.strip()
+    return without_thinking(content, anywhere=anywhere)
+
+
+def _is_json(content: str) -> bool:
     try:
         parse_strictly(content)
     except NotJson:
-        return without_thinking(content, anywhere=True)
-    return content.strip()
+        return False
+    return True

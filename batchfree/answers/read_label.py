@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from batchfree.answers.fences import fenced_spans, unfenced
 from batchfree.answers.label_words import (
@@ -54,6 +55,8 @@ from batchfree.core.chat import Failure, Json
 MAX_SURROUNDING_WORDS = 60
 MAX_LEAD_WORDS = 12
 MAX_SHOWN = 80
+SHORT = 100
+"""Most characters of a reply of which the label is kept."""
 FIRST_OF_LIST = re.compile(r"\A\s*1[.)]\s+")
 
 DENYING_KEYS = re.compile(r"\b(?:not|no|non|options?|choices?|rejected|excluded|labels|alternatives?|other)\b")
@@ -62,12 +65,18 @@ DENYING_KEYS = re.compile(r"\b(?:not|no|non|options?|choices?|rejected|excluded|
 def read_label(text: str, labels: Sequence[str]) -> str | Failure:
     """The label that the text states, or why it states none."""
     known = vocabulary(tuple(labels))
-    return (
-        known.exact(text)
-        or known.exact(FIRST_OF_LIST.sub("", text))
-        or _label_in_block(text, known)
-        or _label_in_text(text, known)
-    )
+    label = known.exact(text) or known.exact(FIRST_OF_LIST.sub("", text))
+    if label:
+        return label
+    return _label_in_short(text, known) if len(text) <= SHORT else _label_within(text, known)
+
+
+def _label_within(text: str, known: Vocabulary) -> str | Failure:
+    return _label_in_block(text, known) or _label_in_text(text, known)
+
+
+_label_in_short = lru_cache(maxsize=1024)(_label_within)
+"""Cached, because many short replies are the same, such as `Positive.` and `The answer is **positive**.`"""
 
 
 def label_of(value: Json, labels: Sequence[str]) -> str | Failure:

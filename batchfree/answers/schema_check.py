@@ -20,7 +20,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from batchfree.answers.check_steps import MOST_STEPS, Steps
-from batchfree.answers.strict_json import canonical
+from batchfree.answers.strict_json import schema_text
 from batchfree.core.chat import Json, JsonObject
 from batchfree.core.patterns import BadPatternError, compile_pattern
 
@@ -38,7 +38,7 @@ def find_mistake(value: Json, schema: JsonObject, reply: Steps | None = None) ->
     valid; then every value satisfies it. Raises TooManyStepsError, and RecursionError for a value that is nested too
     deeply.
     """
-    text, reply = canonical(schema), reply or Steps()
+    text, reply = schema_text(schema), reply or Steps()
     reply.take(1 + len(text) // SCHEMA_CHARACTERS)
     checker = _checker(text)
     checker.steps.left = allowed = min(MOST_STEPS, reply.left)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 
 from batchfree import answers
 from batchfree.answers import Answer, AnswerRule, packs
+from batchfree.answers.thinking import FAMILIES, MARK, STARTS
 from batchfree.core.chat import Completion, Kind
 
 MOOD = AnswerRule(labels=("positive", "negative"))
@@ -127,3 +131,16 @@ def test_a_reply_full_of_marks_is_read_in_linear_time(content: str) -> None:
     for rule in (MOOD, ANY_OBJECT, AnswerRule()):
         read(content, rule)
     assert time.perf_counter() - began < 10
+
+
+@pytest.mark.parametrize("pattern", [mark for family in FAMILIES for mark in family], ids=lambda pattern: pattern[:20])
+def test_every_mark_is_found_by_the_quick_search(pattern: str) -> None:
+    @seed(1)
+    @settings(max_examples=15, deadline=None, database=None)
+    @given(st.from_regex(re.compile(pattern, re.IGNORECASE | re.MULTILINE)))
+    def check(text: str) -> None:
+        for mark in MARK.finditer(text):
+            start = mark.start()
+            assert start == 0 or text[start - 1] == "\n" or STARTS.match(text, start)
+
+    check()
