@@ -38,6 +38,10 @@ ANSWERED = (
     "it: move it from `messages` into a column of its own, unless it is meant as the begin of the answer"
 )
 
+IsWanted: TypeAlias = Callable[[str, int], bool]
+"""Whether a question is to be asked: its digest, and its number among the job's questions."""
+StateOf: TypeAlias = Callable[[str, int], QuestionState]
+"""The state of a question, of which the same is given."""
 Describe: TypeAlias = Callable[[Sequence[Mapping[str, Any]], Sequence[str | Failure]], Columns]
 """Rows of the input, and the digests of their questions, or why they have none → the rows' values."""
 
@@ -79,14 +83,6 @@ class OpenJob:
         while batch := list(islice(left, SMALL_BATCH)):
             yield [row for row, _ in batch], [question for _, question in batch]
 
-    def _is_here(self, number: int, question: str | None) -> bool:
-        """Whether a row with this number is in the part, which is then remembered."""
-        if self.part is None:
-            return True
-        is_here = self.part.has(question)
-        self.part_rows.note(number, is_here)
-        return is_here
-
     def count_to_answer(self) -> int:
         """The number of rows of the whole job, or about the number of rows of the part."""
         rows = self.dataset.count()
@@ -113,45 +109,58 @@ class OpenJob:
         return request if isinstance(request, Failure) else digest(request, self.rule)
 
     def tasks(
-        self,
-        is_wanted: Callable[[str], bool],
-        state: Callable[[str], QuestionState],
-        numbers: DigestNumbers,
-        limit: int | None = None,
+        self, is_wanted: IsWanted, state: StateOf, numbers: DigestNumbers, limit: int | None = None
     ) -> Iterator[Task | int]:
         """The wanted questions of the part, each once, at most `limit`. `numbers` are those of the job's questions.
 
         A number in between counts rows of the part that need no request. Long, because it is one loop with one state.
         """
-        taken, skipped, passed = DigestMarks(numbers), 0, 0
-        request: ChatRequest | Failure | None = None
+        taken, skipped, elsewhere = DigestMarks(numbers), 0, 0
         id_column = self.dataset.id
-        for number, row in enumerate(self.rows()):
+        for row_number, row in enumerate(self.rows()):
             if limit is not None and taken.count >= limit:
                 break
-            if skipped >= BATCH or (skipped and isinstance(request, Failure)):  # a row that fails may have taken long
-                yield skipped
-                skipped = 0
-            is_here, name = not self.part_rows.is_elsewhere(number), None
-            if is_here:
-                request = self.prompts.render(row)
-                name = None if isinstance(request, Failure) else digest(request, self.rule)
-                is_here = self._is_here(number, name)
-            if not is_here:
-                passed += 1
-                if passed % BATCH == 0:
+            here = self._request_here(row_number, row)
+            if here is None:
+                elsewhere += 1
+                if elsewhere % BATCH == 0:
                     yield 0
                 continue
-            if not isinstance(request, ChatRequest) or name is None or not is_wanted(name) or not taken.add(name):
+            request, name = here
+            if (
+                isinstance(request, Failure)
+                or name is None
+                or not is_wanted(name, number := numbers.add(name))
+                or not taken.mark(number)
+            ):
                 skipped += 1
+                if skipped == BATCH or isinstance(request, Failure):  # a row that fails may have taken long
+                    yield skipped
+                    skipped = 0
                 continue
-            row_id = None if id_column is None else row_name(row.get(id_column))
-            question = Question(digest=name, request=request, row=number, id=row_id)
             if skipped:
                 yield skipped
                 skipped = 0
-            yield Task(question=question, state=state(name))
+            row_id = None if id_column is None else row_name(row.get(id_column))
+            question = Question(digest=name, request=request, row=row_number, id=row_id)
+            yield Task(question=question, state=state(name, number))
         yield skipped
+
+    def _request(self, row: Mapping[str, Any]) -> tuple[ChatRequest | Failure, str | None]:
+        """The request of a row and the digest of its question, or why the row cannot be rendered."""
+        request = self.prompts.render(row)
+        return request, None if isinstance(request, Failure) else digest(request, self.rule)
+
+    def _request_here(self, number: int, row: Mapping[str, Any]) -> tuple[ChatRequest | Failure, str | None] | None:
+        """The same for the row with this number; None if it is in another part, which is then remembered."""
+        if self.part is None:
+            return self._request(row)
+        if self.part_rows.is_elsewhere(number):
+            return None
+        request, name = self._request(row)
+        is_here = self.part.has(name)
+        self.part_rows.note(number, is_here)
+        return (request, name) if is_here else None
 
     def table(self, describe: Describe) -> pl.LazyFrame:
         """The output table of the part, or of the whole job, derived batch by batch while it is read."""
@@ -168,11 +177,11 @@ class OpenJob:
 
     def _question_here(self, number: int, row: Mapping[str, Any]) -> str | Failure | None:
         """The question of the row with this number; None if the row is in another part."""
-        if self.part_rows.is_elsewhere(number):
+        here = self._request_here(number, row)
+        if here is None:
             return None
-        question = self.question_of(row)
-        is_here = self._is_here(number, question if isinstance(question, str) else None)
-        return question if is_here else None
+        request, name = here
+        return request if isinstance(request, Failure) else name
 
 
 def _of_rows(count: int, rows: int) -> str:

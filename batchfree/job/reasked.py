@@ -16,7 +16,15 @@ from batchfree.run.tasks import Task
 def with_reask_warning(
     tasks: Iterator[Task | int], opened: OpenJob, index: JournalIndex, warn: Callable[[str], None]
 ) -> Iterator[Task | int]:
-    """Yields the tasks. Before the first task with a changed question it warns, with the number of all such rows."""
+    """The tasks. Before the first task with a changed question it warns, with the number of all such rows."""
+    if opened.dataset.id is None or index.is_empty:
+        return tasks
+    return _with_warning(tasks, opened, index, warn)
+
+
+def _with_warning(
+    tasks: Iterator[Task | int], opened: OpenJob, index: JournalIndex, warn: Callable[[str], None]
+) -> Iterator[Task | int]:
     for task in tasks:
         if isinstance(task, Task) and task.question.id is not None and index.has_answered(task.question.id):
             count = 0

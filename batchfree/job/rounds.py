@@ -7,7 +7,7 @@ pilot, then the votes that all rows get, then the votes that decide most. Pack c
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from batchfree.core.chat import Failure
 from batchfree.job.choose_checks import choose_checks
 from batchfree.job.consensus_table import ConsensusTable
+from batchfree.job.open_job import IsWanted
 from batchfree.job.options import RunOptions
 from batchfree.job.pilot_decision import decide_pilot
 from batchfree.job.state import JobState
@@ -101,10 +102,13 @@ class Rounds:
     def _check_tasks(self, models: Mapping[str, str]) -> Tasks:
         """The tasks that check these questions; each is the question's digest with the model to ask."""
 
-        def state(question: str) -> QuestionState:
+        def is_wanted(question: str, number: int) -> bool:
+            return question in models
+
+        def state(question: str, number: int) -> QuestionState:
             return QuestionState(models_reached=frozenset({models[question]}))
 
-        for task in self._opened.tasks(models.__contains__, state, self._state.index.numbers, self._options.limit):
+        for task in self._opened.tasks(is_wanted, state, self._state.index.numbers, self._options.limit):
             yield replace(task, check_of=models[task.question.digest]) if isinstance(task, Task) else task
 
     def _pilot(self, votes: VoteBook) -> Iterator[Tasks]:
@@ -133,10 +137,10 @@ class Rounds:
                 break
         return frozenset(questions)
 
-    def _pass(self, is_wanted: Callable[[str], bool], number: int = 0, *, more: bool = False) -> Tasks:
+    def _pass(self, is_wanted: IsWanted, number: int = 0, *, more: bool = False) -> Tasks:
         """The wanted tasks of the input. After the first round they are shuffled. `more`: votes beyond the first."""
         index = self._state.index
-        tasks = self._opened.tasks(is_wanted, index.state, index.numbers, self._options.limit)
+        tasks = self._opened.tasks(is_wanted, index.state_of, index.numbers, self._options.limit)
         if more:
             tasks = (replace(task, only_new_models=True) if isinstance(task, Task) else task for task in tasks)
         return self._shuffled(tasks) if number else tasks
@@ -155,20 +159,20 @@ class Rounds:
         self._rng.shuffle(waiting)
         yield from waiting
 
-    def _is_unanswered(self, question: str) -> bool:
-        status = self._state.index.status(question)
+    def _is_unanswered(self, question: str, number: int) -> bool:
+        status = self._state.index.status_of(number)
         return status is Status.PENDING or (status is Status.FAILED and self._options.retry_failed)
 
-    def _lacks_vote(self, votes: VoteBook, number: int, question: str) -> bool:
-        """Whether a question has exactly this number of votes and may get another one."""
-        if votes.count(question) != number or (votes.is_closed(question) and not self._options.retry_failed):
+    def _lacks_vote(self, votes: VoteBook, given: int, question: str, number: int) -> bool:
+        """Whether a question has exactly `given` votes and may get another one."""
+        if votes.count(question) != given or (votes.is_closed(question) and not self._options.retry_failed):
             return False
-        return number > 0 or self._is_unanswered(question)
+        return given > 0 or self._is_unanswered(question, number)
 
 
-def _is_among(votes: VoteBook, chosen: Collection[int], question: str) -> bool:
+def _is_among(votes: VoteBook, chosen: Collection[int], question: str, number: int) -> bool:
     return votes.number(question) in chosen
 
 
-def _is_in_pilot(votes: VoteBook, questions: Collection[str], question: str) -> bool:
+def _is_in_pilot(votes: VoteBook, questions: Collection[str], question: str, number: int) -> bool:
     return question in questions and not votes.is_closed(question)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from array import array
 
 SLOTS = 1536
+MARKS_ADDED = 1024
+"""Marks are added in groups of about this number."""
 LOW = (1 << 64) - 1
 
 
@@ -86,9 +88,13 @@ class DigestMarks:
 
     def add(self, digest: str) -> bool:
         """Marks `digest`, which is added to the table if it is not there. Returns whether it had no mark before."""
-        number, marks = self._numbers.add(digest), self._marks
+        return self.mark(self._numbers.add(digest))
+
+    def mark(self, number: int) -> bool:
+        """The same for the digest with this number."""
+        marks = self._marks
         if number >= len(marks):
-            marks.extend(bytes(number + 1 - len(marks)))
+            marks.extend(bytes(number + MARKS_ADDED - len(marks)))
         elif marks[number]:
             return False
         marks[number] = 1

@@ -103,12 +103,20 @@ class JournalIndex:
     def status(self, question: str) -> Status:
         """The status of a question; pending if it was never asked."""
         number = self.numbers.get(question)
-        return Status.PENDING if number is None or number >= len(self._statuses) else STATUSES[self._statuses[number]]
+        return Status.PENDING if number is None else self.status_of(number)
+
+    def status_of(self, number: int) -> Status:
+        """The status of the question with this number."""
+        return STATUSES[self._statuses[number]] if number < len(self._statuses) else Status.PENDING
 
     def state(self, question: str) -> QuestionState:
         """The state of a question, read from its lines in the journal. Raises StorageError."""
         number = self.numbers.get(question)
-        lines = () if number is None else self._places.of(number)
+        return UNASKED if number is None else self.state_of(question, number)
+
+    def state_of(self, question: str, number: int) -> QuestionState:
+        """The same for a question whose number is known."""
+        lines = self._places.of(number)
         return fold(question, [self._line(place, length) for place, length in lines]) if lines else UNASKED
 
     def attempts(self, question: str) -> Iterator[Attempt]:
