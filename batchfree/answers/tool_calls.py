@@ -16,7 +16,9 @@ from batchfree.core.chat import Failure, Json, JsonObject, ToolCall
 def tool_schemas(parameters: Mapping[str, Json]) -> Mapping[str, JsonObject] | None:
     """The schema of each offered tool's arguments by the tool's name; None if the request offers no tools."""
     tools = parameters.get("tools")
-    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    if not isinstance(tools, list):
+        return None
+    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)]
     named = [function for function in functions if isinstance(function, dict) and "name" in function]
     return {function["name"]: function.get("parameters") or {} for function in named} or None
 

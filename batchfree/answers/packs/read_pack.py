@@ -75,10 +75,10 @@ def _without_thinking(content: str) -> str:
 
 def _united(results: Sequence[Answer | Failure]) -> Answer | Failure | None:
     """One result from all values for a row. Several values count only if all are the same answer."""
-    if not results:
-        return None
+    if len(results) < 2:
+        return results[0] if results else None
     values = {canonical(each.value) if isinstance(each, Answer) else None for each in results}
-    if len(results) > 1 and (len(values) > 1 or None in values):
+    if len(values) > 1 or None in values:
         return bad_answer(GIVEN_TWICE)
     return results[0]
 
