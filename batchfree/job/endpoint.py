@@ -79,10 +79,12 @@ class Endpoint:
         `in_flight` is called with 1 before each request and with -1 after it.
         """
 
+        client, seconds = self.connection.client, self.spec.retry.timeout
+
         async def complete(body: JsonObject) -> Judged:
             in_flight(1)
             try:
-                return await self.connection.client.complete(body, self.spec.retry.timeout)
+                return await client.complete(body, seconds)
             finally:
                 in_flight(-1)
 

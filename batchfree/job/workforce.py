@@ -118,7 +118,7 @@ class Workforce:
     def record_pilot(self, decision: PilotDecision) -> None:
         """Writes the decision of a pilot into the journal. Raises StorageError."""
         at = datetime.fromtimestamp(self._clock(), UTC)
-        rehearsal = rehearsal_at(self._spec.endpoint.base_url, decision.kept)
+        rehearsal = rehearsal_at(self._spec.endpoint.base_url, None, decision.kept)
         attempt = Attempt(at=at, route=LOCAL, models=(), pilot=decision, rehearsal=rehearsal, outcomes=())
         self._state.add(self._journal.append(attempt))
 

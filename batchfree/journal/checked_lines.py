@@ -20,7 +20,8 @@ TAIL_BYTES = len(MARK) + 8 + len(b'"}')
 
 def with_checksum(line: bytes) -> bytes:
     """The encoded object as a whole line, with its checksum as last key."""
-    return b"%b%b\n" % (line[:-1], _tail(line[:-1]))
+    checked = line[:-1]
+    return b"%b%b\n" % (checked, _tail(checked))
 
 
 def _tail(checked: bytes) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -122,13 +121,15 @@ class Journal:
             os.close(self._fd)
 
     def _check_place(self) -> None:
-        with suppress(OSError):
-            if os.path.samestat(os.stat(self._name), self._opened):  # noqa: PTH116 - pathlib takes thrice as long
-                return
-        raise StorageError(
-            f"{self._path}: the journal was moved or deleted during the run. Put the run folder back, so that "
-            "no row is asked twice, then run the same command again."
-        )
+        try:
+            found: os.stat_result | None = os.stat(self._name)  # noqa: PTH116 - pathlib takes thrice as long
+        except OSError:
+            found = None
+        if found is None or not os.path.samestat(found, self._opened):
+            raise StorageError(
+                f"{self._path}: the journal was moved or deleted during the run. Put the run folder back, so that "
+                "no row is asked twice, then run the same command again."
+            )
 
     def _unwritable(self, error: OSError) -> StorageError:
         return unwritable(f"{self._path}: the journal can't be written", error)

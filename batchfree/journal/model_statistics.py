@@ -24,9 +24,10 @@ class ModelStatistics:
     def add(self, attempt: Attempt) -> None:
         """Counts one more attempt of the model."""
         failures = [str(outcome.kind) for outcome in attempt.outcomes if outcome.kind is not None]
-        self.failed += len(failures)
         self.answered += len(attempt.outcomes) - len(failures)
-        self.last_failure = failures[-1] if failures else self.last_failure
+        if failures:
+            self.failed += len(failures)
+            self.last_failure = failures[-1]
 
     def note(self) -> str:
         """The numbers as half a line of text; empty for a model without attempts."""

@@ -6,7 +6,6 @@ ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 
 from batchfree.core.urls import EMBEDDED
@@ -21,9 +20,9 @@ def is_emulated(model: str | None) -> bool:
     return model is not None and model.startswith(EMULATED)
 
 
-def rehearsal_at(base_url: str, models: Iterable[str | None]) -> str | None:
-    """The value of `Attempt.rehearsal` for an attempt on this endpoint that names these models."""
-    return base_url if base_url == EMBEDDED or any(map(is_emulated, models)) else None
+def rehearsal_at(base_url: str, model: str | None, models: tuple[str, ...]) -> str | None:
+    """The value of `Attempt.rehearsal` for an attempt on this endpoint: `model` answered, `models` were asked."""
+    return base_url if base_url == EMBEDDED or _names_emulated(model, models) else None
 
 
 def counts_on(attempt: Attempt, base_url: str) -> bool:

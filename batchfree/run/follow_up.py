@@ -165,7 +165,7 @@ def attempt_of(
         router=_told(judged.router),
         pack_seed=pack_seed,
         unknown=reply.unknown,
-        rehearsal=rehearsal_at(endpoint, (judged.model, *draw.models)),
+        rehearsal=rehearsal_at(endpoint, judged.model, draw.models),
         pack_check=pack_check,
         outcomes=each,
     )
@@ -212,9 +212,11 @@ def follow(parcel: Parcel, attempt: Attempt, reply: RowResults, policy: RetryPol
         account = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ACCOUNT
         return FollowUp(retry=parcel) if account else FollowUp()
     left = tuple(
-        _after(task, attempt, outcome)
-        for task, outcome in zip(parcel, attempt.outcomes, strict=True)
-        if outcome.kind is not None and not outcome.final and task.attempts + 1 < policy.max_attempts
+        [
+            _after(task, attempt, outcome)
+            for task, outcome in zip(parcel, attempt.outcomes, strict=True)
+            if outcome.kind is not None and not outcome.final and task.attempts + 1 < policy.max_attempts
+        ]
     )
     if len(parcel) == 1:
         return FollowUp(retry=left)

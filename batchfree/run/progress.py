@@ -102,9 +102,12 @@ class ProgressTracker:
         now = self.progress
         self.statistics.add(attempt)
         if attempt.is_counted:
-            self._models.setdefault(attempt.model_or_route, ModelStatistics()).add(attempt)
-            if attempt.main_failure is not None:
-                self._failures[attempt.main_failure] += 1
+            name, failure = attempt.model_or_route, attempt.main_failure
+            if name not in self._models:
+                self._models[name] = ModelStatistics()
+            self._models[name].add(attempt)
+            if failure is not None:
+                self._failures[failure] += 1
         requests = now.requests + bool(attempt.models)
         checks = now.checks + (attempt.pack_check and bool(attempt.models))
         now = replace(

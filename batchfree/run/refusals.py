@@ -52,10 +52,12 @@ class Refusals:
 
     def holds(self, attempt: Attempt) -> bool:
         """Whether the refusal of this attempt is held back."""
-        return any(attempt is each for each in self._held)
+        return bool(self._held) and any(attempt is each for each in self._held)
 
     def settle(self, judged: Judged) -> Sequence[Attempt]:
         """The refusals that were the rows' own fault, once the service has answered; none before that."""
+        if self._is_answering:
+            return ()
         if isinstance(judged, Failure) and CONSEQUENCES[judged.kind] is not Consequence.ANOTHER_ANSWER:
             return ()
         self._is_answering = True

@@ -70,7 +70,10 @@ class TaskQueue:
     def _next_ready(self) -> Parcel | None:
         if self._ready:
             return self._ready.popleft()
-        return next((self._take(key) for key in self._groups if self._is_full(key)), None)
+        for key in self._groups:
+            if self._is_full(key):
+                return self._take(key)
+        return None
 
     async def _next_fresh(self) -> Parcel | None:
         """Reads the input until a parcel is full, or until so many tasks wait that the fullest group must leave."""

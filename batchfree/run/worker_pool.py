@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
+import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from batchfree.core.errors import DatasetError, StorageError, UnavailableError
@@ -24,13 +24,12 @@ from batchfree.run.task_queue import TaskQueue
 from batchfree.run.tasks import Parcel, Task
 
 
-@dataclass(slots=True)
-class Errand:
+class Errand(msgspec.Struct):
     """The parcel of one worker: what is still to be answered, and what returns to the queue."""
 
     parcel: Parcel
-    requeue: list[Task] = field(default_factory=list)
-    resend: list[Parcel] = field(default_factory=list)
+    requeue: list[Task] = msgspec.field(default_factory=list)
+    resend: list[Parcel] = msgspec.field(default_factory=list)
     failures: int = 0
     """Transient failures in a row; the backoff grows with them."""
 

@@ -132,7 +132,8 @@ class Router:
         """Learns from a response, and from its lesson about the rows."""
         for model, until in self._learn(draw, judged, lesson, self._clock()).items():
             self._resting(model, until)
-        self._model_is_gone = self._model_is_gone or (isinstance(judged, Failure) and judged.permanent)
+        if isinstance(judged, Failure) and judged.permanent:
+            self._model_is_gone = True
 
     def remember(self, attempt: Attempt) -> None:
         """Learns the health of models from an attempt of an earlier run."""
@@ -195,8 +196,7 @@ class Router:
 
 def _is_nobodys_failure(judged: Judged) -> bool:
     """Whether a limit of the account, or something for a person, kept the request from every model."""
-    nobodys = (Consequence.ACCOUNT, Consequence.PERSON)
-    return isinstance(judged, Failure) and CONSEQUENCES[judged.kind] in nobodys
+    return isinstance(judged, Failure) and CONSEQUENCES[judged.kind] in (Consequence.ACCOUNT, Consequence.PERSON)
 
 
 def _is_transient(failure: Failure) -> bool:

@@ -32,8 +32,11 @@ PASSED_OVER = Failure(kind=Kind.UPSTREAM_ERROR, message="the service went on to 
 
 def claim(draw: Draw, health: Mapping[str, Health], now: float) -> dict[str, Health]:
     """The healths that change when a request to this draw is sent: after a rest it is a trial."""
-    known = {each: health[each] for each in draw.models if each in health}
-    return {each: claimed for each, before in known.items() if (claimed := on_trial(before, now)) != before}
+    claimed: dict[str, Health] = {}
+    for each in draw.models:
+        if each in health and (trial := on_trial(health[each], now)) != health[each]:
+            claimed[each] = trial
+    return claimed
 
 
 def release(draw: Draw, health: Mapping[str, Health]) -> dict[str, Health]:
