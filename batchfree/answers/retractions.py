@@ -100,14 +100,16 @@ POLAR = frozenset(
 
 def takes_back(text: str) -> bool:
     """Whether a text behind an answer takes the answer back."""
-    return any(sentence_takes_back(sentence, polar=True) for sentence in sentences_of(words_of(text).words))
+    return bool(text) and any(sentence_takes_back(sentence, polar=True) for sentence in sentences_of(words_of(text).words))
 
 
 def disowns(text: str) -> bool:
     """Whether the sentence that leads up to a JSON value, the end of this text, says that it is not the answer."""
     lead = OPENING_FENCE.sub("", text).rstrip()
+    if not lead or lead[-1] in ".!?":
+        return False
     words = words_of(lead[-1000:]).words
-    if not words or lead[-1] in ".!?":
+    if not words:
         return False
     *_, last = sentences_of(words)
     return DISOWNING.fullmatch(" ".join(word.text for word in last[-MAX_LEAD_WORDS:])) is not None

@@ -75,6 +75,11 @@ class _Mark:
     family: int
     opens: bool
 
+    @property
+    def needs_opening(self) -> bool:
+        """Whether the mark ends a thought only if there is an opening before it."""
+        return not self.opens and self.family in ENDS_OF_OTHER_THINGS
+
 
 def may_hold_thinking(text: str) -> bool:
     """Whether a text may hold a mark of thinking. If not, it holds none."""
@@ -88,7 +93,7 @@ def without_thinking(text: str, *, anywhere: bool) -> str:
     opening counts. In free text such an end mark counts only if the text can't be talking about the mark.
     """
     text = text.strip()
-    if may_hold_thinking(text) and _marks(text):
+    if may_hold_thinking(text) and not all(mark.needs_opening for mark in _marks(text)):
         rest = _after_leading_thoughts(text)
         text = _without_inner_thoughts(rest) if anywhere else _after_lone_end(rest)
     return _without_chat_tokens(text.strip())
@@ -147,7 +152,7 @@ def _after_leading_thoughts(text: str) -> str:
         last: int | None = place
         if mark.opens:
             last = _end_after(place, mark.family, ends)
-        elif mark.family in ENDS_OF_OTHER_THINGS:
+        elif mark.needs_opening:
             break
         if last is None:
             return ""
@@ -174,7 +179,7 @@ def _without_inner_thoughts(text: str) -> str:
                 start, last = marks[end].end, end
             elif not text[max(0, mark.start - 200) : mark.start].rpartition("\n")[2].strip():
                 return ""
-        elif mark.family not in ENDS_OF_OTHER_THINGS:
+        elif not mark.needs_opening:
             kept, start = [], mark.end
         place = last + 1
     return " ".join([*kept, text[start:]])
