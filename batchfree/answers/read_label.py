@@ -49,7 +49,7 @@ from batchfree.answers.retractions import (
 )
 from batchfree.answers.rule import bad_answer
 from batchfree.answers.strict_json import NotJson, brackets, parse_strictly
-from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, fold_text, vocabulary, words_of
+from batchfree.answers.vocabulary import DENIALS, Mention, Vocabulary, Word, vocabulary, words_of
 from batchfree.core.chat import Failure, Json
 
 MAX_SURROUNDING_WORDS = 60
@@ -159,7 +159,7 @@ def _label_in_text(text: str, known: Vocabulary) -> str | Failure:
 
 def _has_meaning(word: Word, known: Vocabulary) -> bool:
     """Whether a word carries meaning. An emoji is decoration unless it is a label or a denial."""
-    if any(letter.isalnum() for letter in word.text) or any(mark in word.text for mark in DENIALS):
+    if any(map(str.isalnum, word.text)) or any(mark in word.text for mark in DENIALS):
         return True
     return bool(known.mentions([word]))
 
@@ -175,7 +175,7 @@ class _Reply:
                 kept += sentence
         self.words = tuple(kept)
         self._after = whole.after if kept and whole.words and kept[-1] is whole.words[-1] else "."
-        self._polar = not POLAR.isdisjoint(map(fold_text, known.labels))
+        self._polar = not POLAR.isdisjoint(known.folded)
         mentions = known.mentions(self.words)
         self.mentions = [mention for mention in mentions if self._counts(mention)]
         self._named = {place for each in mentions for place in range(each.start, each.end)}

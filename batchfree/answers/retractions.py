@@ -100,7 +100,9 @@ POLAR = frozenset(
 
 def takes_back(text: str) -> bool:
     """Whether a text behind an answer takes the answer back."""
-    return bool(text) and any(sentence_takes_back(sentence, polar=True) for sentence in sentences_of(words_of(text).words))
+    if not text:
+        return False
+    return any(sentence_takes_back(sentence, polar=True) for sentence in sentences_of(words_of(text).words))
 
 
 def disowns(text: str) -> bool:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+import msgspec
+
 QUOTES = " \t\r\n\"'`*“”‘’„«»‹›「」『』"
 TRIM = QUOTES + "()[]{}<>.,;:!?…。、¡¿_~|\\$•·–—→"
 TAG = re.compile(r"</?[a-z][\w-]*>|\\[a-z]+\{")
@@ -24,6 +26,13 @@ APART = re.compile(r"(?<!\S)(!=+|<=?|>=|~)[ \t]+(?=\d)|(?<!\S)(!=+)[ \t]+(?=\w)"
 """A sign and a blank before what it changes: `< 4`, `!= positive`."""
 GRADE = re.compile(r"(?<![\w-])(\w\w?)-(?=[\s.*`\"']*$)", re.MULTILINE)
 """A minus sign that ends a short word and a line: `B-`."""
+REPLACED = (
+    ("<\\", TAG, " "),
+    (":=>→", COLON, r"\1 : "),
+    ("!<>~", APART, r"\1\2"),
+    ("-", GRADE, "\\1\N{MINUS SIGN}"),
+)
+"""What is replaced before a text is split into words: signs, a pattern that needs one of them, and the replacement."""
 BREAKS = "?:.()-,"
 """Breaks between two words, the strongest first. The end of a line counts as a full stop."""
 DENIALS = "❌✗✘🚫≠¬"
@@ -31,8 +40,7 @@ DENIALS = "❌✗✘🚫≠¬"
 Key = TypeVar("Key", str, tuple[str, ...])
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """A word of a text and the strongest break before it: one of `BREAKS`, or an empty text."""
 
     text: str
@@ -67,13 +75,19 @@ def fold_text(text: str) -> str:
 
 def words_of(text: str) -> Words:
     """The words of a text and the breaks between them. Emoji count as words."""
-    text = COLON.sub(r"\1 : ", TAG.sub(" ", fold_text(text)))
-    text = GRADE.sub("\\1\N{MINUS SIGN}", APART.sub(r"\1\2", text))
+    text = fold_text(text)
+    for signs, pattern, replacement in REPLACED:
+        if any(map(text.__contains__, signs)):
+            text = pattern.sub(replacement, text)
     found, pending, line_start = list[Word](), "", True
     for match in CHUNK.finditer(text):
         chunk = match[0]
         if chunk == "\n":
             pending, line_start = _stronger(pending, "."), True
+            continue
+        if chunk.isalnum():
+            found.append(Word(chunk, pending, line_start))
+            pending, line_start = "", False
             continue
         prefix, core, suffix = _trim(chunk)
         pending = _stronger(pending, _break_in(prefix if core else chunk, line_start=line_start))
@@ -119,7 +133,7 @@ def _break_in(punctuation: str, *, line_start: bool) -> str:
 
 
 def _stronger(one: str, other: str) -> str:
-    return min(one, other, key=lambda mark: BREAKS.index(mark) if mark else len(BREAKS))
+    return min(one, other, key=BREAKS.index) if one and other else one or other
 
 
 class Vocabulary:
@@ -128,10 +142,12 @@ class Vocabulary:
     def __init__(self, labels: Sequence[str]) -> None:
         """Labels that differ only in case or punctuation are found only where they are written exactly."""
         self.labels = tuple(labels)
+        self.folded = frozenset(map(fold_text, labels))
         self._exact = {label.strip(): label for label in labels}
         self._folded = _unique((fold_text(label).strip(QUOTES), label) for label in labels)
         self._by_words = _unique((tuple(word.text for word in words_of(label).words), label) for label in labels)
         self._longest = max(map(len, self._by_words), default=0)
+        self._first_words = {key[0] for key in self._by_words}
 
     def exact(self, text: str) -> str | None:
         """The label that equals the whole text, apart from case, quotes and emphasis; None if none does."""
@@ -147,6 +163,9 @@ class Vocabulary:
         found, place = list[Mention](), 0
         texts = [word.text for word in words]
         while place < len(texts):
+            if texts[place] not in self._first_words:
+                place += 1
+                continue
             for length in range(min(self._longest, len(texts) - place), 0, -1):
                 key = tuple(texts[place : place + length])
                 if key in self._by_words:

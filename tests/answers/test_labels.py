@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
 
 from batchfree import answers
 from batchfree.answers import Answer, AnswerRule
+from batchfree.answers.vocabulary import REPLACED
 from batchfree.core.chat import Completion
 
 YES_NO = ("yes", "no")
@@ -346,3 +351,14 @@ def test_a_reply_gives_the_label_that_it_states_or_none(
     labels: tuple[str, ...], content: str, expected: str | None
 ) -> None:
     assert read(content, labels) == expected
+
+
+@pytest.mark.parametrize(("signs", "pattern"), [each[:2] for each in REPLACED], ids=lambda value: ascii(value)[:9])
+def test_every_replaced_text_holds_one_of_its_signs(signs: str, pattern: re.Pattern[str]) -> None:
+    @seed(1)
+    @settings(max_examples=15, deadline=None, database=None)
+    @given(st.from_regex(pattern))
+    def check(text: str) -> None:
+        assert any(sign in text for sign in signs)
+
+    check()
