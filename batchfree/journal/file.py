@@ -138,8 +138,8 @@ class Journal:
         """Appends the whole line or nothing."""
         if self._torn:
             self._cut_to_end()
-        written = 0
         try:
+            written = os.write(self._fd, line)
             while written < len(line):
                 written += os.write(self._fd, line[written:])
         except OSError:

@@ -17,9 +17,13 @@ SEEDS = 1 << 32
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as it is sent for a parcel; `codes` name the rows of a pack and come from `seed`."""
+    """A request as it is sent for a parcel; `codes` name the rows of a pack and come from `seed`.
+
+    `repeats` as in `follow_up.repeats`.
+    """
 
     request: ChatRequest
+    repeats: bool = False
     codes: tuple[str, ...] = ()
     seed: int | None = None
 
@@ -34,7 +38,8 @@ def write_request(
     if len(parcel) == 1:
         (task,) = parcel
         shown = complaint(task, policy, repeats=repeats)
-        return Outgoing(request=answers.compose(task.question.request, rule, native=native, complaint=shown))
+        request = answers.compose(task.question.request, rule, native=native, complaint=shown)
+        return Outgoing(request=request, repeats=repeats)
     seed = random.Random(f"codes {salt}").randrange(SEEDS)
     codes = packs.draw_codes(len(parcel), random.Random(seed))
     requests = [task.question.request for task in parcel]

@@ -96,7 +96,8 @@ class Sender:
         self._rules, self._exchange, self._packer, self._journal = rules, exchange, packer, journal
         self._recorded, self._clock, self._rng = recorded, clock, rng
         self._refusals = Refusals()
-        self._own_models = exchange.router.policy.own_models
+        own = exchange.router.policy.own_models
+        self._wants_schema = [answers.wants_native(rules.answer, packed=packed, own=own) for packed in (False, True)]
 
     async def send(self, parcel: Parcel, spare: Callable[[Sequence[Task]], None]) -> AttemptResult:
         """One attempt. `spare` gets the rows that need another request, as soon as they are known.
@@ -140,7 +141,7 @@ class Sender:
             rng = random.Random(f"{seed}/{first.question.digest}/{first.state.attempts}")
         return Criteria(
             needs=analyze(first.question.request, native_only=rule.mode == "native", context_above=first.context_above),
-            wants_schema=answers.wants_native(rule, packed=len(parcel) > 1, own=self._own_models),
+            wants_schema=self._wants_schema[len(parcel) > 1],
             salt=str(rng.getrandbits(64)),
             pack_size=self._packer.pack_size,
             rows_that_fit=self._packer.rows_that_fit,
@@ -179,7 +180,7 @@ class Sender:
         if isinstance(judged, Failure) and judged.kind is Kind.CONTEXT_LENGTH:
             too_small = self._exchange.router.context_too_small(judged, draw, criteria.needs)
         larger_left = too_small is not None and too_small.larger_left
-        each = outcomes(reply, parcel, self._rules.retry, larger_left=larger_left, repeats=repeats(draw, parcel))
+        each = outcomes(reply, parcel, self._rules.retry, larger_left=larger_left, repeats=sent.repeats)
         is_open = self._refusals.concerns(judged, draw)
         attempt = attempt_of(
             reply,

@@ -127,15 +127,15 @@ class Exchange:
             raise
         if self.router.policy.own_models:
             judged = self._on_own_endpoint(judged, ask, criteria)
-        is_first = self._reach.lost_since is None
-        stopped = self._reach.note(judged, self._clock())
+        ended, is_first = self._clock(), self._reach.lost_since is None
+        stopped = self._reach.note(judged, ended)
         if isinstance(judged, Failure) and judged.unsent:
             if is_first:
                 self._warn(f"{judged.message}; trying again")
             self._rate_limiter.give_back(start)
             self.router.release(ask.draw)
             return Unreached(rows=ask.rows, stopped=stopped)
-        return Response(ask=ask, judged=judged, start=start, latency=self._clock() - began, stopped=stopped)
+        return Response(ask=ask, judged=judged, start=start, latency=ended - began, stopped=stopped)
 
     def _on_own_endpoint(self, judged: Judged, ask: Ask[RowT], criteria: Criteria) -> Judged:
         model = ask.draw.models[0]

@@ -26,14 +26,16 @@ class Reach:
 
     def note(self, judged: Judged, now: float) -> Stopped | None:
         """Notes the result of a request at `now`. Returns the reason to end the run, if there is one."""
-        kind = judged.kind if isinstance(judged, Failure) else None
-        if isinstance(judged, Failure) and kind is Kind.CONNECTION:
+        if not isinstance(judged, Failure):
+            self.lost_since = self._refused_since = None
+            return None
+        if judged.kind is Kind.CONNECTION:
             if self.lost_since is None or (now - self._last_lost > LONGEST_GAP_S and self._losses < FEW):
                 self.lost_since, self._losses = now, 0
             self._last_lost, self._losses = now, self._losses + 1
             return _lost(judged) if now - self.lost_since >= LOST_S else None
         self.lost_since = None
-        if isinstance(judged, Failure) and kind is Kind.MINUTE_LIMIT:
+        if judged.kind is Kind.MINUTE_LIMIT:
             self._refused_since = now if self._refused_since is None else self._refused_since
             return _refused(judged) if now - self._refused_since >= REFUSED_S else None
         self._refused_since = None

@@ -29,7 +29,7 @@ from batchfree.service.routing import (
     RoutingPolicy,
     Situation,
 )
-from batchfree.service.routing.decide import BARREN, OWN_BARREN
+from batchfree.service.routing.outage import BARREN, OWN_BARREN
 
 RowT = TypeVar("RowT", bound=RoutedRow)
 
@@ -207,7 +207,7 @@ def lesson_of(attempt: Attempt) -> Lesson:
     """The lesson of a recorded attempt: a reply counts as bad when most of its rows got no answer."""
     failures = [outcome for outcome in attempt.outcomes if outcome.kind is not None]
     flaw = None
-    if 2 * len(failures) > len(attempt.outcomes) and failures[0].kind is not None:
+    if failures and 2 * len(failures) > len(attempt.outcomes) and failures[0].kind is not None:
         flaw = Failure(kind=failures[0].kind, message=failures[0].error or "", model=attempt.model)
     question = attempt.outcomes[0].question if attempt.outcomes else None
     return Lesson(flaw=flaw, answered=len(failures) < len(attempt.outcomes), question=question)

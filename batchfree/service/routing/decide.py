@@ -14,29 +14,19 @@ import msgspec
 from msgspec.structs import replace
 
 from batchfree.core.chat import Failure, Judged, Kind
-from batchfree.core.routes import FREE_ROUTER
 from batchfree.core.stops import Stopped, StopReason
 from batchfree.service.routing.draw import PATIENCE_S, Draw, Nothing, Rest, draw
 from batchfree.service.routing.eligibility import is_large_enough, longest_answer
 from batchfree.service.routing.health import is_available
 from batchfree.service.routing.model import Model
+from batchfree.service.routing.outage import outage
 from batchfree.service.routing.policy import RoutingPolicy
 from batchfree.service.routing.requirements import Requirements
 from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
 
-DOWN_REST_S = 300.0
-"""The pool is down when every eligible model rests for longer than this, in seconds."""
-BARREN = 40
-"""The pool is down after this number of requests in a row without one answer."""
-OWN_BARREN = 5
-"""The only model of the user's own is given up after this number of requests without an answer …"""
-OWN_PATIENCE_S = 60.0
-"""… over at least this number of seconds."""
 TOO_LONG = "the prompt is longer than the context of every free model"
 SHORT_PROMPT = 100
 """Tokens of a prompt that every model takes: if none has room for it beside `max_tokens`, `max_tokens` is at fault."""
-NOT_THERE = "the models that router.route names are not there, or not for this account"
-POOL_DOWN = "the free models are down: all of them rest, or none has answered for a long while; run again later"
 
 FOR_A_PERSON = {
     Kind.KEY_REFUSED: StopReason.KEY_REFUSED,
@@ -122,11 +112,8 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]), for_good=False)
     if isinstance(drawn, Nothing):
         return _nothing(rows, drawn, models, criteria.needs, situation, policy)
-    if policy.ids and _are_gone(eligible or (), situation):
-        message = _with_cause(NOT_THERE, situation)
-        return Stop(stopped=Stopped(reason=StopReason.NO_MODEL, message=message))
-    if (down := _down(eligible, situation, policy)) is not None:
-        return Stop(stopped=down)
+    if situation.has_failures and (stopped := outage(eligible, situation, policy)) is not None:
+        return Stop(stopped=stopped)
     if isinstance(drawn, Rest):
         return Wait(rows=tuple(rows), until=drawn.until)
     return _ask(drawn, rows, models, criteria, situation)
@@ -191,39 +178,6 @@ def _too_long(
     if needs.completion_tokens != policy.token_limit:
         return Reject(rows=tuple(rows), failure=Failure(kind=Kind.INVALID_REQUEST, message=message))
     return Stop(stopped=Stopped(reason=StopReason.REQUEST, message=f"request.{message}; lower it in the job"))
-
-
-def _are_gone(models: Sequence[Model], situation: Situation) -> bool:
-    """Whether the service has said of each model that may answer that it is not available any more."""
-    for model in models:
-        health = situation.health_of(model.id)
-        if not health.gone or situation.now >= health.rests_until:
-            return False
-    return bool(models)
-
-
-def _down(models: Sequence[Model] | None, situation: Situation, policy: RoutingPolicy) -> Stopped | None:
-    """The reason to give up for now. The only model of the user's own is given up only if it fails for long."""
-    if policy.own_models and models is not None and len(models) == 1:
-        since = situation.now if situation.barren_since is None else situation.barren_since
-        if situation.barren < OWN_BARREN or situation.now - since < OWN_PATIENCE_S:
-            return None
-        message = f"{situation.last_failure}; {situation.barren} requests in a row without an answer; run again later"
-        return Stopped(reason=StopReason.SERVICE_DOWN, message=message)
-    if _is_down(models, situation):
-        return Stopped(reason=StopReason.POOL_DOWN, message=_with_cause(POOL_DOWN, situation))
-    return None
-
-
-def _with_cause(message: str, situation: Situation) -> str:
-    return f"{message} (the last failure: {situation.last_failure})" if situation.last_failure else message
-
-
-def _is_down(models: Sequence[Model] | None, situation: Situation) -> bool:
-    """Whether to give up for now. Without a catalogue the service's own draw counts as the only model."""
-    names = (FREE_ROUTER,) if models is None else [model.id for model in models]
-    resting = [situation.health_of(name).rests_until > situation.now + DOWN_REST_S for name in names]
-    return situation.barren >= BARREN or (bool(resting) and all(resting))
 
 
 def _rows_for(rows: Sequence[RowT], drawn: Draw, models: Sequence[Model], criteria: Criteria) -> int:

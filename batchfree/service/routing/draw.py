@@ -96,7 +96,9 @@ def _draw_here(
 ) -> Draw | Rest | Nothing:
     """The models for one attempt among those that have refused none of its parameters."""
     candidates = [Model(id=each) for each in policy.ids or ()] if models is None else models
-    able = [model for model in candidates if not refuses(situation.health_of(model.id), criteria.needs.parameters)]
+    able = candidates
+    if situation.has_failures:
+        able = [model for model in able if not refuses(situation.health_of(model.id), criteria.needs.parameters)]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
     drawn = choose(able, rows, criteria, situation, fallbacks=policy.fallbacks)

@@ -25,7 +25,7 @@ class ModelPool:
         """The models that may answer, by abilities and lengths; None without a catalogue. `today` is a UTC date."""
         if self.models is None:
             return None
-        return tuple(model for model in self.able(needs, today) if is_large_enough(model, needs))
+        return tuple([model for model in self.able(needs, today) if is_large_enough(model, needs)])
 
     def able(self, needs: Requirements, today: date) -> tuple[Model, ...]:
         """The models that could answer if lengths did not matter; none without a catalogue."""

@@ -88,6 +88,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     last_failure: str = ""
 
     @property
+    def has_failures(self) -> bool:
+        """Whether any model or request has failed so far."""
+        return bool(self.health or self.barren)
+
+    @property
     def today(self) -> date:
         """The UTC date."""
         return datetime.fromtimestamp(self.now, UTC).date()
