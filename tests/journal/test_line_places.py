@@ -18,3 +18,13 @@ def test_every_question_keeps_all_its_lines_in_order_whatever_their_lengths() ->
         start += length
     assert all([tuple(each) for each in ours.of(number)] == theirs[number] for number in range(2_001))
     assert ours.total == start
+
+
+def test_lines_of_long_journals_and_of_several_journals_keep_their_places() -> None:
+    rng, ours, theirs = random.Random(6), LinePlaces(), defaultdict[int, list[tuple[int, int]]](list)
+    for turn in range(3_000):
+        number = rng.randrange(1_000)
+        start = rng.randrange(1 << 32) if turn < 500 else rng.randrange(1 << 48) + (rng.randrange(513) << 48)
+        ours.put(number, start, 700)
+        theirs[number].append((start, 700))
+    assert all([tuple(each) for each in ours.of(number)] == theirs[number] for number in range(1_001))
