@@ -7,7 +7,7 @@ parcel.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import anyio
@@ -59,11 +59,12 @@ class TaskQueue:
             self._returned = self._add(task) is not None or self._returned
             self._changed.set()
 
-    def done(self, requeue: Iterable[Task] = (), resend: Iterable[Parcel] = ()) -> None:
+    def done(self, requeue: Sequence[Task] = (), resend: Iterable[Parcel] = ()) -> None:
         """Ends the work on a parcel. Tasks of `requeue` join other parcels; parcels of `resend` stay as they are."""
         self._out -= 1
         self._ready.extend(resend)
-        self.put_back(requeue)
+        if requeue:
+            self.put_back(requeue)
         if self._ready or not self._out:
             self._changed.set()
 

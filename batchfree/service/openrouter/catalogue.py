@@ -97,10 +97,10 @@ class ModelCatalogue:
 
         A cancellation leaves the copy as it was.
         """
-        models = await self._models(lambda now: True, even_if_fresh=True)
+        await self._update(float("-inf"), even_if_fresh=True)
         if self.last_failure is not None:
             raise self._unavailable()
-        return models
+        return self._known()
 
     def _unavailable(self) -> UnavailableError:
         return UnavailableError(f"the catalogue of models at {self._client.base_url} can't be read: {self.last_error}")
@@ -125,29 +125,31 @@ class ModelCatalogue:
 
         A cancellation leaves the copy as it was.
         """
-        return await self._models(lambda now: now - self._asked_at >= RETRY_S)
+        if self._is_fetching or self._is_due(self._clock()):
+            await self._update(RETRY_S)
+        return self._known()
 
     async def refresh(self) -> tuple[Model, ...]:
         """The models, fetched again unless the last fetch was in the last five minutes. Called after a model was gone.
 
         Raises UnavailableError like `models`. A cancellation leaves the copy as it was.
         """
-        return await self._models(lambda now: now - self._asked_at >= REFRESH_S, even_if_fresh=True)
+        await self._update(REFRESH_S, even_if_fresh=True)
+        return self._known()
 
-    async def _models(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool = False) -> tuple[Model, ...]:
-        if even_if_fresh or self._is_fetching or self._is_due(self._clock()):
-            await self._update(may_ask, even_if_fresh=even_if_fresh)
+    def _known(self) -> tuple[Model, ...]:
         if self._loaded is None:
             raise self._unavailable()
         return self._loaded.models
 
-    async def _update(self, may_ask: Callable[[float], bool], *, even_if_fresh: bool) -> None:
+    async def _update(self, apart: float, *, even_if_fresh: bool = False) -> None:
+        """Reads a newer copy, or fetches the models if the last fetch was at least `apart` seconds ago."""
         async with self._lock:
             now = self._clock()
             if not self._is_fresh(now) and not 0 <= now - self._looked_at < RETRY_S:
                 self._looked_at = now
                 self._load_copy(now)
-            if (even_if_fresh or not self._is_fresh(now)) and may_ask(now):
+            if (even_if_fresh or not self._is_fresh(now)) and now - self._asked_at >= apart:
                 await self._fetch(now)
 
     def _is_due(self, now: float) -> bool:

@@ -125,7 +125,7 @@ def _ask(
     """The request to the drawn models, with as many of the rows as it can carry."""
     known = models or ()
     asked = known if drawn.is_services else tuple([model for model in known if model.id in drawn.models])
-    native = _native(models, asked, drawn, criteria, situation)
+    native = criteria.wants_schema and _native(models, asked, drawn, criteria, situation)
     if len(rows) == 1:
         return Ask(draw=drawn, rows=tuple(rows), models=asked, native=native)
     together = _unmet_by(drawn, rows, known, situation)
@@ -190,8 +190,8 @@ def _rows_for(rows: Sequence[RowT], drawn: Draw, models: Sequence[Model], criter
 def _native(
     models: Sequence[Model] | None, asked: Sequence[Model], drawn: Draw, criteria: Criteria, situation: Situation
 ) -> bool:
-    """Whether the request has a `response_format`: all models asked take it, or any model if the service draws."""
-    if not criteria.wants_schema or criteria.needs_schema or models is None:
+    """Whether a wanted `response_format` is sent: all models asked take it, or any model if the service draws."""
+    if criteria.needs_schema or models is None:
         return criteria.needs_schema
     takes = [situation.takes_schema(model) for model in asked]
     return any(takes) if drawn.is_services else all(takes)

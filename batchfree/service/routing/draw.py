@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
-from msgspec.structs import replace
 
 from batchfree.core.routes import FREE_ROUTER, LOCAL, MOST_MODELS, is_free_id, is_free_route
 from batchfree.service.routing.health import available_at, is_available, is_left, refuses, weight
@@ -101,8 +100,7 @@ def _draw_here(
         able = [model for model in able if not refuses(situation.health_of(model.id), criteria.needs.parameters)]
     if candidates and not able:
         return Nothing(reason="every eligible model has refused a parameter of the request")
-    drawn = choose(able, rows, criteria, situation, fallbacks=policy.fallbacks)
-    return replace(drawn, route=drawn.models[0]) if isinstance(drawn, Draw) and policy.ids else drawn
+    return choose(able, rows, criteria, situation, fallbacks=policy.fallbacks, named=policy.ids is not None)
 
 
 def choose(
@@ -112,8 +110,11 @@ def choose(
     situation: Situation,
     *,
     fallbacks: int = 0,
+    named: bool = False,
 ) -> Draw | Rest | Nothing:
     """A random model for the first row, and up to `fallbacks` more to travel with it.
+
+    The route of the draw is the id of the first model if the user has `named` the models, else `local`.
 
     No model that the first row has tried is drawn while another model is left. A row waits for a model that rests for
     at most a minute. A model that rests for longer is asked early, unless it is gone for the day. Only then does the
@@ -123,8 +124,9 @@ def choose(
         return Nothing(reason="no free model can do what the request needs")
     now, health_of = situation.now, situation.health_of
     if len(models) == 1:
-        until = available_at(health_of(models[0].id), now)
-        return Rest(until=until) if until > now else Draw(route=LOCAL, models=(models[0].id,), of=1)
+        only = models[0].id
+        until = available_at(health_of(only), now)
+        return Rest(until=until) if until > now else Draw(route=only if named else LOCAL, models=(only,), of=1)
     ready = [model for model in models if is_available(health_of(model.id), now)]
     if not ready:
         return Rest(until=min(available_at(health_of(model.id), now) for model in models))
@@ -138,7 +140,8 @@ def choose(
     first, *others = _shuffled(candidates, rows, criteria, situation)
     company = (each for each in others if _may_join(each, first, rows, criteria, situation))
     drawn = (first, *islice(company, min(fallbacks, MOST_MODELS - 1)))
-    return Draw(route=LOCAL, models=tuple(model.id for model in drawn), of=len(models))
+    route = first.id if named else LOCAL
+    return Draw(route=route, models=tuple(model.id for model in drawn), of=len(models))
 
 
 def _may_join(model: Model, first: Model, rows: Sequence[RoutedRow], criteria: Criteria, situation: Situation) -> bool:
