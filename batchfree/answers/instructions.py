@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
+from batchfree.answers.per_schema import once_per_schema
 from batchfree.answers.rule import AnswerRule, Complaint
 from batchfree.core.chat import ChatRequest, Json, JsonObject
 
@@ -18,7 +20,8 @@ NOT_STRICT = frozenset(_NOT_STRICT.split())
 """Keywords that a strict schema must not have (OpenAI docs, structured outputs); `anyOf` may stand below the root."""
 
 
-def label_list(labels: Sequence[str]) -> str:
+@lru_cache(maxsize=8)
+def label_list(labels: tuple[str, ...]) -> str:
     """The labels as a list with one label per line."""
     return "\n".join(f"- {' '.join(label.split())}" for label in labels)
 
@@ -36,11 +39,16 @@ def _instruction(rule: AnswerRule, *, native: bool) -> str | None:
             return f"{form}\n{label_list(rule.labels)}"
         return f"Answer with exactly one of these labels and nothing else:\n{label_list(rule.labels)}"
     if rule.schema is not None:
-        return (
-            "Answer with one JSON value and nothing else: no prose, no code fence. "
-            f"It must satisfy this JSON Schema:\n{compact_json(rule.schema)}"
-        )
+        return _in_words(rule.schema)
     return None
+
+
+@once_per_schema
+def _in_words(schema: JsonObject) -> str:
+    return (
+        "Answer with one JSON value and nothing else: no prose, no code fence. "
+        f"It must satisfy this JSON Schema:\n{compact_json(schema)}"
+    )
 
 
 def json_format(name: str, schema: JsonObject, *, strict: bool) -> JsonObject:
@@ -56,11 +64,12 @@ def _answer_format(rule: AnswerRule) -> JsonObject | None:
             "type": "object", "properties": {"label": label}, "required": ["label"], "additionalProperties": False,
         }  # fmt: skip
         return json_format("answer", schema, strict=True)
-    if rule.schema is not None:
-        return json_format(
-            "answer", rule.schema, strict=rule.schema.get("type") == "object" and _is_strict(rule.schema)
-        )
-    return None
+    return None if rule.schema is None else _schema_format(rule.schema)
+
+
+@once_per_schema
+def _schema_format(schema: JsonObject) -> JsonObject:
+    return json_format("answer", schema, strict=schema.get("type") == "object" and _is_strict(schema))
 
 
 def _is_strict(schema: Json) -> bool:

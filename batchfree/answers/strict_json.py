@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+from batchfree.answers.per_schema import once_per_schema
 from batchfree.core.chat import Json, JsonObject
 
 ESCAPE_OR_BRACKET = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 MAX_NESTING = 200
-MAX_SCHEMA_TEXTS = 64
 
 
 class NotJson(ValueError):
@@ -113,18 +113,10 @@ def canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
+@once_per_schema
 def schema_text(schema: JsonObject) -> str:
-    """The canonical text of a schema. It is kept, because all answers of a job are checked against the same schema."""
-    kept = _schema_texts.get(id(schema))
-    if kept is None:
-        if len(_schema_texts) >= MAX_SCHEMA_TEXTS:
-            _schema_texts.clear()
-        kept = _schema_texts[id(schema)] = (schema, canonical(schema))
-    return kept[1]
-
-
-_schema_texts: dict[int, tuple[JsonObject, str]] = {}
-"""Schemas and their texts by the id of the schema, which is kept too, so that no other object gets its id."""
+    """The canonical text of a schema."""
+    return canonical(schema)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
