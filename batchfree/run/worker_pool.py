@@ -53,6 +53,8 @@ class WorkerPool:
         self._queue, self._sender, self._switch = queue, sender, switch
         self._workers, self._max_wait, self._rng = workers, max_wait, rng
         self._no_model: Stopped | None = None
+        self._latest: object = None
+        """The worker that began the latest parcel."""
 
     async def run(self, grace: Callable[[Stopped], float]) -> None:
         """Answers the tasks of the queue.
@@ -77,7 +79,9 @@ class WorkerPool:
         scope.cancel()
 
     async def _work(self) -> None:
-        while (parcel := await self._next()) is not None:
+        worker = object()
+        while (parcel := await self._next(worker)) is not None:
+            self._latest = worker
             errand = Errand(parcel)
             try:
                 wait = await self._attempt(errand)
@@ -87,9 +91,10 @@ class WorkerPool:
             finally:
                 self._queue.done(errand.requeue, errand.resend)
 
-    async def _next(self) -> Parcel | None:
+    async def _next(self, worker: object) -> Parcel | None:
         """The next parcel; None when there is none, or no request is to be started."""
-        await anyio.lowlevel.checkpoint()  # some attempts wait for nothing
+        if self._latest is worker:  # no other worker has begun a parcel since: some attempts wait for nothing
+            await anyio.lowlevel.checkpoint()
         if self._switch.stopped is not None:
             return None
         try:
