@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from batchfree.core.chat import ChatRequest, Failure
 from batchfree.job.open_job import OpenJob
-from batchfree.service.routing import Requirements, analyze
+from batchfree.service.routing import RequestAnalyzer, Requirements
 
 SAMPLED = 2_000
 """Rows at the start of the input whose needs are read."""
@@ -20,12 +20,12 @@ class Needs:
 
     def __init__(self, *, native_only: bool) -> None:
         """`native_only`: only models that take a schema may answer."""
-        self._native_only = native_only
+        self._analyzer = RequestAnalyzer(native_only=native_only)
         self._found: dict[Requirements, Requirements] = {}
 
     def add(self, request: ChatRequest) -> None:
         """Adds the needs of one request."""
-        needs = analyze(request, native_only=self._native_only)
+        needs = self._analyzer.needs(request)
         kind = replace(needs, prompt_tokens=0, completion_tokens=None)
         known = self._found.get(kind)
         if known is None or needs.context < known.context:

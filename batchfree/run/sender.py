@@ -43,9 +43,9 @@ from batchfree.service.routing import (
     Draw,
     NoVoterLeft,
     Reject,
+    RequestAnalyzer,
     Stop,
     Wait,
-    analyze,
     hinted_seconds,
     stop_after,
 )
@@ -96,6 +96,7 @@ class Sender:
         self._rules, self._exchange, self._packer, self._journal = rules, exchange, packer, journal
         self._recorded, self._clock, self._rng = recorded, clock, rng
         self._refusals = Refusals()
+        self._analyzer = RequestAnalyzer(native_only=rules.answer.mode == "native")
         own = exchange.router.policy.own_models
         self._wants_schema = [answers.wants_native(rules.answer, packed=packed, own=own) for packed in (False, True)]
 
@@ -135,12 +136,12 @@ class Sender:
         With `router.seed` the draws of a row depend only on the row and its number of attempts, not on the order of the
         rows.
         """
-        first, rule, seed = parcel[0], self._rules.answer, self._rules.seed
+        first, seed = parcel[0], self._rules.seed
         rng = self._rng
         if seed is not None:
             rng = random.Random(f"{seed}/{first.question.digest}/{first.state.attempts}")
         return Criteria(
-            needs=analyze(first.question.request, native_only=rule.mode == "native", context_above=first.context_above),
+            needs=self._analyzer.needs(first.question.request, first.context_above),
             wants_schema=self._wants_schema[len(parcel) > 1],
             salt=str(rng.getrandbits(64)),
             pack_size=self._packer.pack_size,

@@ -9,7 +9,7 @@ from batchfree.service.routing.learn import claim, learn, release
 from batchfree.service.routing.model import Model, is_safety_classifier
 from batchfree.service.routing.model_pool import ModelPool
 from batchfree.service.routing.policy import PilotRating, RoutingPolicy
-from batchfree.service.routing.requirements import STRUCTURED, Requirements, analyze
+from batchfree.service.routing.requirements import STRUCTURED, RequestAnalyzer, Requirements, analyze
 from batchfree.service.routing.situation import Criteria, RoutedRow, Situation
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Nothing",
     "PilotRating",
     "Reject",
+    "RequestAnalyzer",
     "Requirements",
     "Rest",
     "RoutedRow",

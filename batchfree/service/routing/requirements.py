@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from batchfree.core.chat import ChatRequest, Json
 from batchfree.core.tokens import estimate_tokens
@@ -32,7 +33,6 @@ STRUCTURED = "structured_outputs"
 INPUTS = {"image_url": "image", "image": "image", "input_audio": "audio", "video_url": "video", "file": "file"}
 
 NONE = frozenset[str]()
-ONLY_STRUCTURED = frozenset({STRUCTURED})
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,28 +61,45 @@ def analyze(request: ChatRequest, *, native_only: bool = False, context_above: i
     `native_only`: only models that take a schema may answer. `context_above`: a context of this size, in tokens, was
     too small.
     """
-    inputs, tokens = NONE, 0
-    for message in request.messages:
-        content = message.get("content")
-        if isinstance(content, str):  # most messages are plain text
-            tokens += estimate_tokens(content)
-        elif content is not None:
-            parts = content if isinstance(content, list | tuple) else (content,)
-            inputs |= {kind for part in parts if (kind := _input(part)) is not None}
-            tokens += sum(map(_part_tokens, parts))
-        if message.get("tool_calls"):
-            tokens += estimate_tokens(json.dumps(message["tool_calls"]))
-    parameters = ONLY_STRUCTURED if native_only else NONE
-    sent = {name: value for name, value in request.parameters.items() if value is not None}
-    if not sent:
-        return Requirements(inputs=inputs, parameters=parameters, prompt_tokens=tokens, context_above=context_above)
+    return RequestAnalyzer(native_only=native_only).needs(request, context_above)
+
+
+class RequestAnalyzer:
+    """Analyzes many requests. Those of one job share their parameters, so the needs of these are computed once."""
+
+    def __init__(self, *, native_only: bool) -> None:
+        """`native_only` as in `analyze`."""
+        self._native_only = native_only
+        self._parameters: Mapping[str, Json] | None = None
+        self._of_parameters = Requirements()
+
+    def needs(self, request: ChatRequest, context_above: int | None = None) -> Requirements:
+        """The needs of one request; `context_above` as in `analyze`."""
+        if request.parameters is not self._parameters:
+            self._parameters = request.parameters
+            self._of_parameters = _parameter_needs(request.parameters, native_only=self._native_only)
+        inputs, tokens = NONE, self._of_parameters.prompt_tokens
+        for message in request.messages:
+            content = message.get("content")
+            if isinstance(content, str):  # most messages are plain text
+                tokens += estimate_tokens(content)
+            elif content is not None:
+                parts = content if isinstance(content, list | tuple) else (content,)
+                inputs |= {kind for part in parts if (kind := _input(part)) is not None}
+                tokens += sum(map(_part_tokens, parts))
+            if message.get("tool_calls"):
+                tokens += estimate_tokens(json.dumps(message["tool_calls"]))
+        return replace(self._of_parameters, inputs=inputs, prompt_tokens=tokens, context_above=context_above)
+
+
+def _parameter_needs(parameters: Mapping[str, Json], *, native_only: bool) -> Requirements:
+    structured = frozenset({STRUCTURED}) if native_only else NONE
+    sent = {name: value for name, value in parameters.items() if value is not None}
     return Requirements(
-        inputs=inputs,
-        parameters=parameters | frozenset(_needed(sent)),
-        prompt_tokens=tokens + _tokens(sent),
+        parameters=structured | frozenset(_needed(sent)),
+        prompt_tokens=_tokens(sent),
         completion_tokens=token_limit(sent),
         forbids_reasoning=_thinking(sent) is False,
-        context_above=context_above,
     )
 
 
