@@ -44,13 +44,14 @@ def describe(states: Sequence[QuestionState], results: Sequence[Consensus | None
         if result is not None:
             statuses[place] = result.status
             attempts[place], outcomes[place] = result.shown
+    answered = [status is Status.OK for status in statuses]
     columns: Columns = {
         "status": statuses,
         "attempts": [state.attempts for state in states],
         "models_tried": [state.models_tried for state in states],
         **_of_attempts(attempts),
-        **_of_outcomes(outcomes, statuses),
-        **_of_requests(attempts, outcomes, statuses),
+        **_of_outcomes(outcomes, answered),
+        **_of_requests(attempts, outcomes, answered),
     }
     for place, result in enumerate(results):
         if result is not None:
@@ -78,10 +79,10 @@ def _of_attempts(attempts: Sequence[Attempt | None]) -> Columns:
     }
 
 
-def _of_outcomes(outcomes: Sequence[Outcome | None], statuses: Sequence[Status]) -> Columns:
+def _of_outcomes(outcomes: Sequence[Outcome | None], answered: Sequence[bool]) -> Columns:
     """The answers, and the last failures of the rows that have none."""
-    answers = [each if status is Status.OK else None for each, status in zip(outcomes, statuses, strict=True)]
-    failures = [each if status is not Status.OK else None for each, status in zip(outcomes, statuses, strict=True)]
+    answers = [each if is_answer else None for each, is_answer in zip(outcomes, answered, strict=True)]
+    failures = [None if is_answer else each for each, is_answer in zip(outcomes, answered, strict=True)]
     return {
         "answer": [each and each.answer for each in answers],
         "error_kind": [each and each.kind for each in failures],
@@ -91,13 +92,13 @@ def _of_outcomes(outcomes: Sequence[Outcome | None], statuses: Sequence[Status])
 
 
 def _of_requests(
-    attempts: Sequence[Attempt | None], outcomes: Sequence[Outcome | None], statuses: Sequence[Status]
+    attempts: Sequence[Attempt | None], outcomes: Sequence[Outcome | None], answered: Sequence[bool]
 ) -> Columns:
     """The times of the answers, and each row's part of the tokens and the cost of its request."""
-    answered = zip(attempts, statuses, strict=True)
+    answers = [each if is_answer else None for each, is_answer in zip(attempts, answered, strict=True)]
     shown = list(zip(attempts, outcomes, strict=True))
     return {
-        "answered_at": [None if each is None or status is not Status.OK else each.at for each, status in answered],
+        "answered_at": [each and each.at for each in answers],
         "prompt_tokens": [each and _share(each.prompt_tokens, each, own) for each, own in shown],
         "completion_tokens": [each and _share(each.completion_tokens, each, own) for each, own in shown],
         "cost": [each and each.cost / len(each.outcomes) for each in attempts],
