@@ -168,6 +168,8 @@ class Router:
 
     def _learn(self, draw: Draw, judged: Judged, lesson: Lesson, now: float) -> Mapping[str, float]:
         """Returns the models that are to rest from now on, each with the end of its rest."""
+        if not self._barren and lesson.flaw is None and routing.is_routine(draw, judged, self._health):
+            return {}
         learned = routing.learn(draw, judged, self._health, now, answer=lesson.flaw, question=lesson.question)
         barren = self._barren
         self._count_barren(draw, judged, lesson, now)

@@ -5,7 +5,7 @@ from batchfree.service.routing.decide import Ask, Decision, NoVoterLeft, Reject,
 from batchfree.service.routing.draw import Draw, Nothing, Rest
 from batchfree.service.routing.eligibility import abilities, offer, refusal
 from batchfree.service.routing.health import Health, hinted_seconds
-from batchfree.service.routing.learn import claim, learn, release
+from batchfree.service.routing.learn import claim, is_routine, learn, release
 from batchfree.service.routing.model import Model, is_safety_classifier
 from batchfree.service.routing.model_pool import ModelPool
 from batchfree.service.routing.policy import PilotRating, RoutingPolicy
@@ -40,6 +40,7 @@ __all__ = [
     "context_too_small",
     "decide",
     "hinted_seconds",
+    "is_routine",
     "is_safety_classifier",
     "learn",
     "offer",

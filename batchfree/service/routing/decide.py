@@ -107,8 +107,7 @@ def decide(rows: Sequence[RowT], criteria: Criteria, situation: Situation, polic
     if eligible and not models:
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]))
     drawn = draw(models, rows, criteria, situation, policy)
-    is_dispensable = rows[0].only_new_models or criteria.only is not None
-    if is_dispensable and not isinstance(drawn, Draw) and _is_far(drawn, situation):
+    if not isinstance(drawn, Draw) and (rows[0].only_new_models or criteria.only) and _is_far(drawn, situation):
         return NoVoterLeft(rows=(rows[0],), spared=tuple(rows[1:]), for_good=False)
     if isinstance(drawn, Nothing):
         return _nothing(rows, drawn, models, criteria.needs, situation, policy)

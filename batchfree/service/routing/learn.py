@@ -44,6 +44,11 @@ def release(draw: Draw, health: Mapping[str, Health]) -> dict[str, Health]:
     return {each: replace(health[each], trial_until=0.0) for each in draw.models if each in health}
 
 
+def is_routine(draw: Draw, judged: Judged, health: Mapping[str, Health]) -> bool:
+    """Whether a response teaches nothing if its answer is good: one model was asked, and no model has ever failed."""
+    return not health and len(draw.models) == 1 and isinstance(judged, Completion)
+
+
 def learn(
     draw: Draw,
     judged: Judged,
@@ -58,10 +63,7 @@ def learn(
     If the service used a fallback, the models before it have failed. If the whole request failed, all models have.
     """
     outcome = judged if isinstance(judged, Failure) else answer
-    concerned = _concerned(draw, judged)
-    if outcome is None and len(draw.models) == 1 and health.keys().isdisjoint((*draw.models, *concerned)):
-        return {}  # an answer, and no model has ever failed
-    lessons = dict.fromkeys(concerned, outcome)
+    lessons = dict.fromkeys(_concerned(draw, judged), outcome)
     if draw.route != FREE_ROUTER and judged.model in draw.models:
         lessons |= dict.fromkeys(draw.models[: draw.models.index(judged.model)], PASSED_OVER)
     learned = {each: _after(each, draw, judged, lesson, health, now, question) for each, lesson in lessons.items()}
