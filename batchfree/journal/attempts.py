@@ -140,7 +140,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def answered(self) -> int:
         """Number of rows that got an answer."""
-        return sum(outcome.kind is None for outcome in self.outcomes)
+        return [outcome.kind for outcome in self.outcomes].count(None)
 
     @property
     def main_failure(self) -> Kind | None:

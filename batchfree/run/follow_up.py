@@ -208,15 +208,15 @@ def _finishes(result: Result, task: Task, policy: RetryPolicy, *, larger_left: b
 
 def follow(parcel: Parcel, attempt: Attempt, reply: RowResults, policy: RetryPolicy) -> FollowUp:
     """Where the rows of a parcel go after an attempt."""
+    if attempt.answered == len(parcel):
+        return FollowUp()
     if not attempt.is_counted:
         account = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ACCOUNT
         return FollowUp(retry=parcel) if account else FollowUp()
     left = tuple(
-        [
-            _after(task, attempt, outcome)
-            for task, outcome in zip(parcel, attempt.outcomes, strict=True)
-            if outcome.kind is not None and not outcome.final and task.attempts + 1 < policy.max_attempts
-        ]
+        _after(task, attempt, outcome)
+        for task, outcome in zip(parcel, attempt.outcomes, strict=True)
+        if outcome.kind is not None and not outcome.final and task.attempts + 1 < policy.max_attempts
     )
     if len(parcel) == 1:
         return FollowUp(retry=left)
