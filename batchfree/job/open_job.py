@@ -29,7 +29,7 @@ from batchfree.run.tasks import Task
 
 BATCH = 2_000
 """The number of rows that are read and rendered at a time."""
-SMALL_BATCH = 250
+SMALL_BATCH = 50
 """The number of rows whose replies are held at a time where no table is made."""
 FIRST_ROWS = 100
 """The number of rows that are read for warnings."""
@@ -162,8 +162,11 @@ class OpenJob:
         self.part_rows.note(number, is_here)
         return (request, name) if is_here else None
 
-    def table(self, describe: Describe) -> pl.LazyFrame:
-        """The output table of the part, or of the whole job, derived batch by batch while it is read."""
+    def table(self, describe: Describe, row_bytes: float) -> pl.LazyFrame:
+        """The output table of the part, or of the whole job, derived batch by batch while it is read.
+
+        `row_bytes` is about the size of what `describe` reads for a row.
+        """
 
         def of(rows: Sequence[Mapping[str, Any]], first: int) -> output.DescribedRows:
             if self.part is None:
@@ -173,7 +176,7 @@ class OpenJob:
             columns = describe(list(compress(rows, here)), [each for each in questions if each is not None])
             return output.DescribedRows(columns=columns, here=here)
 
-        return output.table(self.dataset, self.spec, of, self.uses)
+        return output.table(self.dataset, self.spec, of, self.uses, row_bytes=row_bytes)
 
     def _question_here(self, number: int, row: Mapping[str, Any]) -> str | Failure | None:
         """The question of the row with this number; None if the row is in another part."""

@@ -107,7 +107,7 @@ class JobState:
 
         if tally is not None:
             tally.may_get_votes = values.consensus is not None and values.consensus.has_open
-        return self.opened.table(describe)
+        return self.opened.table(describe, self.index.size_bytes / max(1, len(self.index.numbers)))
 
     def counts(self, *, brief: bool = False) -> Tally:
         """The rows by status, model and error, without a table. `brief`: much faster, but without the models.

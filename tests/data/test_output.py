@@ -7,7 +7,7 @@ import os
 import random
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from batchfree.core.errors import SpecError, StorageError
 from batchfree.data import output
 from batchfree.data.input import open_dataset
 from batchfree.data.output.answer_types import dtype_of, fit_value
+from batchfree.data.output.write import LEAST_ROWS
 from batchfree.jobspec import JobSpec, load_spec
 from batchfree.journal.attempts import Status
 
@@ -127,6 +128,18 @@ def test_a_row_is_described_from_the_columns_that_are_used(tmp_path, uses):
     frame = output.table(open_dataset(spec.input), spec, row_by_row(describe), uses).collect()
     assert shown == [set(uses)] * 3
     assert frame.select(ROWS[0].keys()).to_dicts() == ROWS
+
+
+def test_rows_with_long_answers_are_described_in_small_batches(tmp_path):
+    spec, sizes = job(tmp_path, [{"id": str(number)} for number in range(1_000)]), []
+
+    def describe(rows: Sequence[Mapping[str, Any]], first: int) -> output.DescribedRows:
+        sizes.append(len(rows))
+        return output.DescribedRows(columns={"answer": [row["id"] for row in rows]})
+
+    frame = output.table(open_dataset(spec.input), spec, describe, row_bytes=1e6).collect()
+    assert frame["answer"].to_list() == frame["id"].to_list()
+    assert (max(sizes), sum(sizes)) == (LEAST_ROWS, 1_000)
 
 
 def test_a_prefix_keeps_names_apart_and_a_collision_names_it(tmp_path):

@@ -13,13 +13,15 @@ from polars.io.plugins import register_io_source
 from batchfree.core.chat import JsonObject
 from batchfree.data.output.columns import JobColumn, check_names, job_columns
 from batchfree.data.output.question_values import Columns
+from batchfree.data.output.write import rows_per_group
 
 if TYPE_CHECKING:
     from batchfree.data.input import Dataset
     from batchfree.data.input.row_batch import RowBatch
     from batchfree.jobspec import JobSpec
 
-BATCH_ROWS = 2_000
+MOST_BATCH_ROWS = 2_000
+"""Most rows that are described at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,21 @@ Describe: TypeAlias = Callable[[Sequence[JsonObject], int], DescribedRows]
 """A batch of rows, and the number of its first row in the input (from zero) → their values."""
 
 
-def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[str] | None = None) -> pl.LazyFrame:
+def table(
+    dataset: Dataset,
+    spec: JobSpec,
+    describe: Describe,
+    uses: Collection[str] | None = None,
+    *,
+    row_bytes: float = 0.0,
+) -> pl.LazyFrame:
     """The input's columns, then batchfree's; read in batches. Raises DatasetError, and SpecError if names collide.
 
     Polars asks for columns, condition and limit in one call, and each of them saves work. `uses` names the input
-    columns that `describe` needs and gets; None stands for all.
+    columns that `describe` needs and gets; None stands for all. `row_bytes` is about the size of what it reads for a
+    row. Batches of long answers have fewer rows.
     """
+    batch_rows = min(MOST_BATCH_ROWS, rows_per_group(row_bytes))
     own = job_columns(spec)
     schema, in_parts = dataset.schema, spec.output.folder is not None
     check_names(spec, schema)
@@ -54,10 +65,10 @@ def table(dataset: Dataset, spec: JobSpec, describe: Describe, uses: Collection[
         wanted = {*(schema if names is None else names), *([] if predicate is None else predicate.meta.root_names())}
         if names is None or in_parts or any(column.name in wanted for column in own):
             needed = {name for name in schema if name in wanted or uses is None or name in uses}
-            read = dataset.row_batches(BATCH_ROWS, needed)
+            read = dataset.row_batches(batch_rows, needed)
             parts = _described(read, own, describe, uses, None if in_parts else limit)
         else:
-            parts = dataset.batches(BATCH_ROWS, wanted)
+            parts = dataset.batches(batch_rows, wanted)
         left = limit
         for batch in parts:
             part = batch if left is None else batch.head(left)
