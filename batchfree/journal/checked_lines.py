@@ -14,27 +14,26 @@ LINE_START = b'{"at":"'
 """How every line of an attempt begins."""
 HEADER_START = b'{"batchfree":'
 MARK = b',"crc":"'
+TAIL = b',"crc":"%08x"}'
+"""The end of a line, for its CRC-32."""
 ENDING = re.compile(rb',"crc":"[0-9a-f]{8}"\}')
-TAIL_BYTES = len(MARK) + 8 + len(b'"}')
+TAIL_BYTES = len(TAIL % 0)
+WHOLE_TAIL, WHOLE_TAIL_BYTES = TAIL + b"\n", TAIL_BYTES + 1
+"""The same with the line break."""
 
 
 def with_checksum(line: bytes) -> bytes:
     """The encoded object as a whole line, with its checksum as last key."""
     checked = line[:-1]
-    return b"%b%b\n" % (checked, _tail(checked))
-
-
-def _tail(checked: bytes) -> bytes:
-    """The end of a line that begins with the bytes `checked`."""
-    return b'%b%08x"}' % (MARK, zlib.crc32(checked))
+    return b"%b%b\n" % (checked, TAIL % zlib.crc32(checked))
 
 
 def why_damaged(raw: bytes) -> str | None:
     """Why a line is damaged; None if its checksum is right, and for a line of an older version."""
-    if raw.endswith(b"%b\n" % _tail(raw[: -TAIL_BYTES - 1])):  # nearly all lines
+    if raw.endswith(WHOLE_TAIL % zlib.crc32(raw[:-WHOLE_TAIL_BYTES])):  # nearly all lines
         return None
     body = raw.removesuffix(b"\n")
-    if body.endswith(_tail(body[:-TAIL_BYTES])):
+    if body.endswith(TAIL % zlib.crc32(body[:-TAIL_BYTES])):
         return None
     tail = body[-TAIL_BYTES:]
     if ENDING.fullmatch(tail):
