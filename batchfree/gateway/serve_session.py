@@ -87,7 +87,8 @@ async def open_gateway(
         if holder is not None:
             yield Stopped(reason=StopReason.LOCKED, message=f"another `serve` for this endpoint is running: {holder}")
             return
-        connecting = connect(spec.endpoint, environment, clock, spec.limits.concurrency, transport, say)
+        at_once = spec.limits.concurrency
+        connecting = connect(spec.endpoint, environment, clock, at_once, transport, say, tells_begin=True)
         async with connecting as connection:
             routed = await with_route(spec, connection, say)
             if isinstance(routed, Stopped):

@@ -66,11 +66,14 @@ async def connect(
     connections: int = 8,
     transport: Transport = None,
     say: Callable[[str], None] = lambda sentence: None,
+    *,
+    tells_begin: bool = False,
 ) -> AsyncIterator[Connection]:
     """Opens a connection for at most `connections` requests at a time; the key comes from the environment.
 
     `embedded` is an account of its own, new with each connection. For `llama` a server is started, and ended with the
     connection. `say` takes a sentence before weights are fetched, and if the database of the ledger is out of reach.
+    `tells_begin` as in `Client`.
 
     Raises StorageError if the ledger or the cache can't be used, SpecError for a wrong URL of the ledger,
     UnavailableError if no weights can be fetched, and BatchfreeError for an impossible key or a server that does not
@@ -91,7 +94,15 @@ async def connect(
         ledger = stack.enter_context(Ledger(place, clock, say))
         fast = not endpoint.is_openrouter
         variable = endpoint.api_key_env
-        client = Client(base_url, key, transport, connections=connections, fast=fast, key_variable=variable)
+        client = Client(
+            base_url,
+            key,
+            transport,
+            connections=connections,
+            fast=fast,
+            tells_begin=tells_begin,
+            key_variable=variable,
+        )
         stack.push_async_callback(client.aclose)
         catalogue = ModelCatalogue(client, cache, base_url, clock)
         yield Connection(client=client, ledger=ledger, catalogue=catalogue, clock=clock, server=server)

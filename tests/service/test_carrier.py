@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,15 +184,21 @@ def test_a_long_prompt_arrives_whole(fast: bool) -> None:
     assert over(fast, main) > len(prompt)
 
 
-def test_the_start_of_a_request_is_told_before_its_answer(fast: bool) -> None:
+@pytest.mark.parametrize("fast", [False, True], ids=["httpx", "aiohttp"])
+def test_the_begin_of_a_request_is_told_once_there_is_a_connection(fast: bool) -> None:
     told = list[str]()
 
-    async def main(local: LocalServer, client: Client) -> None:
-        reply = await client.complete_whole(BODY, 9, lambda: told.append("sent"))
-        assert isinstance(reply.judged, Completion)
-        assert b"content-length: " in local.requests[0].lower()
+    async def main() -> None:
+        local = LocalServer()
+        server = await asyncio.start_server(local.serve, "127.0.0.1", 0)
+        for port, name in ((server.sockets[0].getsockname()[1], "sent"), (1, "no connection")):
+            client = Client(f"http://127.0.0.1:{port}/v1", fast=fast, tells_begin=True)
+            reply = await client.complete_whole(BODY, 9, partial(told.append, name))
+            assert isinstance(reply.judged, Completion if name == "sent" else Failure)
+            await client.aclose()
+        server.close()
 
-    over(fast, main)
+    anyio.run(main)
     assert told == ["sent"]
 
 
@@ -327,11 +334,11 @@ def test_a_thousand_cancelled_requests_leave_no_connection_open_and_no_worker_de
     assert over(fast, main, connections=16) <= 1
 
 
-def carrier(url: str, *, trust_env: bool = False) -> str:
+def carrier(url: str, *, trust_env: bool = False, tells_begin: bool = False) -> str:
     """The name of the carrier to an endpoint of the user's own."""
 
     async def main() -> str:
-        opened = open_carrier(url, {}, 1, fast=True, trust_env=trust_env)
+        opened = open_carrier(url, {}, 1, fast=True, trust_env=trust_env, tells_begin=tells_begin)
         await opened.aclose()
         return type(opened).__name__
 
@@ -342,6 +349,7 @@ def test_wreq_carries_plain_http_where_it_is_installed(monkeypatch: pytest.Monke
     pytest.importorskip("wreq", reason="the extra `fast` is not installed")
     assert carrier("http://there.example/v1") == "WreqCarrier"
     assert carrier("https://there.example/v1") == AiohttpCarrier.__name__
+    assert carrier("http://there.example/v1", tells_begin=True) == AiohttpCarrier.__name__
     without_wreq(monkeypatch)
     assert carrier("http://there.example/v1") == AiohttpCarrier.__name__
 

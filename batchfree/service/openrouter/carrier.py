@@ -42,7 +42,8 @@ class Carrier(Protocol):
     ) -> RawResponse:
         """Sends a request and reads the whole response. `path` is appended to the base URL; `content` is JSON.
 
-        `begun` is called before the content begins to be written. Until then the service has seen no request.
+        `begun` is called when the content begins to be written. Until then the service has seen no request. A carrier
+        that was not opened with `tells_begin` takes none.
 
         Raises TimeoutError if the call takes longer than `seconds`, CarrierError, and UnreadableBodyError for a body
         that is too long or wrongly compressed. A cancellation closes the connection.

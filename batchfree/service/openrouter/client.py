@@ -68,12 +68,13 @@ class Client:
         *,
         connections: int = 8,
         fast: bool = False,
+        tells_begin: bool = False,
         key_variable: str = "",
     ) -> None:
         """A client for `connections` requests at a time. Raises BatchfreeError for an impossible key.
 
-        `fast`: requests are sent by aiohttp. A `transport` replaces both carriers. `key_variable` is the environment
-        variable of the key, for messages.
+        `fast`: requests are sent by wreq or aiohttp. `tells_begin`: `complete_whole` may be called. A `transport`
+        replaces all carriers. `key_variable` is the environment variable of the key, for messages.
         """
         self._key_variable = key_variable
         self.base_url = normalize_base_url(base_url)
@@ -90,7 +91,9 @@ class Client:
             self._carrier = HttpxCarrier(self.base_url, headers, transport)
         else:
             many = connections + SPARE_CONNECTIONS
-            self._carrier = open_carrier(self.base_url, headers, many, fast=fast, trust_env=trust_env)
+            self._carrier = open_carrier(
+                self.base_url, headers, many, fast=fast, trust_env=trust_env, tells_begin=tells_begin
+            )
 
     def __repr__(self) -> str:
         return f"Client({self.base_url!r})"

@@ -17,16 +17,23 @@ from batchfree.service.openrouter.carrier import Carrier
 
 
 def open_carrier(
-    base_url: str, headers: Mapping[str, str], connections: int, *, fast: bool, trust_env: bool
+    base_url: str,
+    headers: Mapping[str, str],
+    connections: int,
+    *,
+    fast: bool,
+    trust_env: bool,
+    tells_begin: bool = False,
 ) -> Carrier:
     """A carrier for this number of connections at a time, which sends these headers with every request.
 
-    `fast`: by wreq or aiohttp. `trust_env`: a proxy of the environment is used, always by httpx. Raises BatchfreeError
-    if the environment names a proxy or certificates that can't be used.
+    `fast`: by wreq or aiohttp. `trust_env`: a proxy of the environment is used, always by httpx. `tells_begin`: calls
+    `begun` of `Carrier.send`, which wreq can't do. Raises BatchfreeError if the environment names a proxy or
+    certificates that can't be used.
     """
     try:
         if fast and not (trust_env and urllib.request.getproxies()):
-            return _fast_carrier(base_url, headers, connections)
+            return _fast_carrier(base_url, headers, connections, tells_begin=tells_begin)
         from batchfree.service.openrouter.httpx_carrier import HttpxCarrier, NetworkTransport
 
         return HttpxCarrier(base_url, headers, NetworkTransport(connections, trust_env=trust_env))
@@ -46,8 +53,8 @@ def open_carrier(
         ) from error
 
 
-def _fast_carrier(base_url: str, headers: Mapping[str, str], connections: int) -> Carrier:
-    if base_url.startswith("http:"):
+def _fast_carrier(base_url: str, headers: Mapping[str, str], connections: int, *, tells_begin: bool) -> Carrier:
+    if base_url.startswith("http:") and not tells_begin:
         with suppress(ImportError):  # the extra `fast` is not installed
             from batchfree.service.openrouter.wreq_carrier import WreqCarrier
 

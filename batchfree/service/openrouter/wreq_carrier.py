@@ -1,12 +1,13 @@
 """Requests to a plain `http://` endpoint of the user's own travel by wreq, where the extra `fast` is installed.
 
-wreq sends and reads in a thread of its own, in Rust. Per request it costs half the CPU of aiohttp.
+wreq sends and reads in a thread of its own, in Rust. Per request it costs half the CPU of aiohttp. It does not tell
+when a request begins to be written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -64,12 +65,11 @@ class WreqCarrier:
     async def send(
         self, method: Method, path: str, content: bytes | None, seconds: float, begun: Callable[[], None] | None = None
     ) -> RawResponse:
-        """Sends a request and reads the whole response, as described at `Carrier.send`."""
+        """Sends a request and reads the whole response, as described at `Carrier.send`, but takes no `begun`."""
         assert self._client is not None, "the carrier is closed"
+        assert begun is None, "wreq does not tell when a request begins"
         options: dict[str, Any] = {"timeout": _duration(seconds)}
-        if content is not None and begun is not None:
-            options |= {"body": _told(content, begun), "headers": {"Content-Length": str(len(content))}}
-        elif content is not None:
+        if content is not None:
             options["body"] = content
         try:
             call = self._client.get if method == "GET" else self._client.post
@@ -88,12 +88,6 @@ class WreqCarrier:
     async def aclose(self) -> None:
         """Closes all connections. wreq closes idle ones when nothing refers to the client any more."""
         self._client = None
-
-
-async def _told(content: bytes, begun: Callable[[], None]) -> AsyncIterator[bytes]:
-    """Content that calls a function when wreq takes it, which may be before there is a connection."""
-    begun()
-    yield content
 
 
 async def _body(response: wreq.Response, headers: Mapping[str, str]) -> bytes:
