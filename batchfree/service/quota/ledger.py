@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 GRACE = 1.0
 """Seconds after the time of a ticket until it is ignored."""
-POLL = 0.2
+POLL = 0.02
 """Seconds until a process that only waits for an earlier ticket asks again."""
 
 
