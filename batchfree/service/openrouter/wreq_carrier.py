@@ -27,6 +27,8 @@ from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError
 
 ERRORS = (RequestError, BodyError, DecodingError, ConnectionResetError)
 """What wreq raises if there is no whole response although there was a connection."""
+IDLE_S = 15.0
+"""Seconds until an idle connection is closed, as with aiohttp. The answer to a cancelled request may leave one."""
 LONGEST_HEAD = 1 << 16
 """Bytes of the status line and the headers of a response that are read."""
 NO_CONNECTION = (
@@ -55,6 +57,7 @@ class WreqCarrier:
             http1_options=Http1Options(max_buf_size=LONGEST_HEAD),
             connect_timeout=timedelta(seconds=CONNECT_TIMEOUT_S),
             pool_max_idle_per_host=connections,
+            pool_idle_timeout=timedelta(seconds=IDLE_S),
             dns_options=DnsOptions(system_dns=True),
             gzip=False,  # BodyReader decompresses in bounded steps
             deflate=False,
