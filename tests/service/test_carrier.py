@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,44 @@ def test_a_request_that_finds_no_connection_was_not_sent(fast: bool, url: str, s
     assert isinstance(failure, Failure)
     assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
     assert failure.message.startswith(says)
+
+
+def test_a_server_that_takes_no_connection_is_given_up(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("httpx", "aiohttp", "wreq"):
+        with suppress(ImportError):  # the extra `fast` is not installed
+            monkeypatch.setattr(f"batchfree.service.openrouter.{name}_carrier.CONNECT_TIMEOUT_S", 0.2)
+
+    async def main() -> Judged:
+        with socket.socket() as listener, ExitStack() as waiting:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            for _ in range(6):  # the queue of the listener is full, so the kernel answers no further connection
+                other = waiting.enter_context(socket.socket())
+                other.setblocking(False)
+                other.connect_ex(listener.getsockname())
+            client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", fast=fast)
+            try:
+                return await client.complete(BODY, 9)
+            finally:
+                await client.aclose()
+
+    failure = anyio.run(main)
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.unsent) == (Kind.CONNECTION, True)
+    assert failure.message.endswith(": no connection within 15 s")
+
+
+def test_an_unreachable_network_is_named_for_wreq() -> None:
+    pytest.importorskip("wreq", reason="the extra `fast` is not installed")
+    from batchfree.service.openrouter.wreq_carrier import no_connection
+
+    said = (
+        "is_connect error: wreq::Error { kind: Request, uri: http://[100::1]/, source: Error { kind: Connect, source: "
+    )
+    for kind in ("HostUnreachable", "NetworkUnreachable"):
+        text = f'{said}Some(ConnectError("tcp connect error", [100::1]:80, Os {{ code: 113, kind: {kind} }})) }}'
+        assert no_connection(text) == "the network or the host is unreachable"
+    assert no_connection("something new") == "something new"
 
 
 @pytest.fixture

@@ -11,7 +11,15 @@ from aiohttp.abc import AbstractStreamWriter
 
 from batchfree.service.openrouter.body import BodyReader
 from batchfree.service.openrouter.broken_http import describe
-from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
+from batchfree.service.openrouter.carrier import (
+    CONNECT_TIMEOUT_S,
+    NO_CONNECTION_YET,
+    CarrierError,
+    Method,
+    RawResponse,
+    known_cause,
+    merge_headers,
+)
 
 UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 """The errors of a request that found no connection."""
@@ -38,7 +46,7 @@ class AiohttpCarrier:
                 asyncio.timeout(seconds),
                 session.request(method, self._base_url + path, data=data, allow_redirects=False) as response,
             ):
-                headers = _merged(response.headers)
+                headers = merge_headers((name.lower(), value) for name, value in response.headers.items())
                 reader, stream = BodyReader(headers), response.content
                 while not stream.at_eof():
                     reader.feed(await stream.readany())
@@ -83,18 +91,9 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _merged(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers with names in lower case. Several values of one name become a list (RFC 9110, section 5.3)."""
-    merged: dict[str, str] = {}
-    for name, value in headers.items():
-        name = name.lower()
-        merged[name] = f"{merged[name]}, {value}" if name in merged else value
-    return merged
-
-
 def _cause(error: aiohttp.ClientError) -> str:
     if (cause := known_cause(error)) is not None:
         return cause
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+        return NO_CONNECTION_YET
     return describe(error)

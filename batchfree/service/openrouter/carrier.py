@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Protocol
 
 import msgspec
 
 CONNECT_TIMEOUT_S = 15.0
 """Timeout in seconds of making a connection."""
+NO_CONNECTION_YET = f"no connection within {CONNECT_TIMEOUT_S:g} s"
+REFUSED, RESET = "connection refused", "the connection was reset"
 
 Method = Literal["GET", "POST"]
 
@@ -53,6 +55,14 @@ class Carrier(Protocol):
         """Closes all connections."""
 
 
+def merge_headers(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers by name. Several values of one name become a list (RFC 9110, section 5.3)."""
+    merged: dict[str, str] = {}
+    for name, value in fields:
+        merged[name] = f"{merged[name]}, {value}" if name in merged else value
+    return merged
+
+
 TRUSTED = "if the server's certificate is your own, name its file in SSL_CERT_FILE"
 
 
@@ -61,9 +71,9 @@ def known_cause(error: BaseException) -> str | None:
     each: BaseException | None = error
     while each is not None:
         if isinstance(each, ConnectionRefusedError):
-            return "connection refused"
+            return REFUSED
         if isinstance(each, ConnectionResetError):
-            return "the connection was reset"
+            return RESET
         if isinstance(each, socket.gaierror):
             return f"host unknown ({each.strerror})"
         if isinstance(each, ssl.SSLCertVerificationError) and hasattr(each, "verify_message"):

@@ -9,7 +9,14 @@ import httpx
 
 from batchfree.service.openrouter.body import BodyReader
 from batchfree.service.openrouter.broken_http import describe
-from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse, known_cause
+from batchfree.service.openrouter.carrier import (
+    CONNECT_TIMEOUT_S,
+    NO_CONNECTION_YET,
+    CarrierError,
+    Method,
+    RawResponse,
+    known_cause,
+)
 
 
 class HttpxCarrier:
@@ -68,7 +75,7 @@ def _cause(error: httpx.RequestError) -> str:
     if (cause := known_cause(error)) is not None:
         return cause
     if isinstance(error, httpx.ConnectTimeout):
-        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+        return NO_CONNECTION_YET
     return describe(error)
 
 

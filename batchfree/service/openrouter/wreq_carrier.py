@@ -22,8 +22,17 @@ from wreq.redirect import Policy
 from wreq.runtime import Runtime
 
 from batchfree.service.openrouter.body import LONGEST_BODY, BodyReader
-from batchfree.service.openrouter.broken_http import describe
-from batchfree.service.openrouter.carrier import CONNECT_TIMEOUT_S, CarrierError, Method, RawResponse
+from batchfree.service.openrouter.broken_http import UNREACHABLE, describe
+from batchfree.service.openrouter.carrier import (
+    CONNECT_TIMEOUT_S,
+    NO_CONNECTION_YET,
+    REFUSED,
+    RESET,
+    CarrierError,
+    Method,
+    RawResponse,
+    merge_headers,
+)
 
 ERRORS = (RequestError, BodyError, DecodingError, ConnectionResetError)
 """What wreq raises if there is no whole response although there was a connection."""
@@ -32,10 +41,10 @@ IDLE_S = 15.0
 LONGEST_HEAD = 1 << 16
 """Bytes of the status line and the headers of a response that are read."""
 NO_CONNECTION = (
-    (re.compile("ConnectionRefused"), "connection refused"),
+    (re.compile("ConnectionRefused"), REFUSED),
     (re.compile(r'failed to lookup address information: ([^"]*)'), r"host unknown (\1)"),
-    (re.compile("source: Some\\(TimedOut\\)"), f"no connection within {CONNECT_TIMEOUT_S:g} s"),
-    (re.compile("Unreachable"), "the network or the host is unreachable"),
+    (re.compile("TimedOut"), NO_CONNECTION_YET),
+    (re.compile("Unreachable"), UNREACHABLE),
 )
 """Patterns in the text of wreq's ConnectionError, and why there is no connection."""
 LATE = "source: TimedOut"
@@ -77,12 +86,13 @@ class WreqCarrier:
         try:
             call = self._client.get if method == "GET" else self._client.post
             response = await call(self._base_url + path, **options)
-            headers = _merged(response.headers)
+            fields = ((str(name, "ascii"), str(value, "utf-8", "replace")) for name, value in response.headers)
+            headers = merge_headers(fields)
             return RawResponse(status=response.status.as_int(), headers=headers, body=await _body(response, headers))
         except TooLateError:
             raise TimeoutError from None
         except NoConnectionError as error:
-            raise CarrierError(_why_none(str(error)), unsent=True) from None
+            raise CarrierError(no_connection(str(error)), unsent=True) from None
         except ERRORS as error:
             if LATE in str(error):
                 raise TimeoutError from None
@@ -115,17 +125,8 @@ def _duration(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def _merged(headers: wreq.HeaderMap) -> dict[str, str]:
-    """The headers by name. Several values of one name become a list (RFC 9110, section 5.3)."""
-    merged: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = str(raw_name, "ascii"), str(raw_value, "utf-8", "replace")
-        merged[name] = f"{merged[name]}, {value}" if name in merged else value
-    return merged
-
-
-def _why_none(text: str) -> str:
-    """Why there is no connection, in words, from the text of wreq's error."""
+def no_connection(text: str) -> str:
+    """Why there is no connection, in words, from the text of wreq's ConnectionError."""
     for pattern, why in NO_CONNECTION:
         if (found := pattern.search(text)) is not None:
             return found.expand(why)
@@ -138,6 +139,6 @@ def _fault(error: Exception) -> str:
     In wreq's texts the error of netty, its library for HTTP, stands between the request and the connection.
     """
     if isinstance(error, ConnectionResetError):
-        return "the connection was reset"
+        return RESET
     inner = str(error).partition("netty::Error(")[2].partition(", connect_info:")[0].rstrip(")} ")
     return describe(error, inner or None)
