@@ -59,17 +59,6 @@ class QuestionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self._after_answer(attempt, outcome) if outcome.kind is None else self._after_failure(attempt, outcome)
 
     def _after_answer(self, attempt: Attempt, outcome: Outcome) -> QuestionState:
-        if self is UNASKED:  # nearly all answers are the first attempt of their question
-            is_counted = attempt.is_counted
-            return QuestionState(
-                status=Status.OK,
-                attempts=int(is_counted),
-                models_tried=(attempt.model_or_route,) if is_counted else (),
-                models_reached=attempt.models_reached,
-                answers=((attempt, outcome),),
-                shown=attempt,
-                outcome=outcome,
-            )
         reopened = self.status is Status.FAILED
         return QuestionState(
             status=Status.OK,

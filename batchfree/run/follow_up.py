@@ -208,8 +208,6 @@ def _finishes(result: Result, task: Task, policy: RetryPolicy, *, larger_left: b
 
 def follow(parcel: Parcel, attempt: Attempt, reply: RowResults, policy: RetryPolicy) -> FollowUp:
     """Where the rows of a parcel go after an attempt."""
-    if attempt.answered == len(parcel):
-        return FollowUp()
     if not attempt.is_counted:
         account = attempt.kind is not None and CONSEQUENCES[attempt.kind] is Consequence.ACCOUNT
         return FollowUp(retry=parcel) if account else FollowUp()

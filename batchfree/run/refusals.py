@@ -52,7 +52,7 @@ class Refusals:
 
     def holds(self, attempt: Attempt) -> bool:
         """Whether the refusal of this attempt is held back."""
-        return bool(self._held) and any(attempt is each for each in self._held)
+        return any(attempt is each for each in self._held)
 
     def settle(self, judged: Judged) -> Sequence[Attempt]:
         """The refusals that were the rows' own fault, once the service has answered; none before that."""
