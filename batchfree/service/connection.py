@@ -95,13 +95,7 @@ async def connect(
         fast = not endpoint.is_openrouter
         variable = endpoint.api_key_env
         client = Client(
-            base_url,
-            key,
-            transport,
-            connections=connections,
-            fast=fast,
-            tells_begin=tells_begin,
-            key_variable=variable,
+            base_url, key, transport, connections=connections, fast=fast, tells_begin=tells_begin, key_variable=variable
         )
         stack.push_async_callback(client.aclose)
         catalogue = ModelCatalogue(client, cache, base_url, clock)

@@ -49,11 +49,7 @@ class MessageCompiler:
         except BrokenTemplateError as error:
             for problem in error.problems:
                 self.blame(path, problem)
-        except (
-            RecursionError,
-            SyntaxError,
-            MemoryError,
-        ):  # Python's limits for the code that Jinja makes of a template
+        except (RecursionError, SyntaxError, MemoryError):  # Python can't compile what Jinja makes of it
             self.blame(path, "the template is nested too deeply, or one of its expressions is too long")
         return lambda row: ""
 
